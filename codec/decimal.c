@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Exact decimals. The common number of a sensor (fewer than 16 digits, a small exponent) takes one pass over
+ * its text and one multiplication or division to become a double, exact because both operands are (Clinger
+ * 1990). All others go through strtod in the "C" locale, whatever the process has set.
+ */
+#include "codec/decimal.h"
+
+#include <float.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* decimal_write uses an exponent when there would be more zeros than this behind the point ... */
+#define PLAIN_ZEROS_MAX 40
+/* ... or more digits than this before it, as ECMAScript does. */
+#define PLAIN_INTEGER_MAX 21
+
+#define EXACT_INTEGER_MAX ((uint64_t)1 << 53)
+
+/* The powers of ten that a double holds exactly. */
+static const double exact_powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                      1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+#define EXACT_POWER_MAX 22
+
+struct cursor {
+    const uint8_t *at;
+    const uint8_t *end;
+};
+
+static bool at_digit(const struct cursor *cursor)
+{
+    return cursor->at < cursor->end && (uint8_t)(*cursor->at - '0') < 10;
+}
+
+static bool skip(struct cursor *cursor, uint8_t c)
+{
+    if (cursor->at == cursor->end || *cursor->at != c)
+        return false;
+    cursor->at++;
+    return true;
+}
+
+/* Takes a run of digits in; zeros before the first significant one do not count. False: none, or too many. */
+static bool take_digits(struct cursor *cursor, struct decimal *number, unsigned *significant)
+{
+    const uint8_t *start = cursor->at;
+    for (; at_digit(cursor); cursor->at++) {
+        uint8_t digit = (uint8_t)(*cursor->at - '0');
+        if (*significant == 0 && digit == 0)
+            continue;
+        if (*significant < DECIMAL_DIGITS_MAX)
+            number->digits[*significant] = digit;
+        if (*significant < DECIMAL_SMALL_MAX)
+            number->small = number->small * 10 + digit;
+        ++*significant;
+    }
+    return cursor->at > start;
+}
+
+/* Reads what stands behind `e`. False: malformed. Huge exponents are cut off above the bound. */
+static bool take_exponent(struct cursor *cursor, int *ret)
+{
+    bool negative = skip(cursor, '-');
+    if (!negative)
+        skip(cursor, '+');
+    if (!at_digit(cursor))
+        return false;
+    int exponent = 0;
+    for (; at_digit(cursor); cursor->at++) {
+        if (exponent <= DECIMAL_EXPONENT_MAX)
+            exponent = exponent * 10 + (*cursor->at - '0');
+    }
+    *ret = negative ? -exponent : exponent;
+    return true;
+}
+
+enum decimal_error decimal_parse(struct bytes text, struct decimal *ret)
+{
+    struct cursor cursor = {text.ptr, text.ptr + text.len};
+    unsigned significant = 0;
+    int fraction = 0, exponent = 0;
+
+    if (text.len > DECIMAL_TEXT_MAX)
+        return DECIMAL_TOO_LONG;
+    ret->small = 0;
+    ret->digits[0] = 0;
+    ret->negative = skip(&cursor, '-');
+    if (skip(&cursor, '0')) {
+        if (at_digit(&cursor))
+            return DECIMAL_MALFORMED;
+    } else if (!take_digits(&cursor, ret, &significant)) {
+        return DECIMAL_MALFORMED;
+    }
+    if (skip(&cursor, '.')) {
+        const uint8_t *start = cursor.at;
+        if (!take_digits(&cursor, ret, &significant))
+            return DECIMAL_MALFORMED;
+        fraction = (int)(cursor.at - start);
+    }
+    if ((skip(&cursor, 'e') || skip(&cursor, 'E')) && !take_exponent(&cursor, &exponent))
+        return DECIMAL_MALFORMED;
+    if (cursor.at != cursor.end)
+        return DECIMAL_MALFORMED;
+    ret->count = (uint8_t)(significant ? significant : 1);
+    ret->exponent = exponent - fraction;
+    if (significant > DECIMAL_DIGITS_MAX || abs(exponent) > DECIMAL_EXPONENT_MAX ||
+        abs(ret->exponent) > DECIMAL_EXPONENT_MAX)
+        return DECIMAL_TOO_LONG;
+    return DECIMAL_OK;
+}
+
+static char *put_digits(char *at, const uint8_t *digits, int count)
+{
+    for (int i = 0; i < count; i++)
+        *at++ = (char)('0' + digits[i]);
+    return at;
+}
+
+static char *put_zeros(char *at, int count)
+{
+    for (int i = 0; i < count; i++)
+        *at++ = '0';
+    return at;
+}
+
+static char *put_exponent(char *at, int exponent)
+{
+    *at++ = 'e';
+    if (exponent < 0)
+        *at++ = '-';
+    unsigned rest = (unsigned)abs(exponent);
+    char reversed[8];
+    int count = 0;
+    do {
+        reversed[count++] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    while (count)
+        *at++ = reversed[--count];
+    return at;
+}
+
+/* The number as 12.5 or 0.00125: exponent is negative, and not by much. */
+static char *put_fraction(char *at, const struct decimal *decimal)
+{
+    int whole = decimal->count + decimal->exponent; /* digits before the point */
+    if (whole > 0) {
+        at = put_digits(at, decimal->digits, whole);
+        *at++ = '.';
+        return put_digits(at, decimal->digits + whole, decimal->count - whole);
+    }
+    *at++ = '0';
+    *at++ = '.';
+    at = put_zeros(at, -whole);
+    return put_digits(at, decimal->digits, decimal->count);
+}
+
+size_t decimal_write(const struct decimal *decimal, char out[static DECIMAL_TEXT_MAX])
+{
+    char *at = out;
+    if (decimal->negative)
+        *at++ = '-';
+    if (decimal->exponent < 0 && decimal->count + decimal->exponent >= -PLAIN_ZEROS_MAX) {
+        at = put_fraction(at, decimal);
+    } else {
+        at = put_digits(at, decimal->digits, decimal->count);
+        if (decimal->exponent > 0 && decimal_is_zero(decimal))
+            return (size_t)(at - out);
+        if (decimal->exponent > 0 && decimal->count + decimal->exponent <= PLAIN_INTEGER_MAX)
+            at = put_zeros(at, decimal->exponent);
+        else if (decimal->exponent != 0)
+            at = put_exponent(at, decimal->exponent);
+    }
+    return (size_t)(at - out);
+}
+
+/*
+ * strtod in the "C" locale. The C library hands out its one "C" locale object here, without memory of its
+ * own, so this can neither fail nor leak and needs no global of ours.
+ */
+static double read_double(const char *text)
+{
+    locale_t c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!c_locale)
+        return (double)NAN;
+    double number = strtod_l(text, NULL, c_locale);
+    freelocale(c_locale);
+    return number;
+}
+
+static double slow_to_double(const struct decimal *decimal)
+{
+    char text[DECIMAL_TEXT_MAX];
+    char *at = text;
+    if (decimal->negative)
+        *at++ = '-';
+    at = put_digits(at, decimal->digits, decimal->count);
+    *put_exponent(at, decimal->exponent) = '\0';
+    return read_double(text);
+}
+
+bool decimal_to_double(const struct decimal *decimal, double *ret)
+{
+    int exponent = decimal->exponent;
+    if (decimal->count <= DECIMAL_SMALL_MAX && decimal->small <= EXACT_INTEGER_MAX &&
+        exponent >= -EXACT_POWER_MAX && exponent <= EXACT_POWER_MAX) {
+        double number = (double)decimal->small;
+        number = exponent < 0 ? number / exact_powers[-exponent] : number * exact_powers[exponent];
+        *ret = decimal->negative ? -number : number;
+        return true;
+    }
+    double number = slow_to_double(decimal);
+    if (!isfinite(number))
+        return false;
+    *ret = number;
+    return true;
+}
+
+static void from_small(uint64_t small, bool negative, int exponent, struct decimal *ret)
+{
+    uint8_t reversed[20];
+    unsigned count = 0;
+    ret->small = small;
+    do {
+        reversed[count++] = (uint8_t)(small % 10);
+        small /= 10;
+    } while (small);
+    for (unsigned i = 0; i < count; i++)
+        ret->digits[i] = reversed[count - 1 - i];
+    ret->count = (uint8_t)count;
+    ret->negative = negative;
+    ret->exponent = exponent;
+}
+
+/*
+ * Below 10^15 a decimal of at most 15 digits that is the nearest to the double is the shortest one, and a
+ * division of two exact doubles finds out whether it is. Measured: 10 to 40 ns where printing and reading
+ * back takes 600.
+ */
+static bool quick_from_double(double magnitude, bool negative, struct decimal *ret)
+{
+    if (magnitude >= 1e15)
+        return false;
+    for (int places = 0; places <= EXACT_POWER_MAX; places++) {
+        double scaled = magnitude * exact_powers[places];
+        if (scaled >= 1e15)
+            return false;
+        uint64_t digits = (uint64_t)(scaled + 0.5);
+        if ((double)digits / exact_powers[places] == magnitude) {
+            from_small(digits, negative, -places, ret);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Digits and exponent out of "d.ddde+XX", whatever the decimal point of the process looks like. */
+static void from_printed(const char *printed, bool negative, struct decimal *ret)
+{
+    const char *mark = strchr(printed, 'e');
+    unsigned count = 0;
+    ret->small = 0;
+    for (const char *at = printed; at < mark; at++) {
+        if (*at >= '0' && *at <= '9')
+            ret->digits[count++] = (uint8_t)(*at - '0');
+    }
+    int exponent = atoi(mark + 1) - (int)(count - 1);
+    while (count > 1 && ret->digits[count - 1] == 0) {
+        count--;
+        exponent++;
+    }
+    for (unsigned i = 0; i < count; i++)
+        ret->small = ret->small * 10 + ret->digits[i];
+    ret->count = (uint8_t)count;
+    ret->exponent = exponent;
+    ret->negative = negative;
+}
+
+bool decimal_from_double(double number, struct decimal *ret)
+{
+    if (!isfinite(number))
+        return false;
+    bool negative = signbit(number);
+    double magnitude = fabs(number);
+    if (quick_from_double(magnitude, negative, ret))
+        return true;
+
+    /* 15 digits always survive in a normal double and 17 always suffice; a subnormal one may need fewer. */
+    for (int digits = magnitude < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
+        char printed[40];
+        double again;
+        snprintf(printed, sizeof(printed), "%.*e", digits - 1, magnitude);
+        from_printed(printed, negative, ret);
+        if (decimal_to_double(ret, &again) && again == number)
+            break;
+    }
+    return true;
+}
+
+void decimal_from_uint(uint64_t magnitude, bool negative, struct decimal *ret)
+{
+    from_small(magnitude, negative, 0, ret);
+}
+
+bool decimal_from_magnitude(struct bytes magnitude, bool negative, struct decimal *ret)
+{
+    while (magnitude.len && magnitude.ptr[0] == 0) {
+        magnitude.ptr++;
+        magnitude.len--;
+    }
+    if (magnitude.len > DECIMAL_MAGNITUDE_MAX)
+        return false;
+
+    /* Base 10 digits, least significant first; each byte multiplies by 256 and adds. */
+    uint8_t reversed[DECIMAL_DIGITS_MAX + 4] = {0};
+    unsigned count = 1;
+    for (size_t i = 0; i < magnitude.len; i++) {
+        unsigned carry = magnitude.ptr[i];
+        for (unsigned k = 0; k < count || carry; k++) {
+            if (k == sizeof(reversed))
+                return false;
+            carry += reversed[k] * 256U;
+            reversed[k] = (uint8_t)(carry % 10);
+            carry /= 10;
+            if (k >= count)
+                count = k + 1;
+        }
+    }
+    if (count > DECIMAL_DIGITS_MAX)
+        return false;
+    ret->small = 0;
+    for (unsigned i = 0; i < count; i++) {
+        ret->digits[i] = reversed[count - 1 - i];
+        if (count <= DECIMAL_SMALL_MAX)
+            ret->small = ret->small * 10 + ret->digits[i];
+    }
+    ret->count = (uint8_t)count;
+    ret->negative = negative;
+    ret->exponent = 0;
+    return true;
+}
+
+size_t decimal_to_magnitude(const struct decimal *decimal, uint8_t out[static DECIMAL_MAGNITUDE_MAX])
+{
+    uint8_t reversed[DECIMAL_MAGNITUDE_MAX] = {0}; /* least significant byte first */
+    size_t len = 0;
+    for (unsigned i = 0; i < decimal->count; i++) {
+        unsigned carry = decimal->digits[i];
+        for (size_t k = 0; k < len || carry; k++) {
+            carry += reversed[k] * 10U;
+            reversed[k] = (uint8_t)carry;
+            carry >>= 8;
+            if (k >= len)
+                len = k + 1;
+        }
+    }
+    for (size_t i = 0; i < len; i++)
+        out[i] = reversed[len - 1 - i];
+    return len;
+}
+
+/* The digits of a decimal right-aligned at a common exponent. False: they do not fit. */
+static bool align(const struct decimal *from, int exponent, uint8_t out[static DECIMAL_DIGITS_MAX])
+{
+    int shift = from->exponent - exponent;
+    if (from->count + shift > DECIMAL_DIGITS_MAX)
+        return false;
+    memset(out, 0, DECIMAL_DIGITS_MAX);
+    memcpy(out + DECIMAL_DIGITS_MAX - shift - from->count, from->digits, from->count);
+    return true;
+}
+
+/* a + b; false: a digit too many. */
+static bool add_digits(uint8_t a[static DECIMAL_DIGITS_MAX], const uint8_t b[static DECIMAL_DIGITS_MAX])
+{
+    unsigned carry = 0;
+    for (int i = DECIMAL_DIGITS_MAX - 1; i >= 0; i--) {
+        carry += a[i] + b[i];
+        a[i] = (uint8_t)(carry % 10);
+        carry /= 10;
+    }
+    return carry == 0;
+}
+
+/* a - b, where a is not smaller. */
+static void subtract_digits(uint8_t a[static DECIMAL_DIGITS_MAX], const uint8_t b[static DECIMAL_DIGITS_MAX])
+{
+    int borrow = 0;
+    for (int i = DECIMAL_DIGITS_MAX - 1; i >= 0; i--) {
+        int digit = a[i] - b[i] - borrow;
+        borrow = digit < 0;
+        a[i] = (uint8_t)(digit + 10 * borrow);
+    }
+}
+
+static void from_aligned(const uint8_t digits[static DECIMAL_DIGITS_MAX], bool negative, int exponent,
+                         struct decimal *ret)
+{
+    unsigned start = 0;
+    while (start < DECIMAL_DIGITS_MAX - 1 && digits[start] == 0)
+        start++;
+    ret->count = (uint8_t)(DECIMAL_DIGITS_MAX - start);
+    memcpy(ret->digits, digits + start, ret->count);
+    ret->small = 0;
+    if (ret->count <= DECIMAL_SMALL_MAX) {
+        for (unsigned i = 0; i < ret->count; i++)
+            ret->small = ret->small * 10 + ret->digits[i];
+    }
+    ret->exponent = exponent;
+    ret->negative = negative && !decimal_is_zero(ret);
+}
+
+bool decimal_add(const struct decimal *a, const struct decimal *b, struct decimal *ret)
+{
+    /* A zero adds nothing, and must not be refused for being written as 0e-300. */
+    if (decimal_is_zero(a) || decimal_is_zero(b)) {
+        *ret = decimal_is_zero(a) ? *b : *a;
+        return true;
+    }
+    uint8_t x[DECIMAL_DIGITS_MAX], y[DECIMAL_DIGITS_MAX];
+    int exponent = a->exponent < b->exponent ? a->exponent : b->exponent;
+    if (!align(a, exponent, x) || !align(b, exponent, y))
+        return false;
+    if (a->negative == b->negative) {
+        if (!add_digits(x, y))
+            return false;
+        from_aligned(x, a->negative, exponent, ret);
+    } else if (memcmp(x, y, DECIMAL_DIGITS_MAX) >= 0) {
+        subtract_digits(x, y);
+        from_aligned(x, a->negative, exponent, ret);
+    } else {
+        subtract_digits(y, x);
+        from_aligned(y, b->negative, exponent, ret);
+    }
+    return true;
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Reads JSON (RFC 8259, of the kind RFC 7493 asks for) into nodes; the only place that knows the JSON
+ * library.
+ *
+ * Refused: anything but one value with white space around it, BOM, bad UTF-8, lone surrogates, U+0000 in
+ * text, comments and commas at the end, a key twice in an object, nesting and items beyond the limits.
+ */
+#pragma once
+
+#include "codec/format.h"
+#include "codec/node.h"
+
+/* The levels of nesting that any reader takes at most, whatever the limits say. */
+#define JSON_DEPTH_MAX 64
+
+/* The tree borrows from the arena only. */
+bool json_read(struct bytes payload, const struct format_limits *limits, struct arena *arena,
+               const struct node **ret, struct refusal *reterr);

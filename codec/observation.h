@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The normal form: what every format is translated into and what every stream entry is made of.
+ * Resolved: no base fields, no relative time. All bytes are borrowed, from the payload or from the request's arena.
+ */
+#pragma once
+
+#include "codec/bytes.h"
+
+/* Seconds since the Unix epoch, possibly negative, and nanoseconds 0..999,999,999 that count forward from s. */
+struct timestamp {
+    int64_t s;
+    uint32_t ns;
+};
+
+/* Where the time came from; the letter is what the stream says (field q). */
+enum time_source {
+    TIME_DEVICE = 'd',   /* absolute, as the device gave it */
+    TIME_RELATIVE = 'r', /* the device gave an offset to now (RFC 8428 4.5.3) */
+    TIME_BATCH = 'b',    /* an offset inside a batch */
+    TIME_RECEIPT = 'x',  /* the device gave none: the time of receipt */
+};
+
+/* The letter is what the stream says (field k). */
+enum value_kind {
+    VALUE_NONE = '-', /* a sum without a value */
+    VALUE_NUMBER = 'n',
+    VALUE_TEXT = 's',
+    VALUE_BOOLEAN = 'b',
+    VALUE_BYTES = 'x',
+};
+
+/* A number as it was written and as IEEE 754 sees it. text is a JSON number; never NaN, never infinite. */
+struct number {
+    struct bytes text;
+    double approx;
+};
+
+struct observation {
+    struct bytes name;      /* full SenML name, valid by RFC 8428 4.5.1 */
+    struct bytes base_name; /* the base name in force, empty if none; names a device on mapped networks */
+    struct bytes unit;      /* empty if none */
+    struct timestamp time;
+    enum time_source time_source;
+    enum value_kind kind;
+    bool boolean;         /* VALUE_BOOLEAN */
+    struct number number; /* VALUE_NUMBER */
+    struct bytes data;    /* VALUE_TEXT: UTF-8; VALUE_BYTES: the raw bytes */
+    bool has_sum;
+    struct number sum;
+};
+
+struct observation_list {
+    struct observation *items;
+    size_t count;
+};
