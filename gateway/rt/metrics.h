@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Counters and gauges: one table, one block of plain numbers per worker, written by that worker only, summed when
+ * somebody asks. No lock and no allocation where they are counted. Labels are fixed in the table, so that peers
+ * cannot make new ones; device and tenant names never become labels.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "codec/arena.h"
+#include "codec/outcome.h"
+
+/* X(id, type, name, labels, help); rows of one name stand together. */
+#define METRICS_TABLE(X)                                                                                               \
+    X(METRIC_DATAGRAMS_IN, counter, "weir_datagrams_received_total", "", "Datagrams received.")                       \
+    X(METRIC_DATAGRAMS_OUT, counter, "weir_datagrams_sent_total", "", "Datagrams sent.")                              \
+    X(METRIC_DATAGRAM_SEND_FAILED, counter, "weir_datagrams_send_failed_total", "", "Datagrams that could not be sent.") \
+    X(METRIC_DROP_KERNEL, counter, "weir_datagrams_dropped_total", "reason=\"kernel\"", "Datagrams dropped, by reason.") \
+    X(METRIC_DROP_FIRST_BYTE, counter, "weir_datagrams_dropped_total", "reason=\"first-byte\"", "")                    \
+    X(METRIC_DROP_TRUNCATED, counter, "weir_datagrams_dropped_total", "reason=\"truncated\"", "")                      \
+    X(METRIC_DROP_UNKNOWN_CID, counter, "weir_datagrams_dropped_total", "reason=\"unknown-cid\"", "")                  \
+    X(METRIC_DROP_NO_SESSION, counter, "weir_datagrams_dropped_total", "reason=\"no-session\"", "")                    \
+    X(METRIC_DROP_BAD_RECORD, counter, "weir_datagrams_dropped_total", "reason=\"bad-record\"", "")                    \
+    X(METRIC_DROP_PEER_LIMIT, counter, "weir_datagrams_dropped_total", "reason=\"peer-limit\"", "")                    \
+    X(METRIC_DROP_FORMAT, counter, "weir_datagrams_dropped_total", "reason=\"format\"", "")                            \
+    X(METRIC_DROP_HANDOVER, counter, "weir_datagrams_dropped_total", "reason=\"handover-full\"", "")                   \
+    X(METRIC_HANDED_OVER, counter, "weir_records_handed_over_total", "", "DTLS records passed to the worker that owns the CID.") \
+    X(METRIC_HELLO_CHALLENGED, counter, "weir_dtls_hellos_challenged_total", "", "ClientHellos answered with a cookie.") \
+    X(METRIC_HANDSHAKE_DONE, counter, "weir_dtls_handshakes_total", "result=\"done\"", "DTLS handshakes, by result.")  \
+    X(METRIC_HANDSHAKE_FAILED, counter, "weir_dtls_handshakes_total", "result=\"failed\"", "")                         \
+    X(METRIC_HANDSHAKE_EXPIRED, counter, "weir_dtls_handshakes_total", "result=\"expired\"", "")                       \
+    X(METRIC_HANDSHAKE_LIMITED, counter, "weir_dtls_handshakes_total", "result=\"limited\"", "")                       \
+    X(METRIC_SESSIONS_DTLS, gauge, "weir_sessions", "kind=\"dtls\"", "Live sessions.")                                 \
+    X(METRIC_SESSIONS_HALF_OPEN, gauge, "weir_sessions", "kind=\"half-open\"", "")                                     \
+    X(METRIC_SESSIONS_PLAIN, gauge, "weir_sessions", "kind=\"plain\"", "")                                             \
+    X(METRIC_SESSION_MOVED, counter, "weir_sessions_moved_total", "", "Address changes of DTLS sessions by CID.")      \
+    X(METRIC_SESSION_EVICTED, counter, "weir_sessions_evicted_total", "", "Sessions dropped to make room.")            \
+    X(METRIC_SESSION_REVOKED, counter, "weir_sessions_revoked_total", "", "Sessions ended because the device may no longer speak.") \
+    X(METRIC_COAP_REQUESTS, counter, "weir_coap_requests_total", "", "CoAP requests that reached a route.")            \
+    X(METRIC_COAP_DUPLICATES, counter, "weir_coap_duplicates_total", "", "Repeated CoAP messages answered from memory.") \
+    X(METRIC_COAP_MID_REUSED, counter, "weir_coap_mid_reused_total", "", "Message IDs seen again with other bytes.")   \
+    X(METRIC_COAP_EXCHANGE_EVICTED, counter, "weir_coap_exchanges_evicted_total", "", "Remembered answers dropped before their time.") \
+    X(METRIC_COAP_EMPTY_ACK, counter, "weir_coap_empty_acks_total", "", "Requests acknowledged before their answer.")  \
+    X(METRIC_COAP_RETRANSMITTED, counter, "weir_coap_retransmissions_total", "", "Confirmable messages sent again.")   \
+    X(METRIC_COAP_GIVEN_UP, counter, "weir_coap_given_up_total", "", "Confirmable messages never acknowledged.")       \
+    X(METRIC_COAP_RESET_SENT, counter, "weir_coap_resets_sent_total", "", "RST sent.")                                 \
+    X(METRIC_COAP_PING, counter, "weir_coap_pings_total", "", "CoAP pings.")                                           \
+    X(METRIC_BLOCK_BODIES, counter, "weir_coap_bodies_total", "result=\"done\"", "Block1 bodies, by result.")          \
+    X(METRIC_BLOCK_ABORTED, counter, "weir_coap_bodies_total", "result=\"aborted\"", "")                               \
+    X(METRIC_OBSERVERS, gauge, "weir_observers", "", "Observe registrations.")                                         \
+    X(METRIC_NOTIFICATIONS, counter, "weir_notifications_total", "", "Observe notifications sent.")                    \
+    X(METRIC_HTTP_REQUESTS, counter, "weir_http_requests_total", "", "HTTP requests that reached a route.")            \
+    X(METRIC_HTTP_REFUSED, counter, "weir_http_refused_total", "", "HTTP requests refused before a route (framing, limits).") \
+    X(METRIC_HTTP_CONNECTIONS, gauge, "weir_http_connections", "", "Open HTTP connections.")                           \
+    X(METRIC_RECORDS_STORED, counter, "weir_records_stored_total", "", "Records appended and confirmed.")              \
+    X(METRIC_MESSAGES_STORED, counter, "weir_messages_stored_total", "", "Messages whose records were all confirmed.") \
+    X(METRIC_SINK_IN_FLIGHT, gauge, "weir_sink_in_flight", "", "Messages sent to the store and not yet confirmed.")    \
+    X(METRIC_SINK_FAILED, counter, "weir_sink_failed_total", "", "Messages that the store did not confirm.")           \
+    X(METRIC_STORE_CONNECTS, counter, "weir_store_connects_total", "", "Connections made to the store.")               \
+    X(METRIC_STORE_CONNECTED, gauge, "weir_store_connected", "", "Connections to the store that are up.")              \
+    X(METRIC_OBS_POST, counter, "weir_route_requests_total", "route=\"obs-post\"", "Requests by route.")               \
+    X(METRIC_OBS_GET, counter, "weir_route_requests_total", "route=\"obs-get\"", "")                                   \
+    X(METRIC_TIME_GET, counter, "weir_route_requests_total", "route=\"time\"", "")                                     \
+    X(METRIC_CORE_GET, counter, "weir_route_requests_total", "route=\"well-known-core\"", "")                          \
+    X(METRIC_HEALTH_GET, counter, "weir_route_requests_total", "route=\"health\"", "")                                 \
+    X(METRIC_READY_GET, counter, "weir_route_requests_total", "route=\"ready\"", "")                                   \
+    X(METRIC_METRICS_GET, counter, "weir_route_requests_total", "route=\"metrics\"", "")
+
+enum metric {
+#define X(id, type, name, labels, help) id,
+    METRICS_TABLE(X)
+#undef X
+    METRIC_COUNT
+};
+
+/* One worker's numbers; written by its thread with relaxed atomics, read by any. Zero-initialised. */
+struct metrics {
+    _Atomic uint64_t values[METRIC_COUNT];
+    _Atomic uint64_t outcomes[OUTCOME_COUNT]; /* weir_outcomes_total{outcome="slug"} */
+};
+
+static inline void metrics_add(struct metrics *metrics, enum metric metric, int64_t n)
+{
+    /* Single writer: a load and a store are enough and cheaper than a locked add. */
+    uint64_t old = __atomic_load_n((uint64_t *)&metrics->values[metric], __ATOMIC_RELAXED);
+    __atomic_store_n((uint64_t *)&metrics->values[metric], old + (uint64_t)n, __ATOMIC_RELAXED);
+}
+
+static inline void metrics_outcome(struct metrics *metrics, enum outcome outcome)
+{
+    uint64_t old = __atomic_load_n((uint64_t *)&metrics->outcomes[outcome], __ATOMIC_RELAXED);
+    __atomic_store_n((uint64_t *)&metrics->outcomes[outcome], old + 1, __ATOMIC_RELAXED);
+}
+
+/* Prometheus text (version 0.0.4) of the sum of count blocks. False: arena is full. */
+bool metrics_text(const struct metrics *const *blocks, size_t count, struct arena *arena, struct bytes *ret);
+uint64_t metrics_sum(const struct metrics *const *blocks, size_t count, enum metric metric);

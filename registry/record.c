@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Redis can be written by other hands than ours, so a record is taken only if every field is what we would have
+ * written ourselves; else the caller treats the thing as not there (fail closed). Fields we do not know belong to a
+ * newer weir and are passed over. Where a field is absent, its empty value is meant; tokens must have all but flags.
+ */
+#include "registry/record.h"
+
+#include "codec/utf8.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+/* Writing: a column of puts. Empty fields are left out, so a hash holds only what the device has. */
+
+struct writer {
+    struct record_field *fields;
+    size_t count;
+    char *text;
+    size_t used;
+};
+
+static void put_bytes(struct writer *w, const char *name, struct bytes value)
+{
+    if (value.len > 0)
+        w->fields[w->count++] = (struct record_field){bytes_of_text(name), value};
+}
+
+static void put_text(struct writer *w, const char *name, const char *value)
+{
+    put_bytes(w, name, bytes_of_text(value));
+}
+
+static void put_flag(struct writer *w, const char *name, bool flag)
+{
+    put_bytes(w, name, flag ? BYTES_LITERAL("1") : BYTES_LITERAL("0"));
+}
+
+static void put_number(struct writer *w, const char *name, int64_t number)
+{
+    char *text = w->text + w->used;
+    int len = snprintf(text, RECORD_TEXT_MAX - w->used, "%" PRId64, number);
+    w->used += (size_t)len + 1;
+    put_bytes(w, name, bytes_of(text, (size_t)len));
+}
+
+static void put_hex(struct writer *w, const char *name, const uint8_t *octets, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    char *text = w->text + w->used;
+    for (size_t i = 0; i < len; i++) {
+        text[2 * i] = digits[octets[i] >> 4];
+        text[2 * i + 1] = digits[octets[i] & 15];
+    }
+    w->used += 2 * len;
+    put_bytes(w, name, bytes_of(text, 2 * len));
+}
+
+_Static_assert(RECORD_TEXT_MAX >= 2 * SECRET_MAX + 2 * RECORD_DIGEST_BYTES + 2 * 32 + 3 * 24, "all that is converted");
+
+size_t record_of_tenant(const struct tenant_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                        char scratch[static RECORD_TEXT_MAX])
+{
+    struct writer w = {.fields = ret, .text = scratch};
+    put_flag(&w, "disabled", record->disabled);
+    put_number(&w, "created", record->created_s);
+    return w.count;
+}
+
+size_t record_of_device(const struct device_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                        char scratch[static RECORD_TEXT_MAX])
+{
+    struct writer w = {.fields = ret, .text = scratch};
+    put_flag(&w, "disabled", record->disabled);
+    put_flag(&w, "concentrator", record->concentrator);
+    put_text(&w, "prefix", record->prefix);
+    put_text(&w, "site", record->site);
+    put_text(&w, "tags", record->tags);
+    put_hex(&w, "psk", record->psk.octets, record->psk.len);
+    put_text(&w, "x509", record->x509);
+    if (record->has_rpk)
+        put_hex(&w, "rpk", record->rpk, sizeof record->rpk);
+    put_number(&w, "created", record->created_s);
+    return w.count;
+}
+
+size_t record_of_token(const struct token_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                       char scratch[static RECORD_TEXT_MAX])
+{
+    struct writer w = {.fields = ret, .text = scratch};
+    put_text(&w, "role", record->role == TOKEN_OPERATOR ? "operator" : "device");
+    put_text(&w, "device", record->device);
+    put_hex(&w, "salt", record->salt, sizeof record->salt);
+    put_hex(&w, "digest", record->digest, sizeof record->digest);
+    put_number(&w, "created", record->created_s);
+    put_number(&w, "expires", record->expires_s);
+    put_flag(&w, "revoked", record->revoked);
+    return w.count;
+}
+
+/* Reading: each read_ returns whether the field is valid or absent. */
+
+struct reader {
+    const struct record_field *fields;
+    size_t count;
+};
+
+/* The value; empty if absent. A name that comes twice cannot happen in a hash; the first counts. */
+static struct bytes find(const struct reader *r, const char *name)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (bytes_equal_text(r->fields[i].name, name))
+            return r->fields[i].value;
+    return bytes_of(NULL, 0);
+}
+
+static bool read_flag(const struct reader *r, const char *name, bool *ret)
+{
+    struct bytes value = find(r, name);
+    *ret = bytes_equal_text(value, "1");
+    return value.len == 0 || *ret || bytes_equal_text(value, "0");
+}
+
+/* Unix seconds: at most 12 digits, no sign. */
+static bool read_seconds(const struct reader *r, const char *name, int64_t *ret)
+{
+    struct bytes value = find(r, name);
+    int64_t seconds = 0;
+    if (value.len > 12)
+        return false;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return false;
+        seconds = 10 * seconds + (value.ptr[i] - '0');
+    }
+    *ret = seconds;
+    return true;
+}
+
+static void copy_text(char *ret, struct bytes value)
+{
+    if (value.len > 0)
+        memcpy(ret, value.ptr, value.len);
+    ret[value.len] = '\0';
+}
+
+static bool read_text(const struct reader *r, const char *name, size_t max, bool (*is_valid)(struct bytes), char *ret)
+{
+    struct bytes value = find(r, name);
+    if (value.len == 0)
+        return true;
+    if (value.len > max || !is_valid(value))
+        return false;
+    copy_text(ret, value);
+    return true;
+}
+
+/* True only if there are exactly 2 * len digits. */
+static bool read_hex(const struct reader *r, const char *name, size_t len, uint8_t *ret)
+{
+    struct bytes value = find(r, name);
+    struct secret octets;
+    if (value.len != 2 * len || !secret_set_hex(&octets, value))
+        return false;
+    memcpy(ret, octets.octets, len);
+    secret_wipe(&octets);
+    return true;
+}
+
+bool record_text_is_valid(struct bytes text)
+{
+    if (!utf8_is_valid(text))
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        /* C1 controls are C2 80 to C2 9F. */
+        bool c1 = c == 0xc2 && i + 1 < text.len && text.ptr[i + 1] < 0xa0;
+        if (c < 0x20 || c == 0x7f || c1)
+            return false;
+    }
+    return true;
+}
+
+bool record_tags_are_valid(struct bytes tags)
+{
+    bool word_is_empty = true;
+    for (size_t i = 0; i < tags.len; i++) {
+        bool comma = tags.ptr[i] == ',';
+        if ((comma && word_is_empty) || tags.ptr[i] == ' ')
+            return false;
+        word_is_empty = comma;
+    }
+    return (tags.len == 0 || !word_is_empty) && record_text_is_valid(tags);
+}
+
+bool record_prefix_is_valid(struct bytes prefix)
+{
+    if (bytes_equal_text(prefix, "*"))
+        return true;
+    if (prefix.len == 0 || prefix.len > SCHEMA_DEVICE_MAX)
+        return false;
+    /* SenML's characters (RFC 8428 4.5.1): those of a device id and the slash. */
+    uint8_t without_slashes[SCHEMA_DEVICE_MAX];
+    for (size_t i = 0; i < prefix.len; i++)
+        without_slashes[i] = i > 0 && prefix.ptr[i] == '/' ? '-' : prefix.ptr[i];
+    return schema_device_is_valid(bytes_of(without_slashes, prefix.len));
+}
+
+static bool read_psk(const struct reader *r, struct secret *ret)
+{
+    struct bytes value = find(r, "psk");
+    return value.len == 0 || secret_set_hex(ret, value);
+}
+
+static bool read_rpk(const struct reader *r, struct device_record *ret)
+{
+    ret->has_rpk = find(r, "rpk").len > 0;
+    return !ret->has_rpk || read_hex(r, "rpk", sizeof ret->rpk, ret->rpk);
+}
+
+bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t count, struct tenant_record *ret)
+{
+    struct reader r = {fields, count};
+    struct tenant_record record = {0};
+    if (!schema_tenant_is_valid(id))
+        return false;
+    copy_text(record.id, id);
+    if (!read_flag(&r, "disabled", &record.disabled) || !read_seconds(&r, "created", &record.created_s))
+        return false;
+    *ret = record;
+    return true;
+}
+
+static bool read_device(const struct reader *r, struct device_record *record)
+{
+    return read_flag(r, "disabled", &record->disabled) && read_flag(r, "concentrator", &record->concentrator) &&
+           read_text(r, "prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, record->prefix) &&
+           read_text(r, "site", RECORD_SITE_MAX, record_text_is_valid, record->site) &&
+           read_text(r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags) && read_psk(r, &record->psk) &&
+           read_text(r, "x509", RECORD_X509_MAX, record_text_is_valid, record->x509) && read_rpk(r, record) &&
+           read_seconds(r, "created", &record->created_s);
+}
+
+bool record_to_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                      struct device_record *ret)
+{
+    struct reader r = {fields, count};
+    struct device_record record = {0};
+    if (!schema_tenant_is_valid(tenant) || !schema_device_is_valid(id))
+        return false;
+    copy_text(record.tenant, tenant);
+    copy_text(record.id, id);
+    bool valid = read_device(&r, &record);
+    if (valid)
+        *ret = record;
+    secret_wipe(&record.psk);
+    return valid;
+}
+
+bool record_token_id_is_valid(struct bytes id)
+{
+    if (id.len != sizeof((struct token_record *)0)->id - 1)
+        return false;
+    for (size_t i = 0; i < id.len; i++)
+        if (!(id.ptr[i] >= '0' && id.ptr[i] <= '9') && !(id.ptr[i] >= 'a' && id.ptr[i] <= 'f'))
+            return false;
+    return true;
+}
+
+/* A device token must name its device, an operator's must not. */
+static bool read_role(const struct reader *r, struct token_record *record)
+{
+    struct bytes role = find(r, "role");
+    if (!read_text(r, "device", SCHEMA_DEVICE_MAX, schema_device_is_valid, record->device))
+        return false;
+    record->role = bytes_equal_text(role, "operator") ? TOKEN_OPERATOR : TOKEN_DEVICE;
+    bool known = record->role == TOKEN_OPERATOR || bytes_equal_text(role, "device");
+    return known && (record->role == TOKEN_DEVICE) == (record->device[0] != '\0');
+}
+
+bool record_to_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                     struct token_record *ret)
+{
+    struct reader r = {fields, count};
+    struct token_record record = {0};
+    if (!schema_tenant_is_valid(tenant) || !record_token_id_is_valid(id))
+        return false;
+    copy_text(record.tenant, tenant);
+    copy_text(record.id, id);
+    if (!read_role(&r, &record) || !read_hex(&r, "salt", sizeof record.salt, record.salt) ||
+        !read_hex(&r, "digest", sizeof record.digest, record.digest) ||
+        !read_seconds(&r, "created", &record.created_s) || !read_seconds(&r, "expires", &record.expires_s) ||
+        !read_flag(&r, "revoked", &record.revoked))
+        return false;
+    *ret = record;
+    return true;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Builds keys. Only ids that were checked here become part of a key, so no id can leave its tenant's slot or collide
+ * with another kind of key: a tenant has no brace and no colon, and the kind stands before a device id, which may.
+ */
+#include "registry/schema.h"
+
+_Static_assert(SCHEMA_KEY_MAX > sizeof "weir:{}:devices:" + SCHEMA_TENANT_MAX + SCHEMA_DEVICE_MAX, "longest key");
+
+static bool is_lower_or_digit(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool is_letter_or_digit(uint8_t c)
+{
+    return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z');
+}
+
+bool schema_tenant_is_valid(struct bytes tenant)
+{
+    if (tenant.len == 0 || tenant.len > SCHEMA_TENANT_MAX || !is_lower_or_digit(tenant.ptr[0]))
+        return false;
+    for (size_t i = 1; i < tenant.len; i++)
+        if (!is_lower_or_digit(tenant.ptr[i]) && tenant.ptr[i] != '-')
+            return false;
+    return true;
+}
+
+bool schema_device_is_valid(struct bytes device)
+{
+    if (device.len == 0 || device.len > SCHEMA_DEVICE_MAX || !is_letter_or_digit(device.ptr[0]))
+        return false;
+    for (size_t i = 1; i < device.len; i++) {
+        uint8_t c = device.ptr[i];
+        if (!is_letter_or_digit(c) && c != ':' && c != '.' && c != '_' && c != '-')
+            return false;
+    }
+    return true;
+}
+
+/* Puts the runs one after the other; what does not fit is left out, which a valid id cannot cause. */
+static size_t join(char ret[static SCHEMA_KEY_MAX], const struct bytes *runs, size_t count)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < count && len + runs[i].len < SCHEMA_KEY_MAX; i++) {
+        memcpy(ret + len, runs[i].ptr, runs[i].len);
+        len += runs[i].len;
+    }
+    ret[len] = '\0';
+    return len;
+}
+
+size_t schema_key(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, const char *suffix)
+{
+    struct bytes runs[] = {BYTES_LITERAL("weir:{"), tenant, BYTES_LITERAL("}:"), bytes_of_text(suffix)};
+    return join(ret, runs, sizeof runs / sizeof runs[0]);
+}
+
+size_t schema_key_of(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, const char *kind, struct bytes id)
+{
+    struct bytes runs[] = {BYTES_LITERAL("weir:{"), tenant, BYTES_LITERAL("}:"),
+                           bytes_of_text(kind),     BYTES_LITERAL(":"), id};
+    return join(ret, runs, sizeof runs / sizeof runs[0]);
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Every name that weir uses in Redis, and nothing else: keys, fields, their order. docs/streams.md is checked
+ * against this file. Keys carry the hash tag {tenant}, so that what belongs together is in one slot of a cluster.
+ *
+ *   weir:tenants                 set    names of all tenants
+ *   weir:changes                 stream registry changes, followed by every gateway (fields o, t, d)
+ *   weir:{T}:meta                hash   the tenant's record
+ *   weir:{T}:devices             set    ids of the tenant's devices
+ *   weir:{T}:dev:ID              hash   one device
+ *   weir:{T}:tokens              set    ids of the tenant's tokens
+ *   weir:{T}:tok:ID              hash   one token (salted hash, never the token)
+ *   weir:{T}:obs                 stream observations
+ */
+#pragma once
+
+#include "codec/bytes.h"
+
+#define SCHEMA_TENANT_MAX 32  /* [a-z0-9][a-z0-9-]* */
+#define SCHEMA_DEVICE_MAX 64  /* [A-Za-z0-9][A-Za-z0-9:._-]* */
+#define SCHEMA_KEY_MAX 160    /* any key, with its NUL */
+
+#define SCHEMA_KEY_TENANTS "weir:tenants"
+#define SCHEMA_KEY_CHANGES "weir:changes"
+#define SCHEMA_CHANGES_KEPT "100000" /* MAXLEN ~ of weir:changes */
+
+/* Fields of a weir:changes entry: o what (tenant, device, token), t tenant, d id of the device or token. */
+#define SCHEMA_CHANGE_OBJECT "o"
+#define SCHEMA_CHANGE_TENANT "t"
+#define SCHEMA_CHANGE_ID "d"
+
+/* The suffixes of a tenant's keys. */
+#define SCHEMA_SUFFIX_META "meta"
+#define SCHEMA_SUFFIX_DEVICES "devices"
+#define SCHEMA_SUFFIX_TOKENS "tokens"
+#define SCHEMA_SUFFIX_OBS "obs"
+#define SCHEMA_KIND_DEVICE "dev"
+#define SCHEMA_KIND_TOKEN "tok"
+
+/* What a change is about: the field o. */
+#define SCHEMA_OBJECT_TENANT "tenant"
+#define SCHEMA_OBJECT_DEVICE "device"
+#define SCHEMA_OBJECT_TOKEN "token"
+
+/* Fields of the hashes, in the order in which registry/record writes them. An empty one is not written. */
+#define SCHEMA_TENANT_FIELDS(X) X(disabled) X(created)
+#define SCHEMA_DEVICE_FIELDS(X)                                                                                        \
+    X(disabled) X(concentrator) X(prefix) X(site) X(tags) X(psk) X(x509) X(rpk) X(created)
+#define SCHEMA_TOKEN_FIELDS(X) X(role) X(device) X(salt) X(digest) X(created) X(expires) X(revoked)
+#define SCHEMA_CHANGE_FIELDS(X) X(o) X(t) X(d)
+
+/* Fields of one observation, always all of them in this order (docs/streams.md). */
+#define SCHEMA_OBS_FIELDS(X) X(d) X(n) X(u) X(t) X(q) X(k) X(v) X(s) X(c) X(a) X(b) X(m)
+
+/* Whether the text may be a tenant or a device id; nothing else ever becomes part of a key. */
+bool schema_tenant_is_valid(struct bytes tenant);
+bool schema_device_is_valid(struct bytes device);
+
+/* Keys of a tenant: suffix is "meta", "devices", "tokens", "obs". Returns the length; the tenant must be valid. */
+size_t schema_key(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, const char *suffix);
+/* Keys of one thing: kind is "dev" or "tok". */
+size_t schema_key_of(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, const char *kind, struct bytes id);
