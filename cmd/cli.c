@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The table is walked three times: to find the subcommand, to take its arguments, to print help. There is no other
+ * list of options, so help cannot disagree with what is parsed.
+ */
+#include "cmd/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define CLIENT_TIMEOUT_MS 5000
+
+static const struct cli_option common_options[] = {
+    {"--redis", "ADDRESS", "unix:/path or host:port of Redis"},
+    {"--state-dir", "FOLDER", "where weir serve keeps its state; tells where Redis is"},
+    {"--help", NULL, "print this"},
+    {NULL, NULL, NULL},
+};
+
+/* Messages. */
+
+static void print_name(const struct cli *cli, FILE *out)
+{
+    fprintf(out, "weir %s", cli->group->name);
+    if (cli->command)
+        fprintf(out, " %s", cli->command->name);
+}
+
+int cli_fail(const struct cli *cli, enum cli_exit status, const char *format, ...)
+{
+    va_list arguments;
+    print_name(cli, stderr);
+    fputs(": ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return status;
+}
+
+int cli_judge(const struct cli *cli, enum accounts_result result, const char *kind, const char *name)
+{
+    switch (result) {
+    case ACCOUNTS_DONE:
+        return CLI_OK;
+    case ACCOUNTS_EXISTS:
+        return cli_fail(cli, CLI_REFUSED, "%s %s exists already; --replace makes it anew", kind, name);
+    case ACCOUNTS_NOT_FOUND:
+        return cli_fail(cli, CLI_REFUSED, "there is no %s %s; see weir %s list", kind, name, cli->group->name);
+    case ACCOUNTS_NO_TENANT:
+        return cli_fail(cli, CLI_REFUSED, "%s %s: there is no such tenant; see weir tenant list, weir tenant add", kind,
+                        name);
+    case ACCOUNTS_NO_DEVICE:
+        return cli_fail(cli, CLI_REFUSED, "%s %s: there is no such device; see weir device list", kind, name);
+    case ACCOUNTS_DAMAGED:
+        return cli_fail(cli, CLI_REFUSED, "what Redis has of %s %s is no valid record; remove it or add it with "
+                        "--replace", kind, name);
+    case ACCOUNTS_BUSY:
+        return cli_fail(cli, CLI_REFUSED, "%s %s is being changed by others all the time; try again", kind, name);
+    case ACCOUNTS_REFUSED:
+        return cli_fail(cli, CLI_REFUSED, "%s %s: Redis refused: %s", kind, name, cli->accounts.error);
+    case ACCOUNTS_AWAY:
+        break;
+    }
+    return cli_fail(cli, CLI_AWAY, "%s %s: Redis at %s did not answer; whether anything changed is not known", kind,
+                    name, cli->redis_address);
+}
+
+static void print_options(const struct cli_option *options)
+{
+    for (; options && options->name; options++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s", options->name, options->value ? " " : "",
+                 options->value ? options->value : "");
+        printf("      %-26s %s\n", left, options->help);
+    }
+}
+
+static void print_help(const struct cli *cli)
+{
+    printf("weir %s: %s\n\n", cli->group->name, cli->group->help);
+    for (size_t i = 0; i < cli->group->count; i++) {
+        const struct cli_command *command = &cli->group->commands[i];
+        if (cli->command && command != cli->command)
+            continue;
+        printf("  weir %s %s %s%s%s\n", cli->group->name, command->name, command->operands,
+               command->operands[0] ? "  " : " ", command->help);
+        print_options(command->options);
+    }
+    puts("\n  and with each of them:");
+    print_options(common_options);
+}
+
+/* Arguments. */
+
+static size_t count_options(const struct cli_option *options)
+{
+    size_t count = 0;
+    while (options && options[count].name)
+        count++;
+    return count;
+}
+
+/* The number of the option in cli->values, and the option; NULL: there is none of this name. */
+static const struct cli_option *find_option(const struct cli *cli, const char *name, size_t len, size_t *ret_index)
+{
+    size_t own = count_options(cli->command->options), all = own + count_options(common_options);
+    for (size_t i = 0; i < all && i < CLI_OPTIONS_MAX; i++) {
+        const struct cli_option *option = i < own ? &cli->command->options[i] : &common_options[i - own];
+        if (strlen(option->name) == len && memcmp(option->name, name, len) == 0) {
+            *ret_index = i;
+            return option;
+        }
+    }
+    return NULL;
+}
+
+const char *cli_value(const struct cli *cli, const char *option)
+{
+    size_t index;
+    return find_option(cli, option, strlen(option), &index) ? cli->values[index] : NULL;
+}
+
+/* --name=value, --name value or --flag at argv[*i]. */
+static bool take_option(struct cli *cli, int argc, char **argv, int *i)
+{
+    const char *argument = argv[*i], *equals = strchr(argument, '=');
+    size_t index, len = equals ? (size_t)(equals - argument) : strlen(argument);
+    const struct cli_option *option = find_option(cli, argument, len, &index);
+    if (!option) {
+        cli_fail(cli, CLI_USAGE, "%s is not an option; see --help", argument);
+        return false;
+    }
+    if (!option->value && equals) {
+        cli_fail(cli, CLI_USAGE, "%s takes no value", option->name);
+        return false;
+    }
+    if (!option->value)
+        cli->values[index] = "";
+    else if (equals)
+        cli->values[index] = equals + 1;
+    else if (*i + 1 < argc)
+        cli->values[index] = argv[++*i];
+    else {
+        cli_fail(cli, CLI_USAGE, "%s needs a value: %s", option->name, option->value);
+        return false;
+    }
+    return true;
+}
+
+static size_t count_words(const char *text)
+{
+    size_t count = text[0] != '\0';
+    for (; *text; text++)
+        count += *text == ' ';
+    return count;
+}
+
+static bool take_arguments(struct cli *cli, int argc, char **argv)
+{
+    size_t wanted = count_words(cli->command->operands), count = 0;
+    for (int i = 2; i < argc; i++) {
+        if (argv[i][0] == '-' && argv[i][1] == '-') {
+            if (!take_option(cli, argc, argv, &i))
+                return false;
+        } else if (count < wanted) {
+            cli->operands[count++] = argv[i];
+        } else {
+            cli_fail(cli, CLI_USAGE, "\"%s\" is too much; see --help", argv[i]);
+            return false;
+        }
+    }
+    if (count < wanted && !cli_value(cli, "--help")) {
+        cli_fail(cli, CLI_USAGE, "needs %s; see --help", cli->command->operands);
+        return false;
+    }
+    return true;
+}
+
+bool cli_tenant_is_valid(const struct cli *cli, const char *tenant)
+{
+    if (schema_tenant_is_valid(bytes_of_text(tenant)))
+        return true;
+    cli_fail(cli, CLI_USAGE, "\"%s\" cannot be a tenant: 1 to %d of a-z, 0-9 and -, not beginning with -", tenant,
+             SCHEMA_TENANT_MAX);
+    return false;
+}
+
+bool cli_split_device(const struct cli *cli, const char *text, struct cli_device *ret)
+{
+    const char *slash = strchr(text, '/');
+    if (!slash) {
+        cli_fail(cli, CLI_USAGE, "\"%s\" is not of the form TENANT/ID", text);
+        return false;
+    }
+    struct bytes tenant = bytes_of(text, (size_t)(slash - text)), id = bytes_of_text(slash + 1);
+    if (!schema_tenant_is_valid(tenant) || !schema_device_is_valid(id)) {
+        cli_fail(cli, CLI_USAGE,
+                 "\"%s\" cannot be TENANT/ID: a tenant has 1 to %d of a-z 0-9 -, an id 1 to %d of A-Z a-z 0-9 : . _ -, "
+                 "both begin with a letter or digit", text, SCHEMA_TENANT_MAX, SCHEMA_DEVICE_MAX);
+        return false;
+    }
+    *ret = (struct cli_device){0};
+    memcpy(ret->tenant, tenant.ptr, tenant.len);
+    memcpy(ret->id, id.ptr, id.len);
+    return true;
+}
+
+/* Connecting. */
+
+/* The first line of redis.address in the state folder. */
+static bool read_address(const char *state_dir, char *ret, size_t size)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/redis.address", state_dir);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
+    bool found = fgets(ret, (int)size, file) != NULL;
+    fclose(file);
+    if (found)
+        ret[strcspn(ret, "\r\n")] = '\0';
+    return found && ret[0];
+}
+
+static int connect_redis(struct cli *cli)
+{
+    const char *address = cli_value(cli, "--redis"), *state_dir = cli_value(cli, "--state-dir");
+    char error[STORE_CLIENT_ERROR_MAX];
+    if (!address && !state_dir)
+        address = getenv("WEIR_REDIS");
+    if (address && address[0]) {
+        snprintf(cli->redis_address, sizeof cli->redis_address, "%s", address);
+    } else {
+        if (!state_dir)
+            state_dir = getenv("WEIR_STATE_DIR");
+        if (!state_dir || !state_dir[0])
+            state_dir = "state";
+        if (!read_address(state_dir, cli->redis_address, sizeof cli->redis_address))
+            return cli_fail(cli, CLI_AWAY, "where is Redis? There is no %s/redis.address; start weir serve, or give "
+                            "--redis or --state-dir", state_dir);
+    }
+    cli->accounts.client = store_client_open(cli->redis_address, CLIENT_TIMEOUT_MS, error);
+    if (cli->accounts.client)
+        return CLI_OK;
+    return cli_fail(cli, CLI_AWAY, "%s; is weir serve running?", error);
+}
+
+int cli_main(const struct cli_group *group, int argc, char **argv)
+{
+    struct cli cli = {.group = group};
+    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+        print_help(&cli);
+        return argc < 2 ? CLI_USAGE : CLI_OK;
+    }
+    for (size_t i = 0; i < group->count; i++)
+        if (strcmp(argv[1], group->commands[i].name) == 0)
+            cli.command = &group->commands[i];
+    if (!cli.command)
+        return cli_fail(&cli, CLI_USAGE, "\"%s\" is not a command; see weir %s --help", argv[1], group->name);
+    if (!take_arguments(&cli, argc, argv))
+        return CLI_USAGE;
+    if (cli_value(&cli, "--help")) {
+        print_help(&cli);
+        return CLI_OK;
+    }
+    int status = connect_redis(&cli);
+    if (status == CLI_OK)
+        status = cli.command->run(&cli);
+    store_client_close(cli.accounts.client);
+    return status;
+}
+
+/* Printing. */
+
+const char *cli_time_text(int64_t seconds, char ret[static 32])
+{
+    time_t time = (time_t)seconds;
+    struct tm parts;
+    if (seconds == 0 || !gmtime_r(&time, &parts))
+        strcpy(ret, "-");
+    else
+        strftime(ret, 32, "%Y-%m-%d %H:%M:%SZ", &parts);
+    return ret;
+}
+
+void cli_put_json(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            putchar('\\');
+        putchar(*text);
+    }
+    putchar('"');
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * What the commands that administer Redis have in common: a table of subcommands with their operands and options,
+ * from which parsing and --help are made; the connection; messages that name the thing and say what to do next.
+ *
+ * Where Redis is: --redis, else WEIR_REDIS, else the file redis.address in the state folder (--state-dir, else
+ * WEIR_STATE_DIR, else ./state), which `weir serve` writes.
+ */
+#pragma once
+
+#include "gateway/accounts.h"
+
+#define CLI_OPERANDS_MAX 2
+#define CLI_OPTIONS_MAX 24
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_REFUSED = 1, /* not found, exists already, Redis said no */
+    CLI_USAGE = 2,
+    CLI_AWAY = 3, /* Redis cannot be reached */
+};
+
+struct cli_option {
+    const char *name;  /* "--psk"; NULL ends a list */
+    const char *value; /* what it takes, for --help; NULL: a flag */
+    const char *help;
+};
+
+struct cli;
+
+struct cli_command {
+    const char *name;
+    const char *operands; /* names of exactly what must be given, separated by spaces; may be "" */
+    const char *help;
+    const struct cli_option *options; /* may be NULL */
+    int (*run)(struct cli *cli); /* connected; returns an exit status */
+};
+
+struct cli_group {
+    const char *name; /* "device" */
+    const char *help;
+    const struct cli_command *commands;
+    size_t count;
+};
+
+struct cli {
+    const struct cli_group *group;
+    const struct cli_command *command;
+    const char *operands[CLI_OPERANDS_MAX];
+    const char *values[CLI_OPTIONS_MAX]; /* by option: the command's, then the common ones */
+    char redis_address[256];
+    struct accounts accounts;
+};
+
+/* Parses, connects, runs. argv[0] is the group's name. Returns the exit status. */
+int cli_main(const struct cli_group *group, int argc, char **argv);
+
+/* The value of an option of this command, "" for a flag that was given; NULL: not given. */
+const char *cli_value(const struct cli *cli, const char *option);
+
+/* Says on stderr what is wrong, after the command's name; returns status. */
+int cli_fail(const struct cli *cli, enum cli_exit status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same for what accounts answered about a thing ("device", "acme/boiler-7"); CLI_OK and silence if it was done. */
+int cli_judge(const struct cli *cli, enum accounts_result result, const char *kind, const char *name);
+
+/* Checked operands. False: said why. */
+bool cli_tenant_is_valid(const struct cli *cli, const char *tenant);
+/* Splits "tenant/device" at the first slash. */
+struct cli_device {
+    char tenant[SCHEMA_TENANT_MAX + 1];
+    char id[SCHEMA_DEVICE_MAX + 1];
+};
+bool cli_split_device(const struct cli *cli, const char *text, struct cli_device *ret);
+
+/* A moment for people, UTC: "2026-11-21 10:00:00Z", or "-" for 0. */
+const char *cli_time_text(int64_t seconds, char ret[static 32]);
+/* A JSON string with its quotes on stdout. */
+void cli_put_json(const char *text);

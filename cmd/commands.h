@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The subcommands of weir. Each takes its own name as argv[0] and returns the exit status of the process. */
+#pragma once
+
+int cmd_serve(int argc, char **argv);
+int cmd_tenant(int argc, char **argv);
+int cmd_device(int argc, char **argv);
+int cmd_token(int argc, char **argv);
+int cmd_sim(int argc, char **argv);

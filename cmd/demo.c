@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Runs once per start, before the workers, on a connection of its own. The secrets stand in state_dir/demo.env in a form
+ * that a shell can source; there is no default secret, each state folder gets its own.
+ */
+#include "cmd/demo.h"
+
+#include "codec/base64url.h"
+#include "gateway/accounts.h"
+#include "gateway/rt/random.h"
+#include "gateway/tokens.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DEMO_TENANT "demo"
+#define DEMO_DEVICE "sensor-1"
+#define PSK_RANDOM_BYTES 24
+#define REDIS_TIMEOUT_MS 5000
+#define PATH_TEXT_MAX (SETTINGS_TEXT_MAX + 32)
+
+static void hex(const uint8_t *octets, size_t len, char *ret)
+{
+    for (size_t i = 0; i < len; i++)
+        snprintf(ret + 2 * i, 3, "%02x", octets[i]);
+}
+
+static bool copy_value(const char *line, const char *name, char *ret, size_t ret_size)
+{
+    size_t name_len = strlen(name);
+    if (strncmp(line, name, name_len) != 0 || line[name_len] != '=')
+        return false;
+    snprintf(ret, ret_size, "%s", line + name_len + 1);
+    ret[strcspn(ret, "\r\n")] = '\0';
+    return true;
+}
+
+static bool read_env(const char *path, struct demo *ret)
+{
+    FILE *file = fopen(path, "re");
+    struct demo demo = {0};
+    char line[256];
+    while (file && fgets(line, sizeof line, file)) {
+        (void)(copy_value(line, "WEIR_DEMO_PSK", demo.psk_hex, sizeof demo.psk_hex) ||
+               copy_value(line, "WEIR_DEMO_PSK_TEXT", demo.psk_text, sizeof demo.psk_text) ||
+               copy_value(line, "WEIR_DEMO_DEVICE_TOKEN", demo.device_token, sizeof demo.device_token) ||
+               copy_value(line, "WEIR_DEMO_OPERATOR_TOKEN", demo.operator_token, sizeof demo.operator_token));
+    }
+    if (file)
+        fclose(file);
+    explicit_bzero(line, sizeof line);
+    if (!demo.psk_hex[0] || !demo.psk_text[0] || !demo.device_token[0] || !demo.operator_token[0])
+        return false;
+    *ret = demo;
+    return true;
+}
+
+static bool write_env(const char *path, const struct demo *demo)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
+    if (!file)
+        return false;
+    fprintf(file,
+            "WEIR_DEMO_PSK_IDENTITY=" DEMO_TENANT "/" DEMO_DEVICE "\nWEIR_DEMO_PSK=%s\nWEIR_DEMO_PSK_TEXT=%s\n"
+            "WEIR_DEMO_DEVICE_TOKEN=%s\nWEIR_DEMO_OPERATOR_TOKEN=%s\n",
+            demo->psk_hex, demo->psk_text, demo->device_token, demo->operator_token);
+    return fclose(file) == 0;
+}
+
+static bool add_token(struct accounts *accounts, enum token_role role, char ret[static DEMO_TOKEN_MAX])
+{
+    struct token_record record = {.tenant = DEMO_TENANT, .role = role, .created_s = time(NULL)};
+    uint8_t random[TOKENS_RANDOM_BYTES];
+    char text[TOKENS_TEXT_LEN + 1];
+    if (role == TOKEN_DEVICE)
+        snprintf(record.device, sizeof record.device, DEMO_DEVICE);
+    random_bytes(random, sizeof random);
+    bool ok = tokens_make(random, &record, text) && accounts_add_token(accounts, &record) == ACCOUNTS_DONE;
+    snprintf(ret, DEMO_TOKEN_MAX, "%s", text);
+    explicit_bzero(random, sizeof random);
+    explicit_bzero(text, sizeof text);
+    return ok;
+}
+
+static bool add_device(struct accounts *accounts, struct demo *demo)
+{
+    struct device_record device = {.tenant = DEMO_TENANT, .id = DEMO_DEVICE, .created_s = time(NULL)};
+    uint8_t random[PSK_RANDOM_BYTES];
+    random_bytes(random, sizeof random);
+    /* As text, because coap-client takes keys as text only. */
+    base64url_encode(bytes_of(random, sizeof random), demo->psk_text);
+    demo->psk_text[base64url_length(sizeof random)] = '\0';
+    secret_set(&device.psk, bytes_of_text(demo->psk_text));
+    hex(device.psk.octets, device.psk.len, demo->psk_hex);
+    bool ok = accounts_add_device(accounts, &device, true) == ACCOUNTS_DONE;
+    secret_wipe(&device.psk);
+    explicit_bzero(random, sizeof random);
+    return ok;
+}
+
+static bool make_records(struct accounts *accounts, struct demo *demo)
+{
+    struct tenant_record tenant = {.id = DEMO_TENANT, .created_s = time(NULL)};
+    enum accounts_result added = accounts_add_tenant(accounts, &tenant, false);
+    return (added == ACCOUNTS_DONE || added == ACCOUNTS_EXISTS) && add_device(accounts, demo) &&
+           add_token(accounts, TOKEN_DEVICE, demo->device_token) &&
+           add_token(accounts, TOKEN_OPERATOR, demo->operator_token);
+}
+
+bool demo_prepare(struct demo *ret, const char *redis_address, const char *state_dir,
+                  char reterr[static DEMO_ERROR_MAX])
+{
+    char path[PATH_TEXT_MAX];
+    struct device_record device;
+    snprintf(path, sizeof path, "%s/demo.env", state_dir);
+    struct accounts accounts = {.client = store_client_open(redis_address, REDIS_TIMEOUT_MS, reterr)};
+    if (!accounts.client)
+        return false;
+    bool ok = read_env(path, ret) && accounts_get_device(&accounts, BYTES_LITERAL(DEMO_TENANT),
+                                                         BYTES_LITERAL(DEMO_DEVICE), &device) == ACCOUNTS_DONE;
+    if (!ok) {
+        ok = make_records(&accounts, ret) && write_env(path, ret);
+        if (!ok)
+            snprintf(reterr, DEMO_ERROR_MAX, "the records or %.200s cannot be written", path);
+    }
+    store_client_close(accounts.client);
+    return ok;
+}
+
+static void print_coap(const struct demo *demo, const struct settings *settings, FILE *out)
+{
+    if (settings->coaps_port == 0)
+        return;
+    fprintf(out,
+            "  # a sensor posts over DTLS; no output means 2.04: stored\n"
+            "  coap-client-openssl -m post -u " DEMO_TENANT "/" DEMO_DEVICE " -k %s -t 110 \\\n"
+            "    -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' coaps://127.0.0.1:%llu/obs\n\n",
+            demo->psk_text, (unsigned long long)settings->coaps_port);
+}
+
+static void print_http(const struct demo *demo, const struct settings *settings, FILE *out)
+{
+    if (settings->http_port == 0)
+        return;
+    const char *host = strcmp(settings->http_listen, "0.0.0.0") == 0 ? "127.0.0.1" : settings->http_listen;
+    unsigned long long port = settings->http_port;
+    fprintf(out,
+            "  # the same device over HTTP\n"
+            "  curl -i -H 'Authorization: Bearer %s' -H 'Content-Type: application/senml+json' \\\n"
+            "    -d '[{\"n\":\"humidity\",\"u\":\"%%RH\",\"v\":58.5}]' http://%s:%llu/obs\n\n"
+            "  # an operator reads the latest values\n"
+            "  curl -H 'Authorization: Bearer %s' http://%s:%llu/obs\n\n",
+            demo->device_token, host, port, demo->operator_token, host, port);
+}
+
+void demo_print(const struct demo *demo, const struct settings *settings, const char *state_dir, FILE *out)
+{
+    fprintf(out, "\nweir is running. Paste into another terminal, in this folder:\n\n");
+    print_coap(demo, settings, out);
+    print_http(demo, settings, out);
+    if (settings->redis[0])
+        fprintf(out, "  # your program reads the stream (Redis at %s)\n  redis-cli XREAD STREAMS", settings->redis);
+    else
+        fprintf(out, "  # your program reads the stream\n  redis-cli -s %s/redis/redis.sock XREAD STREAMS", state_dir);
+    fprintf(out, " 'weir:{" DEMO_TENANT "}:obs' 0\n\nThe secrets are in %s/demo.env. Ctrl-C stops everything.\n\n",
+            state_dir);
+}

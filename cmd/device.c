@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * `weir device`: devices and their credentials. A key is printed when it is made or given, and never again: `show` and
+ * `list` say only that there is one.
+ */
+#include "cmd/cli.h"
+#include "cmd/commands.h"
+#include "codec/base64url.h"
+#include "gateway/crypto.h"
+#include "gateway/rt/random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* A key that is made: 192 random bits as 32 characters, because many clients take keys as text only. */
+#define MADE_KEY_RANDOM 24
+#define MADE_KEY_LEN 32
+#define KEY_FILE_MAX 65536
+
+/* Adding: each take_ reads its options into the record and returns an exit status. */
+
+static int take_psk(const struct cli *cli, struct device_record *ret)
+{
+    const char *hex = cli_value(cli, "--psk");
+    bool other = cli_value(cli, "--x509") || cli_value(cli, "--rpk") || cli_value(cli, "--rpk-file");
+    bool generate = cli_value(cli, "--psk-generate") != NULL;
+    if (hex && generate)
+        return cli_fail(cli, CLI_USAGE, "either --psk or --psk-generate");
+    if (hex)
+        return secret_set_hex(&ret->psk, bytes_of_text(hex))
+                   ? CLI_OK
+                   : cli_fail(cli, CLI_USAGE, "--psk needs 2 to %d hexadecimal digits, an even number", 2 * SECRET_MAX);
+    if (!generate && other)
+        return CLI_OK;
+    uint8_t random[MADE_KEY_RANDOM];
+    char text[MADE_KEY_LEN];
+    random_bytes(random, sizeof random);
+    base64url_encode(bytes_of(random, sizeof random), text);
+    secret_set(&ret->psk, bytes_of(text, sizeof text));
+    explicit_bzero(random, sizeof random);
+    explicit_bzero(text, sizeof text);
+    return CLI_OK;
+}
+
+static int digest_of_file(const struct cli *cli, const char *path, uint8_t ret[static RECORD_DIGEST_BYTES])
+{
+    FILE *file = fopen(path, "re");
+    uint8_t *content = malloc(KEY_FILE_MAX);
+    size_t len = file && content ? fread(content, 1, KEY_FILE_MAX, file) : 0;
+    bool ok = len > 0 && len < KEY_FILE_MAX && crypto_spki_digest(bytes_of(content, len), ret);
+    free(content);
+    if (file)
+        fclose(file);
+    if (!file)
+        return cli_fail(cli, CLI_REFUSED, "--rpk-file %s cannot be read", path);
+    return ok ? CLI_OK : cli_fail(cli, CLI_REFUSED, "--rpk-file %s holds no public key or certificate (PEM or DER)",
+                                  path);
+}
+
+static int take_rpk(const struct cli *cli, struct device_record *ret)
+{
+    const char *hex = cli_value(cli, "--rpk"), *path = cli_value(cli, "--rpk-file");
+    struct secret digest = {0};
+    if (hex && path)
+        return cli_fail(cli, CLI_USAGE, "either --rpk or --rpk-file");
+    ret->has_rpk = hex || path;
+    if (path)
+        return digest_of_file(cli, path, ret->rpk);
+    if (!hex)
+        return CLI_OK;
+    if (!secret_set_hex(&digest, bytes_of_text(hex)) || digest.len != RECORD_DIGEST_BYTES)
+        return cli_fail(cli, CLI_USAGE, "--rpk needs %d hexadecimal digits: SHA-256 of the SubjectPublicKeyInfo",
+                        2 * RECORD_DIGEST_BYTES);
+    memcpy(ret->rpk, digest.octets, RECORD_DIGEST_BYTES);
+    return CLI_OK;
+}
+
+static int take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret)
+{
+    const char *text = cli_value(cli, option);
+    if (!text)
+        return CLI_OK;
+    if (strlen(text) > max || !is_valid(bytes_of_text(text)))
+        return cli_fail(cli, CLI_USAGE, "%s \"%s\" does not do: at most %zu bytes; see --help", option, text, max);
+    strcpy(ret, text);
+    return CLI_OK;
+}
+
+static int take_options(const struct cli *cli, struct device_record *ret)
+{
+    int status = take_psk(cli, ret);
+    if (status == CLI_OK)
+        status = take_rpk(cli, ret);
+    if (status == CLI_OK)
+        status = take_text(cli, "--x509", RECORD_X509_MAX, record_text_is_valid, ret->x509);
+    if (status == CLI_OK)
+        status = take_text(cli, "--prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, ret->prefix);
+    if (status == CLI_OK)
+        status = take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
+    if (status == CLI_OK)
+        status = take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
+    ret->concentrator = cli_value(cli, "--concentrator") != NULL;
+    return status;
+}
+
+static bool is_typeable(const struct secret *psk)
+{
+    for (size_t i = 0; i < psk->len; i++)
+        if (psk->octets[i] <= ' ' || psk->octets[i] >= 0x7f || psk->octets[i] == '\'')
+            return false;
+    return true;
+}
+
+/* The one place that shows a key: whoever adds the device has to bring it there. */
+static void print_psk(const struct device_record *record)
+{
+    printf("psk (hex): ");
+    for (size_t i = 0; i < record->psk.len; i++)
+        printf("%02x", record->psk.octets[i]);
+    putchar('\n');
+    if (!is_typeable(&record->psk)) {
+        puts("coap-client takes keys as text only, and this one is not text; use it in the device, or --psk-generate");
+        return;
+    }
+    printf("psk (text): %.*s\n", record->psk.len, (const char *)record->psk.octets);
+    printf("try: coap-client -m post -u '%s/%s' -k '%.*s' -t 110 -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' "
+           "coaps://127.0.0.1/obs\n",
+           record->tenant, record->id, record->psk.len, (const char *)record->psk.octets);
+    puts("Keep the key; it is not shown again.");
+}
+
+static int device_add(struct cli *cli)
+{
+    struct device_record record = {.created_s = time(NULL)};
+    struct cli_device device;
+    if (!cli_split_device(cli, cli->operands[0], &device))
+        return CLI_USAGE;
+    strcpy(record.tenant, device.tenant);
+    strcpy(record.id, device.id);
+    int status = take_options(cli, &record);
+    if (status == CLI_OK)
+        status = cli_judge(cli, accounts_add_device(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
+                           "device", cli->operands[0]);
+    if (status == CLI_OK) {
+        printf("device %s added\nidentity: %s\n", cli->operands[0], cli->operands[0]);
+        if (secret_is_set(&record.psk))
+            print_psk(&record);
+    }
+    secret_wipe(&record.psk);
+    return status;
+}
+
+/* Showing. */
+
+static void print_digest(const struct device_record *record)
+{
+    for (size_t i = 0; record->has_rpk && i < sizeof record->rpk; i++)
+        printf("%02x", record->rpk[i]);
+}
+
+static void print_record(const struct device_record *record)
+{
+    char time_text[32];
+    printf("device:       %s/%s\n", record->tenant, record->id);
+    printf("state:        %s\n", record->disabled ? "disabled" : "enabled");
+    printf("created:      %s\n", cli_time_text(record->created_s, time_text));
+    printf("prefix:       %s\n", record->prefix[0] ? record->prefix : record->id);
+    printf("site:         %s\n", record->site);
+    printf("tags:         %s\n", record->tags);
+    printf("concentrator: %s\n", record->concentrator ? "yes" : "no");
+    printf("psk:          %s\n", secret_is_set(&record->psk) ? "set" : "none");
+    printf("x509:         %s\n", record->x509[0] ? record->x509 : "none");
+    printf("rpk:          ");
+    print_digest(record);
+    puts(record->has_rpk ? "" : "none");
+}
+
+static int device_show(struct cli *cli)
+{
+    struct cli_device device;
+    struct device_record record;
+    if (!cli_split_device(cli, cli->operands[0], &device))
+        return CLI_USAGE;
+    int status = cli_judge(
+        cli, accounts_get_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id), &record),
+        "device", cli->operands[0]);
+    if (status != CLI_OK)
+        return status;
+    print_record(&record);
+    secret_wipe(&record.psk);
+    return status;
+}
+
+static void put_json_member(const char *name, const char *text)
+{
+    printf(",\"%s\":", name);
+    cli_put_json(text);
+}
+
+static void print_json(const struct device_record *record)
+{
+    printf("{\"device\":");
+    cli_put_json(record->id);
+    printf(",\"disabled\":%s,\"concentrator\":%s", record->disabled ? "true" : "false",
+           record->concentrator ? "true" : "false");
+    put_json_member("prefix", record->prefix[0] ? record->prefix : record->id);
+    put_json_member("site", record->site);
+    put_json_member("tags", record->tags);
+    put_json_member("x509", record->x509);
+    printf(",\"psk\":%s,\"rpk\":\"", secret_is_set(&record->psk) ? "true" : "false");
+    print_digest(record);
+    printf("\",\"created\":%lld}", (long long)record->created_s);
+}
+
+static void print_line(const struct device_record *record)
+{
+    printf("%-32s %-8s %s%s%s%s %-16s %s\n", record->id, record->disabled ? "disabled" : "enabled",
+           secret_is_set(&record->psk) ? "psk " : "", record->x509[0] ? "x509 " : "", record->has_rpk ? "rpk " : "",
+           record->concentrator ? "concentrator" : "", record->site, record->tags);
+}
+
+static int list_device(struct cli *cli, const char *tenant, const char *id, bool json, bool *first)
+{
+    struct device_record record;
+    enum accounts_result result =
+        accounts_get_device(&cli->accounts, bytes_of_text(tenant), bytes_of_text(id), &record);
+    if (result == ACCOUNTS_NOT_FOUND) /* removed in between */
+        return CLI_OK;
+    if (result != ACCOUNTS_DONE)
+        return cli_judge(cli, result, "device", id);
+    if (json) {
+        fputs(*first ? "\n" : ",\n", stdout);
+        print_json(&record);
+    } else {
+        print_line(&record);
+    }
+    *first = false;
+    secret_wipe(&record.psk);
+    return CLI_OK;
+}
+
+static int device_list(struct cli *cli)
+{
+    const char *tenant = cli->operands[0];
+    bool json = cli_value(cli, "--json") != NULL, first = true;
+    struct accounts_ids ids;
+    if (!cli_tenant_is_valid(cli, tenant))
+        return CLI_USAGE;
+    int status =
+        cli_judge(cli, accounts_list_devices(&cli->accounts, bytes_of_text(tenant), &ids), "devices of", tenant);
+    if (status != CLI_OK)
+        return status;
+    if (json)
+        putchar('[');
+    for (size_t i = 0; i < ids.count && status != CLI_AWAY; i++) {
+        int one = list_device(cli, tenant, ids.ids[i], json, &first);
+        status = one != CLI_OK ? one : status;
+    }
+    if (json)
+        puts("\n]");
+    free(ids.ids);
+    return status;
+}
+
+/* Changing. */
+
+static int set_disabled(struct cli *cli, bool disabled)
+{
+    struct cli_device device;
+    if (!cli_split_device(cli, cli->operands[0], &device))
+        return CLI_USAGE;
+    int status = cli_judge(cli,
+                           accounts_set_device_disabled(&cli->accounts, bytes_of_text(device.tenant),
+                                                        bytes_of_text(device.id), disabled),
+                           "device", cli->operands[0]);
+    if (status == CLI_OK)
+        printf("device %s %s\n", cli->operands[0], disabled ? "disabled; its sessions end within seconds" : "enabled");
+    return status;
+}
+
+static int device_disable(struct cli *cli)
+{
+    return set_disabled(cli, true);
+}
+
+static int device_enable(struct cli *cli)
+{
+    return set_disabled(cli, false);
+}
+
+static int device_remove(struct cli *cli)
+{
+    struct cli_device device;
+    if (!cli_split_device(cli, cli->operands[0], &device))
+        return CLI_USAGE;
+    int status = cli_judge(
+        cli, accounts_remove_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id)), "device",
+        cli->operands[0]);
+    if (status == CLI_OK)
+        printf("device %s removed; what it has sent stays\n", cli->operands[0]);
+    return status;
+}
+
+static const struct cli_option add_options[] = {
+    {"--psk", "HEX", "pre-shared key, 2 to 128 hexadecimal digits"},
+    {"--psk-generate", NULL, "make a key; the default without another credential"},
+    {"--x509", "NAME", "certificate: SubjectAltName URI or DNS name, else CN"},
+    {"--rpk", "HEXDIGEST", "raw public key: SHA-256 of its SubjectPublicKeyInfo"},
+    {"--rpk-file", "FILE", "the same from a public key or certificate, PEM or DER"},
+    {"--prefix", "P", "names it may write begin with this; \"*\": any; default: its id"},
+    {"--site", "S", "building or house"},
+    {"--tags", "A,B", "words without spaces"},
+    {"--concentrator", NULL, "may write for the other devices of its tenant"},
+    {"--replace", NULL, "if it exists, make it anew with these options only"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_option list_options[] = {
+    {"--json", NULL, "as a JSON array"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_command commands[] = {
+    {"add", "TENANT/ID", "add a device and print its key, once", add_options, device_add},
+    {"list", "TENANT", "the tenant's devices", list_options, device_list},
+    {"show", "TENANT/ID", "one device, without its secrets", NULL, device_show},
+    {"disable", "TENANT/ID", "it may not speak any more; its sessions end", NULL, device_disable},
+    {"enable", "TENANT/ID", "takes that back", NULL, device_enable},
+    {"remove", "TENANT/ID", "forget the device; what it sent stays", NULL, device_remove},
+};
+
+int cmd_device(int argc, char **argv)
+{
+    static const struct cli_group group = {
+        "device", "devices, their credentials and rights", commands, sizeof commands / sizeof commands[0],
+    };
+    return cli_main(&group, argc, argv);
+}

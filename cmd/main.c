@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* weir: one binary; the first argument says which of its programs to be. To add one: a row here, a file beside it. */
+#include "cmd/commands.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+
+static int cmd_help(int argc, char **argv);
+static int cmd_version(int argc, char **argv);
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} commands[] = {
+    {"serve", cmd_serve, "run the gateway"},
+    {"tenant", cmd_tenant, "add, list, show, disable, enable, remove tenants"},
+    {"device", cmd_device, "add, list, show, disable, enable, remove devices and their credentials"},
+    {"token", cmd_token, "add, list, revoke bearer tokens for HTTP"},
+    {"sim", cmd_sim, "a fleet of simulated devices"},
+    {"version", cmd_version, "print the version"},
+    {"help", cmd_help, "print this"},
+};
+
+static void print_help(FILE *out)
+{
+    fputs("weir: takes observations over CoAP and HTTP, appends them to Redis streams\n\n", out);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(out, "  weir %-8s %s\n", commands[i].name, commands[i].help);
+    fputs("\nweir COMMAND --help tells more. Start with: weir serve --demo\n", out);
+}
+
+static int cmd_help(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    print_help(stdout);
+    return 0;
+}
+
+static int cmd_version(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    puts("weir " WEIR_VERSION);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    /* A peer that closes is an error of the write, not the end of the process. */
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    const char *wanted = argv[1];
+    if (strcmp(wanted, "--help") == 0 || strcmp(wanted, "-h") == 0)
+        wanted = "help";
+    if (strcmp(wanted, "--version") == 0)
+        wanted = "version";
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(wanted, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "weir: \"%s\" is not a command; see weir help\n", wanted);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * `weir serve`: settings from everywhere, then gateway/server. With --demo it makes a tenant, a device and two tokens
+ * at the first start and prints lines to paste; their secrets are kept in state_dir/demo.env, readable by the owner
+ * only, because nothing else could print them again.
+ */
+#include "cmd/commands.h"
+#include "cmd/demo.h"
+#include "gateway/rt/log.h"
+#include "gateway/server.h"
+#include "proxy/http.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXIT_USAGE 2
+
+struct serve {
+    struct settings settings;
+    bool demo;
+    char state_dir[SETTINGS_TEXT_MAX];
+    struct demo records;
+};
+
+static void help(void)
+{
+    puts("weir serve [--demo] [--config=FILE] [--SETTING=VALUE ...]\n\n"
+         "Starts the gateway. Every setting is also read from the environment (WEIR_SETTING) and from FILE\n"
+         "(lines of setting = value). --demo makes a tenant, a device and tokens to play with.\n");
+    settings_help(stdout);
+}
+
+/* The CLI finds Redis by this file; a new address replaces it whole. */
+static bool write_address(const char *state_dir, const char *redis_address)
+{
+    char path[SETTINGS_TEXT_MAX + 32], fresh[sizeof path + 8];
+    snprintf(path, sizeof path, "%s/redis.address", state_dir);
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    FILE *file = fopen(fresh, "w");
+    if (!file)
+        return false;
+    bool ok = fprintf(file, "%s\n", redis_address) > 0;
+    return fclose(file) == 0 && ok && rename(fresh, path) == 0;
+}
+
+static bool prepare(void *ctx, const char *redis_address, const char *state_dir)
+{
+    struct serve *serve = ctx;
+    char error[DEMO_ERROR_MAX];
+    snprintf(serve->state_dir, sizeof serve->state_dir, "%s", state_dir);
+    if (!write_address(state_dir, redis_address)) {
+        log_write(LOG_ERROR, "serve", "cannot write redis.address", "state_dir=%s", state_dir);
+        return false;
+    }
+    if (serve->demo && !demo_prepare(&serve->records, redis_address, state_dir, error)) {
+        log_write(LOG_ERROR, "serve", "cannot make the demo records", "reason=\"%s\"", error);
+        return false;
+    }
+    return true;
+}
+
+static void ready(void *ctx)
+{
+    struct serve *serve = ctx;
+    if (serve->demo)
+        demo_print(&serve->records, &serve->settings, serve->state_dir, stdout);
+    fflush(stdout);
+}
+
+/* What is no setting; the rest stays in argv in its order. Returns the new argc, or -1 after help was printed. */
+static int take_own(struct serve *serve, int argc, char **argv, const char **ret_config)
+{
+    int kept = 1;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--demo") == 0) {
+            serve->demo = true;
+        } else if (strncmp(argv[i], "--config=", 9) == 0) {
+            *ret_config = argv[i] + 9;
+        } else if (strcmp(argv[i], "--help") == 0) {
+            help();
+            return -1;
+        } else {
+            argv[kept++] = argv[i];
+        }
+    }
+    return kept;
+}
+
+/* Returns the exit status, or -1 to go on. */
+static int read_settings(struct serve *serve, int argc, char **argv)
+{
+    char error[SETTINGS_ERROR_MAX];
+    const char *config = NULL;
+    argc = take_own(serve, argc, argv, &config);
+    if (argc < 0)
+        return EXIT_SUCCESS;
+    settings_default(&serve->settings);
+    if ((config && !settings_from_file(&serve->settings, config, error)) ||
+        !settings_from_environment(&serve->settings, error) ||
+        (argc = settings_from_arguments(&serve->settings, argc, argv, error)) < 0) {
+        fprintf(stderr, "weir serve: %s\n", error);
+        return EXIT_USAGE;
+    }
+    if (argc > 1) {
+        fprintf(stderr, "weir serve: \"%s\" is not a setting; see weir serve --help\n", argv[1]);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    struct serve *serve = calloc(1, sizeof *serve);
+    if (!serve)
+        return EXIT_FAILURE;
+    int status = read_settings(serve, argc, argv);
+    if (status < 0) {
+        enum log_level level;
+        if (log_level_from_text(serve->settings.log_level, &level))
+            log_set_level(level);
+        struct server_config config = {
+            .settings = &serve->settings,
+            .register_http = http_register,
+            .prepare = prepare,
+            .ready = ready,
+            .ctx = serve,
+        };
+        status = server_run(&config);
+    }
+    explicit_bzero(serve, sizeof *serve);
+    free(serve);
+    return status;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* `weir tenant`: words on the screen around gateway/accounts. */
+#include "cmd/cli.h"
+#include "cmd/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static int tenant_add(struct cli *cli)
+{
+    const char *name = cli->operands[0];
+    struct tenant_record record = {.created_s = time(NULL)};
+    if (!cli_tenant_is_valid(cli, name))
+        return CLI_USAGE;
+    strcpy(record.id, name);
+    int status = cli_judge(cli, accounts_add_tenant(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
+                           "tenant", name);
+    if (status == CLI_OK)
+        printf("tenant %s added\nnext: weir device add %s/ID\n", name, name);
+    return status;
+}
+
+static int tenant_list(struct cli *cli)
+{
+    struct accounts_ids tenants;
+    int status = cli_judge(cli, accounts_list_tenants(&cli->accounts, &tenants), "list of", "tenants");
+    if (status != CLI_OK)
+        return status;
+    for (size_t i = 0; i < tenants.count && status == CLI_OK; i++) {
+        struct tenant_record record;
+        enum accounts_result result =
+            accounts_get_tenant(&cli->accounts, bytes_of_text(tenants.ids[i]), &record);
+        if (result == ACCOUNTS_DONE)
+            printf("%-32s %s\n", record.id, record.disabled ? "disabled" : "enabled");
+        else if (result != ACCOUNTS_NOT_FOUND) /* removed in between */
+            status = cli_judge(cli, result, "tenant", tenants.ids[i]);
+    }
+    free(tenants.ids);
+    return status;
+}
+
+static int tenant_show(struct cli *cli)
+{
+    const char *name = cli->operands[0];
+    struct tenant_record record;
+    struct accounts_ids devices = {0}, tokens = {0};
+    struct bytes id = bytes_of_text(name);
+    char time_text[32];
+    if (!cli_tenant_is_valid(cli, name))
+        return CLI_USAGE;
+    enum accounts_result result = accounts_get_tenant(&cli->accounts, id, &record);
+    if (result == ACCOUNTS_DONE)
+        result = accounts_list_devices(&cli->accounts, id, &devices);
+    if (result == ACCOUNTS_DONE)
+        result = accounts_list_tokens(&cli->accounts, id, &tokens);
+    int status = cli_judge(cli, result, "tenant", name);
+    if (status == CLI_OK)
+        printf("tenant:  %s\nstate:   %s\ncreated: %s\ndevices: %zu\ntokens:  %zu\n", record.id,
+               record.disabled ? "disabled" : "enabled", cli_time_text(record.created_s, time_text), devices.count,
+               tokens.count);
+    free(devices.ids);
+    free(tokens.ids);
+    return status;
+}
+
+static int set_disabled(struct cli *cli, bool disabled)
+{
+    const char *name = cli->operands[0];
+    if (!cli_tenant_is_valid(cli, name))
+        return CLI_USAGE;
+    int status = cli_judge(cli, accounts_set_tenant_disabled(&cli->accounts, bytes_of_text(name), disabled), "tenant",
+                           name);
+    if (status == CLI_OK)
+        printf("tenant %s %s\n", name, disabled ? "disabled; its sessions end within seconds" : "enabled");
+    return status;
+}
+
+static int tenant_disable(struct cli *cli)
+{
+    return set_disabled(cli, true);
+}
+
+static int tenant_enable(struct cli *cli)
+{
+    return set_disabled(cli, false);
+}
+
+static int tenant_remove(struct cli *cli)
+{
+    const char *name = cli->operands[0];
+    if (!cli_tenant_is_valid(cli, name))
+        return CLI_USAGE;
+    int status = cli_judge(cli, accounts_remove_tenant(&cli->accounts, bytes_of_text(name)), "tenant", name);
+    if (status == CLI_OK)
+        printf("tenant %s removed with its devices and tokens; its streams stay\n", name);
+    return status;
+}
+
+static const struct cli_option add_options[] = {
+    {"--replace", NULL, "if it exists, make its record anew; devices and tokens stay"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_command commands[] = {
+    {"add", "NAME", "add a tenant", add_options, tenant_add},
+    {"list", "", "names and states of all tenants", NULL, tenant_list},
+    {"show", "NAME", "one tenant", NULL, tenant_show},
+    {"disable", "NAME", "nobody of the tenant may speak any more", NULL, tenant_disable},
+    {"enable", "NAME", "takes that back", NULL, tenant_enable},
+    {"remove", "NAME", "remove a tenant, its devices and tokens, not its streams", NULL, tenant_remove},
+};
+
+int cmd_tenant(int argc, char **argv)
+{
+    static const struct cli_group group = {
+        "tenant", "tenants: owners of devices, each with streams of its own", commands,
+        sizeof commands / sizeof commands[0],
+    };
+    return cli_main(&group, argc, argv);
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Records from the fields of a hash that anybody may have written. The input is lines: kind (t, d or k), tenant, id,
+ * then name=value lines. Property: what is taken is valid, and written out and read again it is the same.
+ */
+#include "registry/record.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct bytes next_line(struct bytes *rest)
+{
+    const uint8_t *end = rest->len ? memchr(rest->ptr, '\n', rest->len) : NULL;
+    struct bytes line = bytes_of(rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len);
+    size_t taken = line.len + (end != NULL);
+    *rest = bytes_of(rest->ptr + taken, rest->len - taken);
+    return line;
+}
+
+static size_t read_fields(struct bytes rest, struct record_field ret[static RECORD_FIELDS_MAX])
+{
+    size_t count = 0;
+    while (rest.len > 0 && count < RECORD_FIELDS_MAX) {
+        struct bytes line = next_line(&rest);
+        const uint8_t *equals = line.len ? memchr(line.ptr, '=', line.len) : NULL;
+        size_t name_len = equals ? (size_t)(equals - line.ptr) : line.len, skip = name_len + (equals != NULL);
+        ret[count++] = (struct record_field){bytes_of(line.ptr, name_len), bytes_of(line.ptr + skip, line.len - skip)};
+    }
+    return count;
+}
+
+static void require(bool so)
+{
+    if (!so)
+        abort();
+}
+
+static bool text_ends_within(const char *text, size_t size)
+{
+    return memchr(text, '\0', size) != NULL;
+}
+
+static void try_tenant(struct bytes id, const struct record_field *fields, size_t count)
+{
+    struct record_field again[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct tenant_record one, two;
+    if (!record_to_tenant(id, fields, count, &one))
+        return;
+    require(schema_tenant_is_valid(bytes_of_text(one.id)));
+    require(record_to_tenant(id, again, record_of_tenant(&one, again, scratch), &two));
+    require(one.disabled == two.disabled && one.created_s == two.created_s);
+}
+
+static void try_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
+{
+    struct record_field again[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct device_record one, two;
+    if (!record_to_device(tenant, id, fields, count, &one))
+        return;
+    require(text_ends_within(one.tags, sizeof one.tags) && text_ends_within(one.site, sizeof one.site));
+    require(one.psk.len <= SECRET_MAX);
+    require(record_to_device(tenant, id, again, record_of_device(&one, again, scratch), &two));
+    require(strcmp(one.prefix, two.prefix) == 0 && strcmp(one.x509, two.x509) == 0 && strcmp(one.tags, two.tags) == 0);
+    require(secret_equal(&one.psk, &two.psk) && one.has_rpk == two.has_rpk);
+    require(memcmp(one.rpk, two.rpk, sizeof one.rpk) == 0 && one.created_s == two.created_s);
+}
+
+static void try_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
+{
+    struct record_field again[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct token_record one, two;
+    if (!record_to_token(tenant, id, fields, count, &one))
+        return;
+    require((one.role == TOKEN_DEVICE) == (one.device[0] != '\0'));
+    require(record_to_token(tenant, id, again, record_of_token(&one, again, scratch), &two));
+    require(strcmp(one.device, two.device) == 0 && memcmp(one.digest, two.digest, sizeof one.digest) == 0);
+    require(one.expires_s == two.expires_s && one.revoked == two.revoked);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    struct bytes rest = bytes_of(data, size);
+    struct bytes kind = next_line(&rest), tenant = next_line(&rest), id = next_line(&rest);
+    size_t count = read_fields(rest, fields);
+    if (bytes_equal_text(kind, "t"))
+        try_tenant(tenant, fields, count);
+    else if (bytes_equal_text(kind, "d"))
+        try_device(tenant, id, fields, count);
+    else
+        try_token(tenant, id, fields, count);
+    return 0;
+}

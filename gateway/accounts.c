@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * A change is: WATCH the keys it depends on, read them, decide, MULTI, write, XADD weir:changes, EXEC. An EXEC that
+ * answers nil found a watched key changed by somebody else in between: all of it is tried again, a few times.
+ *
+ * Removing a tenant takes its name and record away first and tells that, so that nobody may speak from then on; then
+ * its devices and tokens go in runs of CHUNK keys, so that Redis is never held up by a large one. Ended half-way,
+ * what is left speaks for nobody, and removing it again is refused only when nothing is left.
+ */
+#include "gateway/accounts.h"
+
+#include <stdlib.h>
+
+#define TRIES 5
+#define CHUNK 500
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+#define WORD(literal) BYTES_LITERAL(literal)
+
+/* What a change is about. The key is made when it is. */
+struct thing {
+    const char *object; /* SCHEMA_OBJECT_ */
+    struct bytes tenant, id; /* a tenant has no id */
+    char key[SCHEMA_KEY_MAX], set_key[SCHEMA_KEY_MAX], meta_key[SCHEMA_KEY_MAX];
+};
+
+static struct thing thing_of_tenant(struct bytes tenant)
+{
+    struct thing thing = {.object = SCHEMA_OBJECT_TENANT, .tenant = tenant, .set_key = SCHEMA_KEY_TENANTS};
+    schema_key(thing.key, tenant, SCHEMA_SUFFIX_META);
+    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
+    return thing;
+}
+
+static struct thing thing_of_device(struct bytes tenant, struct bytes id)
+{
+    struct thing thing = {.object = SCHEMA_OBJECT_DEVICE, .tenant = tenant, .id = id};
+    schema_key_of(thing.key, tenant, SCHEMA_KIND_DEVICE, id);
+    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_DEVICES);
+    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
+    return thing;
+}
+
+static struct thing thing_of_token(struct bytes tenant, struct bytes id)
+{
+    struct thing thing = {.object = SCHEMA_OBJECT_TOKEN, .tenant = tenant, .id = id};
+    schema_key_of(thing.key, tenant, SCHEMA_KIND_TOKEN, id);
+    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_TOKENS);
+    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
+    return thing;
+}
+
+static struct bytes member_of(const struct thing *thing)
+{
+    return thing->id.len ? thing->id : thing->tenant;
+}
+
+static enum accounts_result refused(struct accounts *accounts, struct bytes text)
+{
+    size_t len = text.len < sizeof accounts->error ? text.len : sizeof accounts->error - 1;
+    memcpy(accounts->error, text.ptr, len);
+    accounts->error[len] = '\0';
+    return ACCOUNTS_REFUSED;
+}
+
+/* One command. ret_reply is set on ACCOUNTS_DONE. */
+static enum accounts_result call(struct accounts *accounts, const struct bytes *arguments, size_t count,
+                                 const struct store_reply **ret_reply)
+{
+    const struct store_reply *reply = store_client_call(accounts->client, arguments, count);
+    if (!reply)
+        return ACCOUNTS_AWAY;
+    if (reply->type == STORE_ERROR)
+        return refused(accounts, reply->text);
+    *ret_reply = reply;
+    return ACCOUNTS_DONE;
+}
+
+static enum accounts_result run(struct accounts *accounts, const struct bytes *arguments, size_t count)
+{
+    const struct store_reply *ignored;
+    return call(accounts, arguments, count, &ignored);
+}
+
+static enum accounts_result run_word(struct accounts *accounts, const char *word)
+{
+    struct bytes argument = bytes_of_text(word);
+    return run(accounts, &argument, 1);
+}
+
+/* Reading. */
+
+static enum accounts_result exists(struct accounts *accounts, const char *key, bool *ret)
+{
+    struct bytes arguments[] = {WORD("EXISTS"), bytes_of_text(key)};
+    const struct store_reply *reply;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result == ACCOUNTS_DONE)
+        *ret = reply->integer > 0;
+    return result;
+}
+
+/* The fields borrow from the reply, which the next call takes away. */
+static enum accounts_result read_fields(struct accounts *accounts, const char *key,
+                                        struct record_field ret[static RECORD_FIELDS_MAX], size_t *ret_count)
+{
+    struct bytes arguments[] = {WORD("HGETALL"), bytes_of_text(key)};
+    const struct store_reply *reply;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (reply->type != STORE_LIST || reply->count == 0)
+        return ACCOUNTS_NOT_FOUND;
+    size_t count = 0;
+    for (size_t i = 0; i + 1 < reply->count && count < RECORD_FIELDS_MAX; i += 2)
+        ret[count++] = (struct record_field){reply->items[i].text, reply->items[i + 1].text};
+    *ret_count = count;
+    return ACCOUNTS_DONE;
+}
+
+enum accounts_result accounts_get_tenant(struct accounts *accounts, struct bytes tenant, struct tenant_record *ret)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+    struct thing thing = thing_of_tenant(tenant);
+    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return record_to_tenant(tenant, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+}
+
+enum accounts_result accounts_get_device(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                         struct device_record *ret)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+    struct thing thing = thing_of_device(tenant, id);
+    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return record_to_device(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+}
+
+enum accounts_result accounts_get_token_of(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                           struct token_record *ret)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+    struct thing thing = thing_of_token(tenant, id);
+    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return record_to_token(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+}
+
+enum accounts_result accounts_get_token(struct accounts *accounts, struct bytes id, struct token_record *ret)
+{
+    struct accounts_ids tenants;
+    enum accounts_result result = accounts_list_tenants(accounts, &tenants);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    result = ACCOUNTS_NOT_FOUND;
+    for (size_t i = 0; i < tenants.count && result == ACCOUNTS_NOT_FOUND; i++)
+        result = accounts_get_token_of(accounts, bytes_of_text(tenants.ids[i]), id, ret);
+    free(tenants.ids);
+    return result;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static enum accounts_result list(struct accounts *accounts, const char *key, struct accounts_ids *ret)
+{
+    struct bytes arguments[] = {WORD("SMEMBERS"), bytes_of_text(key)};
+    const struct store_reply *reply;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    struct accounts_ids ids = {.ids = calloc(reply->count + 1, sizeof *ids.ids)};
+    if (!ids.ids)
+        return ACCOUNTS_AWAY;
+    for (size_t i = 0; i < reply->count; i++) {
+        struct bytes id = reply->items[i].text;
+        /* The rule of devices is the widest of the three; what breaks it was not written by us and has no key. */
+        if (schema_device_is_valid(id))
+            memcpy(ids.ids[ids.count++], id.ptr, id.len);
+    }
+    qsort(ids.ids, ids.count, sizeof *ids.ids, compare_ids);
+    *ret = ids;
+    return ACCOUNTS_DONE;
+}
+
+enum accounts_result accounts_list_tenants(struct accounts *accounts, struct accounts_ids *ret)
+{
+    return list(accounts, SCHEMA_KEY_TENANTS, ret);
+}
+
+static enum accounts_result list_of_tenant(struct accounts *accounts, struct bytes tenant, const char *suffix,
+                                           struct accounts_ids *ret)
+{
+    char key[SCHEMA_KEY_MAX];
+    bool known = false;
+    schema_key(key, tenant, SCHEMA_SUFFIX_META);
+    enum accounts_result result = exists(accounts, key, &known);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (!known)
+        return ACCOUNTS_NO_TENANT;
+    schema_key(key, tenant, suffix);
+    return list(accounts, key, ret);
+}
+
+enum accounts_result accounts_list_devices(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_DEVICES, ret);
+}
+
+enum accounts_result accounts_list_tokens(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_TOKENS, ret);
+}
+
+/* Writing. What a change writes is queued between MULTI and EXEC by one function of this form. */
+
+struct change {
+    const struct thing *thing;
+    const struct record_field *fields;
+    size_t count;
+};
+
+typedef enum accounts_result write_fn(struct accounts *accounts, const struct change *change);
+
+static enum accounts_result tell(struct accounts *accounts, const struct thing *thing)
+{
+    struct bytes arguments[] = {
+        WORD("XADD"), WORD(SCHEMA_KEY_CHANGES), WORD("MAXLEN"), WORD("~"), WORD(SCHEMA_CHANGES_KEPT), WORD("*"),
+        WORD(SCHEMA_CHANGE_OBJECT), bytes_of_text(thing->object),
+        WORD(SCHEMA_CHANGE_TENANT), thing->tenant,
+        WORD(SCHEMA_CHANGE_ID), thing->id,
+    };
+    return run(accounts, arguments, COUNT_OF(arguments));
+}
+
+/* EXEC. ACCOUNTS_BUSY: a watched key changed and nothing was written. */
+static enum accounts_result execute(struct accounts *accounts)
+{
+    struct bytes argument = WORD("EXEC");
+    const struct store_reply *reply;
+    enum accounts_result result = call(accounts, &argument, 1, &reply);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (reply->type != STORE_LIST)
+        return ACCOUNTS_BUSY;
+    for (size_t i = 0; i < reply->count; i++)
+        if (reply->items[i].type == STORE_ERROR)
+            return refused(accounts, reply->items[i].text);
+    return ACCOUNTS_DONE;
+}
+
+static enum accounts_result transact(struct accounts *accounts, write_fn *write, const struct change *change)
+{
+    enum accounts_result result = run_word(accounts, "MULTI");
+    if (result == ACCOUNTS_DONE)
+        result = write(accounts, change);
+    if (result == ACCOUNTS_DONE)
+        result = tell(accounts, change->thing);
+    if (result == ACCOUNTS_DONE)
+        return execute(accounts);
+    if (result != ACCOUNTS_AWAY)
+        (void)run_word(accounts, "DISCARD");
+    return result;
+}
+
+static enum accounts_result watch(struct accounts *accounts, const struct thing *thing)
+{
+    struct bytes arguments[] = {WORD("WATCH"), bytes_of_text(thing->key), bytes_of_text(thing->meta_key)};
+    return run(accounts, arguments, COUNT_OF(arguments));
+}
+
+/* Gives the keys back when nothing was written after all. */
+static enum accounts_result unwatch(struct accounts *accounts, enum accounts_result result)
+{
+    if (result != ACCOUNTS_AWAY)
+        (void)run_word(accounts, "UNWATCH");
+    return result;
+}
+
+static enum accounts_result write_fields(struct accounts *accounts, const struct change *change)
+{
+    struct bytes arguments[2 + 2 * RECORD_FIELDS_MAX] = {WORD("HSET"), bytes_of_text(change->thing->key)};
+    size_t count = 2;
+    for (size_t i = 0; i < change->count; i++) {
+        arguments[count++] = change->fields[i].name;
+        arguments[count++] = change->fields[i].value;
+    }
+    return run(accounts, arguments, count);
+}
+
+static enum accounts_result write_whole(struct accounts *accounts, const struct change *change)
+{
+    struct bytes clear[] = {WORD("DEL"), bytes_of_text(change->thing->key)};
+    struct bytes enter[] = {WORD("SADD"), bytes_of_text(change->thing->set_key), member_of(change->thing)};
+    enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
+    if (result == ACCOUNTS_DONE)
+        result = write_fields(accounts, change);
+    return result == ACCOUNTS_DONE ? run(accounts, enter, COUNT_OF(enter)) : result;
+}
+
+static enum accounts_result write_removal(struct accounts *accounts, const struct change *change)
+{
+    struct bytes clear[] = {WORD("DEL"), bytes_of_text(change->thing->key)};
+    struct bytes leave[] = {WORD("SREM"), bytes_of_text(change->thing->set_key), member_of(change->thing)};
+    enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
+    return result == ACCOUNTS_DONE ? run(accounts, leave, COUNT_OF(leave)) : result;
+}
+
+/* What must be there before a thing is added. */
+static enum accounts_result check_place(struct accounts *accounts, const struct thing *thing, bool replace)
+{
+    bool there = false;
+    enum accounts_result result = exists(accounts, thing->key, &there);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (there && !replace)
+        return ACCOUNTS_EXISTS;
+    result = thing->id.len ? exists(accounts, thing->meta_key, &there) : ACCOUNTS_DONE;
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return thing->id.len && !there ? ACCOUNTS_NO_TENANT : ACCOUNTS_DONE;
+}
+
+static enum accounts_result add(struct accounts *accounts, const struct change *change, bool replace)
+{
+    enum accounts_result result = ACCOUNTS_BUSY;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++) {
+        result = watch(accounts, change->thing);
+        if (result == ACCOUNTS_DONE)
+            result = check_place(accounts, change->thing, replace);
+        if (result != ACCOUNTS_DONE)
+            return unwatch(accounts, result);
+        result = transact(accounts, write_whole, change);
+    }
+    return result;
+}
+
+/* Changes something that must be there already. */
+static enum accounts_result alter(struct accounts *accounts, write_fn *write, const struct change *change)
+{
+    enum accounts_result result = ACCOUNTS_BUSY;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++) {
+        bool there = false;
+        result = watch(accounts, change->thing);
+        if (result == ACCOUNTS_DONE)
+            result = exists(accounts, change->thing->key, &there);
+        if (result == ACCOUNTS_DONE && !there)
+            result = ACCOUNTS_NOT_FOUND;
+        if (result != ACCOUNTS_DONE)
+            return unwatch(accounts, result);
+        result = transact(accounts, write, change);
+    }
+    return result;
+}
+
+static enum accounts_result set_flag(struct accounts *accounts, const struct thing *thing, const char *name, bool flag)
+{
+    struct record_field field = {bytes_of_text(name), flag ? WORD("1") : WORD("0")};
+    struct change change = {.thing = thing, .fields = &field, .count = 1};
+    return alter(accounts, write_fields, &change);
+}
+
+enum accounts_result accounts_add_tenant(struct accounts *accounts, const struct tenant_record *record, bool replace)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of_tenant(bytes_of_text(record->id));
+    struct change change = {.thing = &thing, .fields = fields, .count = record_of_tenant(record, fields, scratch)};
+    return add(accounts, &change, replace);
+}
+
+enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, struct bytes tenant, bool disabled)
+{
+    struct thing thing = thing_of_tenant(tenant);
+    return set_flag(accounts, &thing, "disabled", disabled);
+}
+
+enum accounts_result accounts_add_device(struct accounts *accounts, const struct device_record *record, bool replace)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of_device(bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct change change = {.thing = &thing, .fields = fields, .count = record_of_device(record, fields, scratch)};
+    enum accounts_result result = add(accounts, &change, replace);
+    explicit_bzero(scratch, sizeof scratch);
+    return result;
+}
+
+enum accounts_result accounts_set_device_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                  bool disabled)
+{
+    struct thing thing = thing_of_device(tenant, id);
+    return set_flag(accounts, &thing, "disabled", disabled);
+}
+
+enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = thing_of_device(tenant, id);
+    struct change change = {.thing = &thing};
+    return alter(accounts, write_removal, &change);
+}
+
+enum accounts_result accounts_add_token(struct accounts *accounts, const struct token_record *record)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct bytes tenant = bytes_of_text(record->tenant);
+    struct thing thing = thing_of_token(tenant, bytes_of_text(record->id));
+    struct change change = {.thing = &thing, .fields = fields, .count = record_of_token(record, fields, scratch)};
+    if (record->role == TOKEN_DEVICE) {
+        struct thing device = thing_of_device(tenant, bytes_of_text(record->device));
+        bool there = false;
+        enum accounts_result result = exists(accounts, device.key, &there);
+        if (result != ACCOUNTS_DONE || !there)
+            return result == ACCOUNTS_DONE ? ACCOUNTS_NO_DEVICE : result;
+    }
+    return add(accounts, &change, false);
+}
+
+enum accounts_result accounts_revoke_token(struct accounts *accounts, struct bytes id)
+{
+    struct token_record record;
+    enum accounts_result result = accounts_get_token(accounts, id, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    struct thing thing = thing_of_token(bytes_of_text(record.tenant), id);
+    return set_flag(accounts, &thing, "revoked", true);
+}
+
+/* Removing a tenant. */
+
+/* Unlinks the keys of all members of a set, then the set. */
+static enum accounts_result remove_members(struct accounts *accounts, struct bytes tenant, const char *suffix,
+                                           const char *kind)
+{
+    char set_key[SCHEMA_KEY_MAX];
+    char(*keys)[SCHEMA_KEY_MAX] = calloc(CHUNK, sizeof *keys);
+    struct accounts_ids ids = {0};
+    schema_key(set_key, tenant, suffix);
+    enum accounts_result result = keys ? list(accounts, set_key, &ids) : ACCOUNTS_AWAY;
+    for (size_t i = 0; i < ids.count && result == ACCOUNTS_DONE;) {
+        struct bytes arguments[1 + CHUNK] = {WORD("UNLINK")};
+        size_t count = 0;
+        for (; count < CHUNK && i < ids.count; count++, i++) {
+            size_t len = schema_key_of(keys[count], tenant, kind, bytes_of_text(ids.ids[i]));
+            arguments[1 + count] = bytes_of(keys[count], len);
+        }
+        result = run(accounts, arguments, 1 + count);
+    }
+    struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(set_key)};
+    if (result == ACCOUNTS_DONE)
+        result = run(accounts, unlink, COUNT_OF(unlink));
+    free(keys);
+    free(ids.ids);
+    return result;
+}
+
+enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct bytes tenant)
+{
+    struct thing thing = thing_of_tenant(tenant);
+    struct change change = {.thing = &thing};
+    enum accounts_result removed = alter(accounts, write_removal, &change);
+    if (removed != ACCOUNTS_DONE && removed != ACCOUNTS_NOT_FOUND)
+        return removed;
+    enum accounts_result result = remove_members(accounts, tenant, SCHEMA_SUFFIX_DEVICES, SCHEMA_KIND_DEVICE);
+    if (result == ACCOUNTS_DONE)
+        result = remove_members(accounts, tenant, SCHEMA_SUFFIX_TOKENS, SCHEMA_KIND_TOKEN);
+    return result == ACCOUNTS_DONE ? removed : result;
+}

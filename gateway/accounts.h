@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Tenants, devices and tokens as they stand in Redis: made, read, changed, removed. The only writer of these keys, for
+ * the CLI now and for whoever administers over a wire later. Knows neither words on a screen nor the registry in
+ * memory: every change is told through weir:changes and comes back by gateway/follow.
+ *
+ * Each change is one MULTI with its entry in weir:changes, under WATCH of what it was decided on: it happens whole and
+ * is told, or not at all.
+ */
+#pragma once
+
+#include "gateway/store.h"
+#include "registry/record.h"
+
+enum accounts_result {
+    ACCOUNTS_DONE,
+    ACCOUNTS_EXISTS,    /* and replacing was not asked for */
+    ACCOUNTS_NOT_FOUND, /* the thing itself */
+    ACCOUNTS_NO_TENANT, /* the tenant it belongs to */
+    ACCOUNTS_NO_DEVICE, /* the device a token is for */
+    ACCOUNTS_DAMAGED,   /* what stands in Redis is no valid record */
+    ACCOUNTS_BUSY,      /* others changed the same thing again and again */
+    ACCOUNTS_REFUSED,   /* Redis answered with an error: accounts_error */
+    ACCOUNTS_AWAY,      /* no answer; whether a change happened is not known */
+};
+
+/* Borrows the client, which must outlive it. */
+struct accounts {
+    struct store_client *client;
+    char error[STORE_CLIENT_ERROR_MAX]; /* what Redis said, after ACCOUNTS_REFUSED */
+};
+
+/* Ids must be valid (registry/schema.h), and so must the fields of records. */
+
+enum accounts_result accounts_add_tenant(struct accounts *accounts, const struct tenant_record *record, bool replace);
+enum accounts_result accounts_get_tenant(struct accounts *accounts, struct bytes tenant, struct tenant_record *ret);
+enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, struct bytes tenant, bool disabled);
+/* With all its devices and tokens; its streams stay. */
+enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct bytes tenant);
+
+enum accounts_result accounts_add_device(struct accounts *accounts, const struct device_record *record, bool replace);
+enum accounts_result accounts_get_device(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                         struct device_record *ret);
+enum accounts_result accounts_set_device_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                  bool disabled);
+enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id);
+
+enum accounts_result accounts_add_token(struct accounts *accounts, const struct token_record *record);
+enum accounts_result accounts_get_token_of(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                           struct token_record *ret);
+/* Searches all tenants. */
+enum accounts_result accounts_get_token(struct accounts *accounts, struct bytes id, struct token_record *ret);
+/* The record stays, so that `token list` can tell that it was revoked. */
+enum accounts_result accounts_revoke_token(struct accounts *accounts, struct bytes id);
+
+/* Ids in the order of their characters, in one block that the caller frees. */
+struct accounts_ids {
+    char (*ids)[SCHEMA_DEVICE_MAX + 1];
+    size_t count;
+};
+
+enum accounts_result accounts_list_tenants(struct accounts *accounts, struct accounts_ids *ret);
+enum accounts_result accounts_list_devices(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
+enum accounts_result accounts_list_tokens(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);

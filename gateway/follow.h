@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Keeps the registry in memory equal to Redis: loads all of it at start, then follows weir:changes (XREAD BLOCK).
+ *
+ * Runs in the loop of the main thread, which is the registry's only writer. A gap (the stream was trimmed past our
+ * position, or Redis has a shorter history than we saw) is noticed after each reconnect and every 10 s and leads to
+ * a full resync. While Redis is away the registry stays as it is.
+ */
+#pragma once
+
+#include "gateway/rt/loop.h"
+#include "registry/registry.h"
+
+struct follow;
+
+/* changed: the device's record was changed, disabled or removed (device empty: the tenant's); end what is not allowed. */
+struct follow_config {
+    const char *redis_address;
+    struct registry *registry;
+    registry_gone_fn *changed;
+    void (*fresh)(void *ctx, bool fresh); /* true: loaded and following */
+    void *ctx;
+    uint64_t random_seed[4];
+};
+
+struct follow *follow_new(struct loop *loop, const struct follow_config *config);
+void follow_free(struct follow *follow);

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * 256 stripes, chosen by the device's hash, each with a mutex, a hash table of series and a list by age of the last
+ * write. A series is one allocation: its names, unit and value one after the other; a new value that fits is written
+ * over the old one. Reading a device looks at one stripe, reading a tenant at all of them, so that is what people do,
+ * not devices.
+ */
+#include "gateway/latest.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define STRIPES 256
+#define BUCKETS_FIRST 16
+
+struct series {
+    struct series *next;            /* in the bucket */
+    struct series *older, *newer;   /* by last write */
+    uint64_t hash;                  /* of (tenant, device) */
+    uint16_t tenant_len, device_len, name_len, unit_len;
+    uint32_t value_len, sum_len, room;
+    uint8_t kind, time_source;
+    bool boolean, has_sum;
+    struct timestamp time;
+    double value_approx, sum_approx;
+    uint8_t text[]; /* tenant, device, name, unit, value (number text or data), sum text */
+};
+
+struct stripe {
+    pthread_mutex_t mutex;
+    struct series **buckets; /* by hash of (tenant, device): a device's series share a bucket */
+    size_t bucket_count, count;
+    struct series *oldest, *newest;
+};
+
+struct latest {
+    struct hash_key key;
+    size_t per_stripe_max;
+    struct stripe stripes[STRIPES];
+};
+
+struct latest *latest_new(const struct hash_key *key, size_t series_max)
+{
+    struct latest *latest = calloc(1, sizeof *latest);
+    if (!latest)
+        return NULL;
+    latest->key = *key;
+    latest->per_stripe_max = series_max / STRIPES + 1;
+    for (size_t i = 0; i < STRIPES; i++)
+        pthread_mutex_init(&latest->stripes[i].mutex, NULL);
+    return latest;
+}
+
+void latest_free(struct latest *latest)
+{
+    if (!latest)
+        return;
+    for (size_t i = 0; i < STRIPES; i++) {
+        struct stripe *stripe = &latest->stripes[i];
+        while (stripe->oldest) {
+            struct series *newer = stripe->oldest->newer;
+            free(stripe->oldest);
+            stripe->oldest = newer;
+        }
+        free(stripe->buckets);
+        pthread_mutex_destroy(&stripe->mutex);
+    }
+    free(latest);
+}
+
+static struct stripe *stripe_of(struct latest *latest, uint64_t hash)
+{
+    return &latest->stripes[hash >> 56];
+}
+
+static struct series **bucket_of(const struct stripe *stripe, uint64_t hash)
+{
+    return &stripe->buckets[hash & (stripe->bucket_count - 1)];
+}
+
+static struct bytes part(const struct series *series, size_t offset, size_t len)
+{
+    return bytes_of(series->text + offset, len);
+}
+
+static struct bytes series_tenant(const struct series *s)
+{
+    return part(s, 0, s->tenant_len);
+}
+
+static struct bytes series_device(const struct series *s)
+{
+    return part(s, s->tenant_len, s->device_len);
+}
+
+static struct bytes series_name(const struct series *s)
+{
+    return part(s, (size_t)s->tenant_len + s->device_len, s->name_len);
+}
+
+static void unlink_age(struct stripe *stripe, struct series *series)
+{
+    *(series->older ? &series->older->newer : &stripe->oldest) = series->newer;
+    *(series->newer ? &series->newer->older : &stripe->newest) = series->older;
+}
+
+static void link_newest(struct stripe *stripe, struct series *series)
+{
+    series->older = stripe->newest;
+    series->newer = NULL;
+    *(stripe->newest ? &stripe->newest->newer : &stripe->oldest) = series;
+    stripe->newest = series;
+}
+
+static void unlink_bucket(struct stripe *stripe, struct series *series)
+{
+    struct series **link = bucket_of(stripe, series->hash);
+    while (*link != series)
+        link = &(*link)->next;
+    *link = series->next;
+}
+
+static void drop(struct stripe *stripe, struct series *series)
+{
+    unlink_bucket(stripe, series);
+    unlink_age(stripe, series);
+    stripe->count--;
+    free(series);
+}
+
+static bool grow(struct stripe *stripe)
+{
+    size_t count = stripe->bucket_count ? stripe->bucket_count * 2 : BUCKETS_FIRST;
+    struct series **buckets = calloc(count, sizeof *buckets);
+    if (!buckets)
+        return stripe->bucket_count != 0; /* longer chains are slower, not wrong */
+    free(stripe->buckets);
+    stripe->buckets = buckets;
+    stripe->bucket_count = count;
+    for (struct series *series = stripe->oldest; series; series = series->newer) {
+        struct series **bucket = bucket_of(stripe, series->hash);
+        series->next = *bucket;
+        *bucket = series;
+    }
+    return true;
+}
+
+static struct series *find(const struct stripe *stripe, uint64_t hash, struct bytes tenant, struct bytes device,
+                           struct bytes name)
+{
+    if (stripe->bucket_count == 0)
+        return NULL;
+    for (struct series *s = *bucket_of(stripe, hash); s; s = s->next)
+        if (s->hash == hash && bytes_equal(series_name(s), name) && bytes_equal(series_device(s), device) &&
+            bytes_equal(series_tenant(s), tenant))
+            return s;
+    return NULL;
+}
+
+static struct bytes value_of(const struct observation *observation)
+{
+    return observation->kind == VALUE_NUMBER ? observation->number.text : observation->data;
+}
+
+static size_t put_part(struct series *series, size_t at, struct bytes from)
+{
+    if (from.len)
+        memcpy(series->text + at, from.ptr, from.len);
+    return at + from.len;
+}
+
+/* Everything after the names. */
+static void write_value(struct series *series, const struct observation *observation)
+{
+    struct bytes value = value_of(observation), sum = observation->has_sum ? observation->sum.text : (struct bytes){0};
+    size_t at = (size_t)series->tenant_len + series->device_len + series->name_len;
+    at = put_part(series, at, observation->unit);
+    at = put_part(series, at, value);
+    put_part(series, at, sum);
+    series->unit_len = (uint16_t)observation->unit.len;
+    series->value_len = (uint32_t)value.len;
+    series->sum_len = (uint32_t)sum.len;
+    series->kind = (uint8_t)observation->kind;
+    series->time_source = (uint8_t)observation->time_source;
+    series->time = observation->time;
+    series->boolean = observation->boolean;
+    series->has_sum = observation->has_sum;
+    series->value_approx = observation->number.approx;
+    series->sum_approx = observation->sum.approx;
+}
+
+static size_t room_needed(struct bytes tenant, struct bytes device, const struct observation *observation)
+{
+    return tenant.len + device.len + observation->name.len + observation->unit.len + value_of(observation).len +
+           (observation->has_sum ? observation->sum.text.len : 0);
+}
+
+static struct series *series_new(uint64_t hash, struct bytes tenant, struct bytes device,
+                                 const struct observation *observation)
+{
+    if (observation->name.len > UINT16_MAX || observation->unit.len > UINT16_MAX)
+        return NULL;
+    size_t room = (room_needed(tenant, device, observation) + 8 + 15) & ~(size_t)15; /* values change length a little */
+    struct series *series = malloc(sizeof *series + room);
+    if (!series)
+        return NULL;
+    *series = (struct series){
+        .hash = hash,
+        .tenant_len = (uint16_t)tenant.len,
+        .device_len = (uint16_t)device.len,
+        .name_len = (uint16_t)observation->name.len,
+        .room = (uint32_t)room,
+    };
+    put_part(series, put_part(series, put_part(series, 0, tenant), device), observation->name);
+    return series;
+}
+
+static bool insert(struct latest *latest, struct stripe *stripe, uint64_t hash, struct bytes tenant,
+                   struct bytes device, const struct observation *observation)
+{
+    if (stripe->count >= stripe->bucket_count && !grow(stripe))
+        return false;
+    struct series *series = series_new(hash, tenant, device, observation);
+    if (!series)
+        return false;
+    write_value(series, observation);
+    while (stripe->count >= latest->per_stripe_max)
+        drop(stripe, stripe->oldest);
+    struct series **bucket = bucket_of(stripe, hash);
+    series->next = *bucket;
+    *bucket = series;
+    link_newest(stripe, series);
+    stripe->count++;
+    return true;
+}
+
+static bool is_older(struct timestamp a, struct timestamp b)
+{
+    return a.s != b.s ? a.s < b.s : a.ns < b.ns;
+}
+
+static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t hash, struct bytes tenant,
+                       struct bytes device, const struct observation *observation)
+{
+    struct series *series = find(stripe, hash, tenant, device, observation->name);
+    if (series && is_older(observation->time, series->time))
+        return true;
+    if (series && room_needed(tenant, device, observation) <= series->room && observation->unit.len <= UINT16_MAX) {
+        write_value(series, observation);
+        unlink_age(stripe, series);
+        link_newest(stripe, series);
+        return true;
+    }
+    if (series)
+        drop(stripe, series);
+    return insert(latest, stripe, hash, tenant, device, observation);
+}
+
+bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation)
+{
+    uint64_t hash = hash_pair(&latest->key, tenant, device);
+    struct stripe *stripe = stripe_of(latest, hash);
+    pthread_mutex_lock(&stripe->mutex);
+    bool ok = put_locked(latest, stripe, hash, tenant, device, observation);
+    pthread_mutex_unlock(&stripe->mutex);
+    return ok;
+}
+
+static bool belongs(const struct series *series, struct bytes tenant, struct bytes device)
+{
+    return bytes_equal(series_tenant(series), tenant) && (device.len == 0 || bytes_equal(series_device(series), device));
+}
+
+void latest_forget(struct latest *latest, struct bytes tenant, struct bytes device)
+{
+    for (size_t i = 0; i < STRIPES; i++) {
+        struct stripe *stripe = &latest->stripes[i];
+        pthread_mutex_lock(&stripe->mutex);
+        for (struct series *s = stripe->oldest, *newer; s; s = newer) {
+            newer = s->newer;
+            if (belongs(s, tenant, device))
+                drop(stripe, s);
+        }
+        pthread_mutex_unlock(&stripe->mutex);
+    }
+}
+
+/* What latest_get collects; room doubles in the arena. */
+struct collection {
+    struct arena *arena;
+    struct latest_value *items;
+    size_t count, room, limit;
+    enum latest_result result;
+};
+
+static bool copy_series(struct arena *arena, const struct series *series, struct latest_value *ret)
+{
+    size_t names = (size_t)series->tenant_len + series->device_len + series->name_len;
+    size_t len = names + series->unit_len + series->value_len + series->sum_len;
+    struct bytes copy;
+    if (!arena_copy(arena, bytes_of(series->text, len), &copy))
+        return false;
+    const uint8_t *at = copy.ptr + series->tenant_len;
+    ret->device = bytes_of(at, series->device_len);
+    struct observation *o = &ret->observation;
+    *o = (struct observation){.time = series->time, .time_source = series->time_source, .kind = series->kind,
+                              .boolean = series->boolean, .has_sum = series->has_sum};
+    o->name = bytes_of(at += series->device_len, series->name_len);
+    o->unit = bytes_of(at += series->name_len, series->unit_len);
+    struct bytes value = bytes_of(at += series->unit_len, series->value_len);
+    if (series->kind == VALUE_NUMBER)
+        o->number = (struct number){value, series->value_approx};
+    else
+        o->data = value;
+    o->sum = (struct number){bytes_of(at + series->value_len, series->sum_len), series->sum_approx};
+    return true;
+}
+
+static bool collect(struct collection *c, const struct series *series)
+{
+    if (c->count == c->limit) {
+        c->result = LATEST_TOO_MANY;
+        return false;
+    }
+    if (c->count == c->room) {
+        size_t room = c->room ? c->room * 2 : 16;
+        struct latest_value *items = arena_calloc(c->arena, room, sizeof *items);
+        if (!items) {
+            c->result = LATEST_NO_MEMORY;
+            return false;
+        }
+        if (c->count)
+            memcpy(items, c->items, c->count * sizeof *items);
+        c->items = items;
+        c->room = room;
+    }
+    if (!copy_series(c->arena, series, &c->items[c->count])) {
+        c->result = LATEST_NO_MEMORY;
+        return false;
+    }
+    c->count++;
+    c->result = LATEST_FOUND;
+    return true;
+}
+
+static bool matches(const struct series *series, struct bytes tenant, struct bytes device, struct bytes name)
+{
+    return belongs(series, tenant, device) && (name.len == 0 || bytes_equal(series_name(series), name));
+}
+
+static bool collect_device(struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name,
+                           struct collection *c)
+{
+    uint64_t hash = hash_pair(&latest->key, tenant, device);
+    struct stripe *stripe = stripe_of(latest, hash);
+    bool more = true;
+    pthread_mutex_lock(&stripe->mutex);
+    for (struct series *s = stripe->bucket_count ? *bucket_of(stripe, hash) : NULL; s && more; s = s->next)
+        if (matches(s, tenant, device, name))
+            more = collect(c, s);
+    pthread_mutex_unlock(&stripe->mutex);
+    return more;
+}
+
+static void collect_tenant(struct latest *latest, struct bytes tenant, struct bytes name, struct collection *c)
+{
+    bool more = true;
+    for (size_t i = 0; i < STRIPES && more; i++) {
+        struct stripe *stripe = &latest->stripes[i];
+        pthread_mutex_lock(&stripe->mutex);
+        for (struct series *s = stripe->oldest; s && more; s = s->newer)
+            if (matches(s, tenant, (struct bytes){0}, name))
+                more = collect(c, s);
+        pthread_mutex_unlock(&stripe->mutex);
+    }
+}
+
+enum latest_result latest_get(struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name,
+                              size_t limit, struct arena *arena, struct latest_value **ret, size_t *ret_count)
+{
+    struct collection c = {.arena = arena, .limit = limit, .result = LATEST_NOTHING};
+    if (device.len)
+        collect_device(latest, tenant, device, name, &c);
+    else
+        collect_tenant(latest, tenant, name, &c);
+    if (c.result != LATEST_NO_MEMORY) {
+        *ret = c.items;
+        *ret_count = c.count;
+    }
+    return c.result;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The newest confirmed value of every series, in memory, for GET /obs and its observers; shared by all workers.
+ *
+ * Filled after the store has confirmed, and from the tail of the streams at start (gateway/warm). Newest by the time
+ * of the observation; the same time: the later arrival. Locked in stripes by device: an uncontended lock costs
+ * about 20 ns, once per message. Bounded by settings.latest_max: the series that was not written for longest in its
+ * stripe goes.
+ */
+#pragma once
+
+#include "codec/arena.h"
+#include "codec/hash.h"
+#include "codec/observation.h"
+
+struct latest;
+
+struct latest *latest_new(const struct hash_key *key, size_t series_max);
+void latest_free(struct latest *latest);
+
+/* Copies. False: out of memory (the value is in the stream all the same). */
+bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation);
+/* Forgets a device; device empty: the whole tenant. */
+void latest_forget(struct latest *latest, struct bytes tenant, struct bytes device);
+
+/* A value with its device. */
+struct latest_value {
+    struct bytes device;
+    struct observation observation;
+};
+
+enum latest_result { LATEST_FOUND, LATEST_NOTHING, LATEST_NO_MEMORY, LATEST_TOO_MANY };
+
+/*
+ * Copies the values of one device, or of the whole tenant (device empty), into the arena; name empty: all names.
+ * At most limit values, else LATEST_TOO_MANY and the first limit ones.
+ */
+enum latest_result latest_get(struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name,
+                              size_t limit, struct arena *arena, struct latest_value **ret, size_t *ret_count);

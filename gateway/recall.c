@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Answers from memory (gateway/latest), never from the stream, so that a reader cannot slow down a writer.
+ *
+ * A device reads its own values, an operator those of the tenant; what lies outside is 4.04, as if it were not there.
+ * Local names get the device in front ("boiler-7:temp"), so that the answer is unambiguous SenML and could be posted
+ * again as it is.
+ */
+#include "gateway/recall.h"
+
+#include <stdlib.h>
+
+#include "gateway/rights.h"
+#include "gateway/worker.h"
+
+#define RECALL_LIMIT_DEFAULT 1000
+
+struct recall_query {
+    struct bytes device, name;
+    size_t limit;
+};
+
+static bool parse_limit(struct bytes text, size_t *ret)
+{
+    size_t limit = 0;
+    if (text.len == 0 || text.len > 6)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        limit = limit * 10 + (size_t)(text.ptr[i] - '0');
+    }
+    *ret = limit;
+    return limit > 0;
+}
+
+/* The device that is asked for; a device asks for itself when it names none. */
+static bool scope(const struct request *request, struct bytes *ret_device)
+{
+    bool named;
+    struct bytes device = request_query(request, "device", &named);
+    struct bytes self = bytes_of_text(request->who.device);
+    if (request->who.kind == IDENTITY_DEVICE) {
+        if (named && !bytes_equal(device, self))
+            return false;
+        device = self;
+    } else if (request->who.kind == IDENTITY_NETWORK && !named) {
+        return false;
+    }
+    *ret_device = device;
+    return !named || schema_device_is_valid(device);
+}
+
+static const char *parse(const struct request *request, struct recall_query *ret)
+{
+    static const char *const known[] = {"device", "name", "limit"};
+    for (size_t i = 0; i < request->query_count; i++) {
+        bool is_known = false;
+        for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
+            is_known |= bytes_equal_text(request->query[i].name, known[k]);
+        if (!is_known)
+            return "GET /obs takes device, name and limit; history (since, until) is not served.";
+    }
+    bool limited;
+    struct bytes limit = request_query(request, "limit", &limited);
+    ret->limit = RECALL_LIMIT_DEFAULT;
+    ret->name = request_query(request, "name", NULL);
+    if (limited && !parse_limit(limit, &ret->limit))
+        return "limit is a number from 1 to 999999.";
+    return NULL;
+}
+
+static bool full_name(struct arena *arena, struct bytes device, struct bytes name, struct bytes *ret)
+{
+    if (rights_name_is_global(name)) {
+        *ret = name;
+        return true;
+    }
+    uint8_t *text = arena_alloc(arena, device.len + 1 + name.len);
+    if (!text)
+        return false;
+    memcpy(text, device.ptr, device.len);
+    text[device.len] = ':';
+    memcpy(text + device.len + 1, name.ptr, name.len);
+    *ret = bytes_of(text, device.len + 1 + name.len);
+    return true;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct timestamp *x = &((const struct observation *)a)->time, *y = &((const struct observation *)b)->time;
+    if (x->s != y->s)
+        return x->s < y->s ? -1 : 1;
+    return (x->ns > y->ns) - (x->ns < y->ns);
+}
+
+static enum outcome represent(struct request *request, const struct latest_value *values, size_t count,
+                              struct bytes *ret)
+{
+    struct observation_list list = {.count = count};
+    list.items = arena_calloc(request->arena, count ? count : 1, sizeof *list.items);
+    if (!list.items)
+        return OUTCOME_OUT_OF_MEMORY;
+    for (size_t i = 0; i < count; i++) {
+        list.items[i] = values[i].observation;
+        if (!full_name(request->arena, values[i].device, values[i].observation.name, &list.items[i].name))
+            return OUTCOME_OUT_OF_MEMORY;
+    }
+    qsort(list.items, count, sizeof *list.items, by_time);
+    return format_by_content_format(request->accept)->encode(&list, request->arena, ret);
+}
+
+/* A device that nobody knows and that has no values is not there; a known one may have none yet. */
+static bool exists(const struct request *request, struct bytes device, enum latest_result result)
+{
+    if (device.len == 0 || result != LATEST_NOTHING)
+        return true;
+    return registry_device(request->worker->shared->registry, bytes_of_text(request->who.tenant), device) != NULL;
+}
+
+static void answer(struct request *request, struct bytes body)
+{
+    struct response response = response_of(OUTCOME_CONTENT);
+    uint64_t digest = hash_bytes(&request->worker->shared->hash_key, body);
+    response.etag.len = sizeof digest;
+    memcpy(response.etag.octets, &digest, sizeof digest);
+    response.observable = true;
+    for (unsigned i = 0; i < request->etag_count; i++)
+        if (request->etags[i].len == response.etag.len &&
+            memcmp(request->etags[i].octets, response.etag.octets, response.etag.len) == 0)
+            response.outcome = OUTCOME_VALID;
+    if (response.outcome == OUTCOME_CONTENT) {
+        response.content_format = request->accept;
+        response.body = body;
+    }
+    request_finish(request, &response);
+}
+
+void recall_handle(struct request *request)
+{
+    struct recall_query query = {0};
+    const char *wrong = parse(request, &query);
+    if (wrong) {
+        request_refuse(request, OUTCOME_BAD_REQUEST, wrong);
+        return;
+    }
+    if (!scope(request, &query.device)) {
+        request_refuse(request, OUTCOME_NOT_FOUND, NULL);
+        return;
+    }
+    struct latest_value *values = NULL;
+    size_t count = 0;
+    enum latest_result result =
+        latest_get(request->worker->shared->latest, bytes_of_text(request->who.tenant), query.device, query.name,
+                   query.limit, request->arena, &values, &count);
+    if (result == LATEST_NO_MEMORY) {
+        request_refuse(request, OUTCOME_OUT_OF_MEMORY, "The answer is too large; ask for one device or a lower limit.");
+        return;
+    }
+    if (!exists(request, query.device, result)) {
+        request_refuse(request, OUTCOME_NOT_FOUND, NULL);
+        return;
+    }
+    struct bytes body;
+    enum outcome outcome = represent(request, values, count, &body);
+    if (outcome_is_success(outcome))
+        answer(request, body);
+    else
+        request_refuse(request, outcome, NULL);
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Watches its child through a pidfd in the main loop. The lock file's descriptor is inherited by the child, so that
+ * the folder is locked exactly as long as a Redis runs on it, even if this process was killed.
+ */
+#include "gateway/redis_child.h"
+
+#include "gateway/rt/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define START_WAIT_MS 20000
+#define STOP_WAIT_MS 8000
+#define POLL_MS 20
+#define BACKOFF_MAX_MS 30000
+#define QUICK_DEATH_MS 60000
+
+struct redis_child {
+    struct loop *loop;
+    struct loop_watch watch; /* the pidfd */
+    struct timer restart;
+    char program[SETTINGS_TEXT_MAX];
+    char folder[SETTINGS_TEXT_MAX + 8];
+    char socket[SETTINGS_TEXT_MAX + 16];
+    char address[SETTINGS_TEXT_MAX + 24];
+    int lock_fd;
+    pid_t pid;
+    uint64_t started_ms, backoff_ms;
+};
+
+static void sleep_ms(unsigned ms)
+{
+    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/* In the child, between fork and exec: only what is safe there. */
+static _Noreturn void become_redis(const struct redis_child *child, pid_t parent)
+{
+    const char *arguments[] = {child->program, "--port", "0", "--unixsocket", child->socket, "--unixsocketperm", "700",
+                               "--dir", child->folder, "--appendonly", "yes", "--appendfsync", "always",
+                               "--no-appendfsync-on-rewrite", "no", "--save", "", "--maxmemory-policy", "noeviction",
+                               "--daemonize", "no", "--loglevel", "warning", "--logfile", "redis.log", NULL};
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) /* it died before prctl */
+        _exit(1);
+    setsid(); /* Ctrl-C in the terminal is for weir, which then stops Redis last */
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execvp(child->program, (char *const *)(uintptr_t)arguments);
+    _exit(127);
+}
+
+static bool spawn(struct redis_child *child)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return false;
+    if (pid == 0)
+        become_redis(child, parent);
+    child->pid = pid;
+    child->started_ms = loop_now_ms(child->loop);
+    child->watch.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    return child->watch.fd >= 0 && loop_add(child->loop, &child->watch, EPOLLIN);
+}
+
+static bool has_ended(const struct redis_child *child)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child->pid;
+}
+
+static void forget_process(struct redis_child *child, int *ret_status)
+{
+    loop_remove(child->loop, &child->watch);
+    close(child->watch.fd);
+    child->watch.fd = -1;
+    waitpid(child->pid, ret_status, 0);
+    child->pid = 0;
+}
+
+static void died(struct loop_watch *watch, uint32_t events)
+{
+    (void)events;
+    struct redis_child *child = (struct redis_child *)((char *)watch - offsetof(struct redis_child, watch));
+    uint64_t now = loop_now_ms(child->loop);
+    int status = 0;
+    forget_process(child, &status);
+    if (now - child->started_ms > QUICK_DEATH_MS)
+        child->backoff_ms = 0;
+    log_write(LOG_ERROR, "redis_child", "the private Redis ended; it will be started again",
+              "signal=%d exit=%d after_ms=%llu", WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+              WIFEXITED(status) ? WEXITSTATUS(status) : 0, (unsigned long long)child->backoff_ms);
+    timers_set(loop_timers(child->loop), &child->restart, now + child->backoff_ms);
+    child->backoff_ms = child->backoff_ms ? child->backoff_ms * 2 : 1000;
+    if (child->backoff_ms > BACKOFF_MAX_MS)
+        child->backoff_ms = BACKOFF_MAX_MS;
+}
+
+static void restart(struct timer *timer)
+{
+    struct redis_child *child = (struct redis_child *)((char *)timer - offsetof(struct redis_child, restart));
+    if (!spawn(child))
+        log_write(LOG_ERROR, "redis_child", "cannot start the private Redis", "error=\"%s\"", strerror(errno));
+}
+
+static bool lock_folder(struct redis_child *child, char reterr[static SETTINGS_ERROR_MAX])
+{
+    char path[sizeof child->folder + 8];
+    snprintf(path, sizeof path, "%s/lock", child->folder);
+    /* Not close-on-exec: the child shall hold it. */
+    child->lock_fd = open(path, O_RDWR | O_CREAT, 0600);
+    for (unsigned waited = 0; child->lock_fd >= 0 && waited < START_WAIT_MS; waited += POLL_MS) {
+        if (flock(child->lock_fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        sleep_ms(POLL_MS);
+    }
+    snprintf(reterr, SETTINGS_ERROR_MAX, "%.200s: %s", path,
+             child->lock_fd < 0 ? strerror(errno) : "another weir uses this state folder; stop it or choose another state_dir");
+    return false;
+}
+
+static bool answers(const char *path)
+{
+    struct sockaddr_un where = {.sun_family = AF_UNIX};
+    memcpy(where.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char pong[8] = "";
+    bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&where, sizeof where) == 0 && send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 &&
+              recv(fd, pong, 5, 0) == 5 && memcmp(pong, "+PONG", 5) == 0;
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static bool wait_until_it_answers(struct redis_child *child, char reterr[static SETTINGS_ERROR_MAX])
+{
+    for (unsigned waited = 0; waited < START_WAIT_MS; waited += POLL_MS) {
+        if (answers(child->socket))
+            return true;
+        if (has_ended(child))
+            break;
+        sleep_ms(POLL_MS);
+    }
+    snprintf(reterr, SETTINGS_ERROR_MAX,
+             "the private Redis (%.100s) does not answer; see %.200s/redis.log, or check that the program is installed",
+             child->program, child->folder);
+    return false;
+}
+
+static bool name_paths(struct redis_child *child, const char *program, const char *state_dir,
+                       char reterr[static SETTINGS_ERROR_MAX])
+{
+    char real[4096];
+    if (!realpath(state_dir, real)) {
+        snprintf(reterr, SETTINGS_ERROR_MAX, "state_dir %s: %s", state_dir, strerror(errno));
+        return false;
+    }
+    int len = snprintf(child->socket, sizeof child->socket, "%s/redis/redis.sock", real);
+    if (len >= (int)sizeof ((struct sockaddr_un *)0)->sun_path) {
+        snprintf(reterr, SETTINGS_ERROR_MAX, "state_dir %.200s is too long for a unix socket; choose a shorter one", real);
+        return false;
+    }
+    snprintf(child->program, sizeof child->program, "%s", program);
+    snprintf(child->folder, sizeof child->folder, "%.*s", len - (int)sizeof "redis.sock", child->socket);
+    snprintf(child->address, sizeof child->address, "unix:%s", child->socket);
+    if (mkdir(child->folder, 0700) < 0 && errno != EEXIST) {
+        snprintf(reterr, SETTINGS_ERROR_MAX, "%.250s: %s", child->folder, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+struct redis_child *redis_child_start(struct loop *loop, const char *program, const char *state_dir,
+                                      char reterr[static SETTINGS_ERROR_MAX])
+{
+    struct redis_child *child = calloc(1, sizeof *child);
+    if (!child) {
+        snprintf(reterr, SETTINGS_ERROR_MAX, "out of memory");
+        return NULL;
+    }
+    child->loop = loop;
+    child->watch = (struct loop_watch){.fd = -1, .ready = died};
+    child->restart.fire = restart;
+    child->lock_fd = -1;
+    if (name_paths(child, program, state_dir, reterr) && lock_folder(child, reterr)) {
+        unlink(child->socket); /* a stale one would refuse, ours will be made anew */
+        if (!spawn(child))
+            snprintf(reterr, SETTINGS_ERROR_MAX, "cannot start %s: %s", program, strerror(errno));
+        else if (wait_until_it_answers(child, reterr))
+            return child;
+    }
+    redis_child_stop(child);
+    return NULL;
+}
+
+const char *redis_child_address(const struct redis_child *child)
+{
+    return child->address;
+}
+
+/* A clean stop writes what is left to disk; a Redis that hangs is killed, which loses nothing that it answered. */
+static void end_process(struct redis_child *child)
+{
+    int status;
+    kill(child->pid, SIGTERM);
+    for (unsigned waited = 0; waited < STOP_WAIT_MS; waited += POLL_MS) {
+        if (has_ended(child))
+            break;
+        sleep_ms(POLL_MS);
+    }
+    kill(child->pid, SIGKILL);
+    forget_process(child, &status);
+}
+
+void redis_child_stop(struct redis_child *child)
+{
+    if (!child)
+        return;
+    timers_cancel(loop_timers(child->loop), &child->restart);
+    if (child->pid > 0)
+        end_process(child);
+    if (child->lock_fd >= 0)
+        close(child->lock_fd);
+    free(child);
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * A request without its wire: what CoAP and HTTP both become before the route table sees them.
+ *
+ * Life: the wire makes it in an arena of its own, route_dispatch hands it to a handler, and the handler calls
+ * request_finish exactly once, at once or in a later turn of the same worker. Until then the arena and everything in
+ * it stays; after it nothing of the request may be touched. A wire whose peer has gone still gets the finish.
+ * The body is valid only until the handler returns; what must live longer is copied to the arena.
+ */
+#pragma once
+
+#include "codec/format.h"
+#include "gateway/address.h"
+#include "gateway/identity.h"
+
+enum method { METHOD_GET = 1, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_FETCH, METHOD_PATCH, METHOD_IPATCH };
+enum wire { WIRE_COAP, WIRE_HTTP, WIRE_OPS };
+
+#define REQUEST_ETAGS_MAX 8
+#define REQUEST_ETAG_BYTES 8
+
+struct etag {
+    uint8_t octets[REQUEST_ETAG_BYTES];
+    uint8_t len; /* 0: none; in an If-Match: "exists" */
+};
+
+struct query_parameter {
+    struct bytes name, value; /* decoded; value empty if there is no '=' */
+};
+
+struct worker;
+struct route;
+struct response;
+
+struct request {
+    enum wire wire;
+    enum method method;
+    struct bytes path; /* "/obs"; decoded once; "/" for the root */
+    const struct query_parameter *query;
+    size_t query_count;
+    int content_format; /* CONTENT_FORMAT_NONE: absent; -2: a media type weir does not know */
+    int accept;         /* CONTENT_FORMAT_NONE: anything; -2: a type weir cannot make */
+    struct etag etags[REQUEST_ETAGS_MAX]; /* ETag in a GET, If-None-Match of HTTP */
+    unsigned etag_count;
+    struct etag if_match[REQUEST_ETAGS_MAX];
+    unsigned if_match_count;
+    bool if_none_match; /* CoAP If-None-Match, HTTP If-None-Match: * */
+    bool observe;       /* GET that wants to be told of changes */
+    struct bytes body;
+    struct identity who;
+    struct address remote;
+    struct timestamp received;
+    struct arena *arena;
+    struct worker *worker;
+    const struct route *route; /* set by route_dispatch */
+    void (*finish)(struct request *request, const struct response *response); /* the wire's */
+    void *wire_state;                                                        /* the wire's */
+};
+
+#define REQUEST_FORMAT_UNKNOWN (-2)
+
+struct response {
+    enum outcome outcome;
+    int content_format;  /* CONTENT_FORMAT_NONE: no body */
+    struct bytes body;   /* in the request's arena or static */
+    struct etag etag;
+    int64_t max_age_s;   /* -1: not said; 5.03 and 4.29: when to come back */
+    const char *detail;  /* for errors: a static sentence, or NULL */
+    size_t offset;       /* for errors: position in the body, SIZE_MAX if none */
+    uint32_t size1;      /* 4.13: our limit; 0: not said */
+    bool observable;     /* the GET was answered and may be observed */
+};
+
+/* A response with an outcome and nothing else. */
+static inline struct response response_of(enum outcome outcome)
+{
+    return (struct response){.outcome = outcome, .content_format = CONTENT_FORMAT_NONE, .max_age_s = -1,
+                             .offset = SIZE_MAX};
+}
+
+/* The value of the first parameter of that name; found says whether there is one (may be NULL). */
+struct bytes request_query(const struct request *request, const char *name, bool *ret_found);
+
+/* Ends the request. */
+void request_finish(struct request *request, const struct response *response);
+/* Ends it with an outcome and a static sentence or NULL. */
+void request_refuse(struct request *request, enum outcome outcome, const char *detail);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Whose name is it, and may the speaker write it? One rule for all wires and formats (docs/streams.md, "Names").
+ *
+ * A name without ':' and '/' is local: it belongs to whoever speaks, or to the device that the query names. Any other
+ * name is global and belongs to the device whose prefix it is or begins with (the prefix, then one of : / . _ -).
+ * A device writes its own names only; a concentrator those of every device of its tenant that is known and enabled;
+ * on a mapped network nobody is known, so the query or the base name names the device.
+ */
+#pragma once
+
+#include "codec/observation.h"
+#include "codec/outcome.h"
+#include "gateway/identity.h"
+#include "registry/registry.h"
+
+struct rights_question {
+    const struct registry *registry;
+    const struct identity *who;
+    struct bytes named_device; /* ?d=, empty if absent */
+    const struct observation *observation;
+};
+
+/* OUTCOME_CHANGED: may be written, ret_device is whose it is (borrowed from the question or the registry). Else
+ * OUTCOME_FOREIGN_NAME, OUTCOME_FORBIDDEN (disabled), OUTCOME_BAD_NAME (nothing names a device). */
+enum outcome rights_judge(const struct rights_question *question, struct bytes *ret_device);
+
+/* Whether a name is global, that is, has a ':' or a '/'. */
+bool rights_name_is_global(struct bytes name);

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The gate between the wires and the handlers. Every check that does not need the body's meaning is made here, once,
+ * from the table, in one order; a handler may rely on all of them.
+ */
+#include "gateway/route.h"
+
+#include "gateway/discovery.h"
+#include "gateway/health.h"
+#include "gateway/ingest.h"
+#include "gateway/recall.h"
+#include "gateway/worker.h"
+
+#define PRODUCES(...) {__VA_ARGS__}
+#define NOTHING PRODUCES(CONTENT_FORMAT_NONE, CONTENT_FORMAT_NONE, CONTENT_FORMAT_NONE)
+#define ONLY(format) PRODUCES(format, CONTENT_FORMAT_NONE, CONTENT_FORMAT_NONE)
+#define SENML PRODUCES(CONTENT_FORMAT_SENML_JSON, CONTENT_FORMAT_SENML_CBOR, CONTENT_FORMAT_NONE)
+#define CLOCK PRODUCES(CONTENT_FORMAT_TEXT, CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR)
+
+static const struct route routes[] = {
+    {"/obs", METHOD_POST, ROUTE_SPEAKER, ROUTE_BODY_OBSERVATIONS, NOTHING, false,
+     "rt=\"weir.obs\";ct=\"110 112 111 113 50 60 0\";obs", ingest_handle, METRIC_OBS_POST},
+    {"/obs", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, SENML, true, NULL, recall_handle, METRIC_OBS_GET},
+    {"/time", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, CLOCK, false, "rt=\"weir.time\";ct=\"0 50 60\"",
+     discovery_handle_time, METRIC_TIME_GET},
+    {"/.well-known/core", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_LINK), false, "ct=40",
+     discovery_handle_core, METRIC_CORE_GET},
+    {"/health", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, NULL, health_handle_health,
+     METRIC_HEALTH_GET},
+    {"/ready", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, NULL, health_handle_ready,
+     METRIC_READY_GET},
+    {"/metrics", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_PROMETHEUS), false, NULL,
+     health_handle_metrics, METRIC_METRICS_GET},
+};
+
+#define ROUTE_COUNT (sizeof routes / sizeof routes[0])
+
+const struct route *route_table(size_t *ret_count)
+{
+    *ret_count = ROUTE_COUNT;
+    return routes;
+}
+
+/* An ops route is not there on the public listeners, and nothing else is there on the ops listener. */
+static bool is_on_wire(const struct route *route, enum wire wire)
+{
+    return (route->security == ROUTE_OPS) == (wire == WIRE_OPS);
+}
+
+static const struct route *find(enum wire wire, enum method method, struct bytes path, bool *ret_path_exists)
+{
+    *ret_path_exists = false;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        if (!bytes_equal_text(path, routes[i].path) || !is_on_wire(&routes[i], wire))
+            continue;
+        *ret_path_exists = true;
+        if (routes[i].method == method)
+            return &routes[i];
+    }
+    return NULL;
+}
+
+static enum outcome check_security(const struct route *route, const struct identity *who)
+{
+    switch (route->security) {
+    case ROUTE_ANYONE:
+    case ROUTE_OPS:
+        return OUTCOME_CONTENT;
+    case ROUTE_AUTHENTICATED:
+        return who->kind == IDENTITY_NONE ? OUTCOME_UNAUTHENTICATED : OUTCOME_CONTENT;
+    case ROUTE_SPEAKER:
+        if (who->kind == IDENTITY_NONE)
+            return OUTCOME_UNAUTHENTICATED;
+        return who->kind == IDENTITY_OPERATOR ? OUTCOME_FORBIDDEN : OUTCOME_CONTENT;
+    }
+    return OUTCOME_INTERNAL;
+}
+
+static enum outcome check_body(const struct route *route, const struct request *request)
+{
+    if (route->body == ROUTE_BODY_NONE)
+        return OUTCOME_CONTENT;
+    if (request->body.len > request->worker->shared->settings->body_max)
+        return OUTCOME_TOO_LARGE;
+    return format_by_content_format(request->content_format) ? OUTCOME_CONTENT : OUTCOME_UNSUPPORTED;
+}
+
+/* Settles request->accept on what will be produced. */
+static enum outcome check_accept(const struct route *route, struct request *request)
+{
+    if (route->produces[0] == CONTENT_FORMAT_NONE)
+        return OUTCOME_CONTENT;
+    if (request->accept == CONTENT_FORMAT_NONE) {
+        request->accept = route->produces[0];
+        return OUTCOME_CONTENT;
+    }
+    for (size_t i = 0; i < ROUTE_PRODUCES_MAX; i++)
+        if (route->produces[i] != CONTENT_FORMAT_NONE && route->produces[i] == request->accept)
+            return OUTCOME_CONTENT;
+    /* text/plain and the Prometheus text are one media type over HTTP. */
+    if (route->produces[0] == CONTENT_FORMAT_PROMETHEUS && request->accept == CONTENT_FORMAT_TEXT) {
+        request->accept = CONTENT_FORMAT_PROMETHEUS;
+        return OUTCOME_CONTENT;
+    }
+    return OUTCOME_NOT_ACCEPTABLE;
+}
+
+/* All resources of the table exist and have no ETag that a writer could know (RFC 7252 5.10.8). */
+static enum outcome check_preconditions(const struct route *route, const struct request *request)
+{
+    if (request->if_none_match)
+        return route->method == METHOD_GET && request->wire == WIRE_HTTP ? OUTCOME_VALID : OUTCOME_PRECONDITION;
+    if (request->if_match_count == 0 || route->method == METHOD_GET)
+        return OUTCOME_CONTENT;
+    for (unsigned i = 0; i < request->if_match_count; i++)
+        if (request->if_match[i].len == 0)
+            return OUTCOME_CONTENT;
+    return OUTCOME_PRECONDITION;
+}
+
+static enum outcome check(const struct route *route, struct request *request)
+{
+    enum outcome outcome = check_security(route, &request->who);
+    if (outcome == OUTCOME_CONTENT)
+        outcome = check_body(route, request);
+    if (outcome == OUTCOME_CONTENT)
+        outcome = check_accept(route, request);
+    if (outcome == OUTCOME_CONTENT)
+        outcome = check_preconditions(route, request);
+    return outcome;
+}
+
+static const char *explain(enum outcome outcome)
+{
+    switch ((int)outcome) {
+    case OUTCOME_UNAUTHENTICATED:
+        return "Nothing here proves who is speaking: use DTLS or a token.";
+    case OUTCOME_FORBIDDEN:
+        return "Observations come from devices; an operator's token reads.";
+    case OUTCOME_UNSUPPORTED:
+        return "The content format is missing or not one that is read here.";
+    default:
+        return NULL;
+    }
+}
+
+void route_dispatch(struct request *request)
+{
+    bool path_exists;
+    const struct route *route = find(request->wire, request->method, request->path, &path_exists);
+    if (!route) {
+        request_refuse(request, path_exists ? OUTCOME_BAD_METHOD : OUTCOME_NOT_FOUND, NULL);
+        return;
+    }
+    request->route = route;
+    metrics_add(&request->worker->metrics, route->metric, 1);
+    enum outcome outcome = check(route, request);
+    if (outcome == OUTCOME_CONTENT) {
+        route->handle(request);
+        return;
+    }
+    struct response response = response_of(outcome);
+    response.detail = explain(outcome);
+    if (outcome == OUTCOME_TOO_LARGE)
+        response.size1 = (uint32_t)request->worker->shared->settings->body_max;
+    request_finish(request, &response);
+}
+
+size_t route_body_limit(const struct worker *worker, enum method method, struct bytes path)
+{
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        if (routes[i].method == method && routes[i].body != ROUTE_BODY_NONE && bytes_equal_text(path, routes[i].path))
+            return worker->shared->settings->body_max;
+    return 0;
+}
+
+size_t route_links(struct link *ret, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ROUTE_COUNT && count < max; i++)
+        if (routes[i].link)
+            ret[count++] = (struct link){.target = routes[i].path, .attributes = routes[i].link};
+    return count;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The route table: the whole API, the same for CoAP and HTTP. One row: path, method, who may call, formats, limit of
+ * the body, handler, metric. Nothing runs that the table does not permit; docs/coap-api.md and docs/http-api.md are
+ * checked against it; tests iterate over it.
+ */
+#pragma once
+
+#include "codec/link.h"
+#include "gateway/request.h"
+#include "gateway/rt/metrics.h"
+
+enum route_security {
+    ROUTE_ANYONE,        /* no identity needed */
+    ROUTE_AUTHENTICATED, /* any identity; a mapped network counts */
+    ROUTE_SPEAKER,       /* a device, or a mapped network */
+    ROUTE_OPS,           /* only on the ops listener */
+};
+
+/* Formats of request bodies. */
+enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_OBSERVATIONS };
+
+/* Formats of answers, the default first; unused places are CONTENT_FORMAT_NONE. */
+#define ROUTE_PRODUCES_MAX 3
+
+struct route {
+    const char *path;
+    enum method method;
+    enum route_security security;
+    enum route_body body; /* a body is at most settings.body_max long */
+    int produces[ROUTE_PRODUCES_MAX];
+    bool observable;
+    const char *link; /* attributes in /.well-known/core; NULL: not listed */
+    void (*handle)(struct request *request);
+    enum metric metric;
+};
+
+const struct route *route_table(size_t *ret_count);
+
+/*
+ * Finds the row and calls the handler, or finishes the request with what is wrong: path (4.04), method (4.05), security
+ * (4.01, 4.03), size (4.13), format (4.15), Accept (4.06), preconditions (4.12), in this order. The handler finds in
+ * request->accept one of the formats that the row produces.
+ */
+void route_dispatch(struct request *request);
+/* Body limit of a request that is about to be received: 0 if no row takes a body. */
+size_t route_body_limit(const struct worker *worker, enum method method, struct bytes path);
+/* All links for /.well-known/core; returns the number. */
+size_t route_links(struct link *ret, size_t max);

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Start is one ladder, stop is the same ladder backwards: folder, Redis, registry, workers built, threads started.
+ * Whatever fails on the way up says why once and goes down from there.
+ */
+#include "gateway/server.h"
+
+#include "gateway/dtls.h"
+#include "gateway/follow.h"
+#include "gateway/redis_child.h"
+#include "gateway/rt/log.h"
+#include "gateway/warm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STATE_DIR_DEFAULT "state"
+#define REGISTRY_WAIT_MS 5000
+#define STORE_WAIT_MS 3000
+
+struct server {
+    const struct server_config *config;
+    char state_dir[SETTINGS_TEXT_MAX];
+    struct settings settings; /* with state_dir resolved */
+    struct shared shared;
+    struct loop *loop;
+    struct loop_watch signals;
+    struct redis_child *redis;
+    struct follow *follow;
+    struct warm *warm;
+    bool stopping;
+    char error[SETTINGS_ERROR_MAX];
+};
+
+static void on_signal(struct loop_watch *watch, uint32_t events)
+{
+    (void)events;
+    struct server *server = (struct server *)((char *)watch - offsetof(struct server, signals));
+    struct signalfd_siginfo info;
+    if (read(watch->fd, &info, sizeof info) == sizeof info)
+        log_write(LOG_INFO, "server", "stopping", "signal=%u", info.ssi_signo);
+    server->stopping = true;
+}
+
+static bool watch_signals(struct server *server)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    /* Blocked before any thread starts, so that all inherit it and only the descriptor hears them. */
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    server->signals = (struct loop_watch){.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = on_signal};
+    return server->signals.fd >= 0 && loop_add(server->loop, &server->signals, EPOLLIN);
+}
+
+/* No core with keys in it, and as many descriptors as the system gives. */
+static void set_limits(void)
+{
+    struct rlimit files;
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static bool open_state(struct server *server)
+{
+    const char *wanted = server->config->settings->state_dir;
+    snprintf(server->state_dir, sizeof server->state_dir, "%s", wanted[0] ? wanted : STATE_DIR_DEFAULT);
+    server->settings = *server->config->settings;
+    snprintf(server->settings.state_dir, sizeof server->settings.state_dir, "%s", server->state_dir);
+    if (mkdir(server->state_dir, 0700) == 0 || errno == EEXIST)
+        return true;
+    snprintf(server->error, sizeof server->error, "state_dir %s: %s", server->state_dir, strerror(errno));
+    return false;
+}
+
+static bool open_redis(struct server *server)
+{
+    server->shared.redis_address = server->settings.redis;
+    if (server->settings.redis[0])
+        return true;
+    server->redis = redis_child_start(server->loop, server->settings.redis_server, server->state_dir, server->error);
+    if (!server->redis)
+        return false;
+    server->shared.redis_address = redis_child_address(server->redis);
+    return true;
+}
+
+static void registry_changed(void *ctx, struct bytes tenant, struct bytes device)
+{
+    struct server *server = ctx;
+    worker_revoke_all(&server->shared, tenant, device);
+}
+
+static void registry_fresh(void *ctx, bool fresh)
+{
+    struct server *server = ctx;
+    server->shared.registry_fresh = fresh;
+    if (fresh)
+        server->shared.registry_loaded = true;
+}
+
+/* Waits a moment for the registry, so that the first hello of a known device is not refused; goes on without it. */
+static bool open_registry(struct server *server)
+{
+    struct follow_config config = {
+        .redis_address = server->shared.redis_address,
+        .registry = server->shared.registry,
+        .changed = registry_changed,
+        .fresh = registry_fresh,
+        .ctx = server,
+    };
+    random_bytes(config.random_seed, sizeof config.random_seed);
+    server->follow = follow_new(server->loop, &config);
+    server->warm = warm_new(server->loop, server->shared.redis_address, server->shared.latest);
+    if (!server->follow || !server->warm)
+        return false;
+    uint64_t until = loop_now_ms(server->loop) + REGISTRY_WAIT_MS;
+    while (!server->shared.registry_loaded && !server->stopping && loop_now_ms(server->loop) < until)
+        loop_wait(server->loop, 100, registry_offline, registry_online);
+    if (!server->shared.registry_loaded)
+        log_write(LOG_WARN, "server", "Redis does not answer yet; nobody is known until it does", "redis=%s",
+                  server->shared.redis_address);
+    return true;
+}
+
+static bool make_shared(struct server *server)
+{
+    struct shared *shared = &server->shared;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t workers = server->settings.workers ? server->settings.workers : (uint64_t)(cores > 0 ? cores : 1);
+    shared->settings = &server->settings;
+    shared->worker_count = (unsigned)(workers < WORKERS_MAX ? workers : WORKERS_MAX);
+    random_bytes(&shared->hash_key, sizeof shared->hash_key);
+    random_bytes(shared->echo_key, sizeof shared->echo_key);
+    random_bytes(shared->cookie_root, sizeof shared->cookie_root);
+    snprintf(server->error, sizeof server->error, "out of memory");
+    shared->latest = latest_new(&shared->hash_key, server->settings.latest_max);
+    shared->presence = presence_new(&shared->hash_key, (unsigned)server->settings.sessions_per_device);
+    shared->registry = registry_new(&shared->hash_key);
+    if (server->config->register_http)
+        server->config->register_http(shared);
+    return shared->latest && shared->presence && shared->registry &&
+           mapped_parse(&shared->mapped, server->settings.map_network, server->error);
+}
+
+static bool build_workers(struct server *server)
+{
+    for (unsigned i = 0; i < server->shared.worker_count; i++)
+        if (!worker_new(&server->shared, i, server->error))
+            return false;
+    for (unsigned i = 0; i < server->shared.worker_count; i++)
+        if (!worker_start(server->shared.workers[i])) {
+            snprintf(server->error, sizeof server->error, "cannot start a thread: %s", strerror(errno));
+            return false;
+        }
+    return true;
+}
+
+static bool all_reach_the_store(const struct shared *shared)
+{
+    for (unsigned i = 0; i < shared->worker_count; i++) {
+        const struct metrics *one = &shared->workers[i]->metrics;
+        if (metrics_sum(&one, 1, METRIC_STORE_CONNECTED) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* So that "ready" means it: the first observation shall not meet a connection that is still being made. */
+static void wait_for_the_store(struct server *server)
+{
+    uint64_t until = loop_now_ms(server->loop) + STORE_WAIT_MS;
+    while (!all_reach_the_store(&server->shared) && !server->stopping && loop_now_ms(server->loop) < until)
+        loop_wait(server->loop, 5, registry_offline, registry_online);
+}
+
+static bool start(struct server *server)
+{
+    const struct server_config *config = server->config;
+    server->loop = loop_new();
+    if (!server->loop || !dtls_global_init() || !watch_signals(server)) {
+        snprintf(server->error, sizeof server->error, "cannot set up the main loop: %s", strerror(errno));
+        return false;
+    }
+    if (!open_state(server) || !make_shared(server) || !open_redis(server))
+        return false;
+    if (config->prepare && !config->prepare(config->ctx, server->shared.redis_address, server->state_dir)) {
+        snprintf(server->error, sizeof server->error, "preparation failed");
+        return false;
+    }
+    if (!open_registry(server) || !build_workers(server))
+        return false;
+    wait_for_the_store(server);
+    log_write(LOG_INFO, "server", "ready", "workers=%u coap=%llu coaps=%llu http=%llu ops=%llu redis=%s",
+              server->shared.worker_count, (unsigned long long)server->settings.coap_port,
+              (unsigned long long)server->settings.coaps_port, (unsigned long long)server->settings.http_port,
+              (unsigned long long)server->settings.ops_port, server->shared.redis_address);
+    if (config->ready)
+        config->ready(config->ctx);
+    return true;
+}
+
+static void stop(struct server *server)
+{
+    struct shared *shared = &server->shared;
+    for (unsigned i = 0; i < shared->worker_count; i++)
+        if (shared->workers[i])
+            worker_stop(shared->workers[i]);
+    for (unsigned i = 0; i < shared->worker_count; i++)
+        worker_free(shared->workers[i]);
+    warm_free(server->warm);
+    follow_free(server->follow);
+    registry_free(shared->registry);
+    latest_free(shared->latest);
+    presence_free(shared->presence);
+    redis_child_stop(server->redis);
+    if (server->signals.fd > 0)
+        close(server->signals.fd);
+    loop_free(server->loop);
+    explicit_bzero(shared->cookie_root, sizeof shared->cookie_root);
+}
+
+int server_run(const struct server_config *config)
+{
+    struct server *server = calloc(1, sizeof *server);
+    if (!server)
+        return 1;
+    server->config = config;
+    set_limits();
+    bool started = start(server);
+    if (!started)
+        log_write(LOG_ERROR, "server", "cannot start", "reason=\"%s\"", server->error);
+    while (started && !server->stopping)
+        loop_wait(server->loop, 1000, registry_offline, registry_online);
+    stop(server);
+    free(server);
+    return started ? 0 : 1;
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Called by the HTTP wire once per request with an Authorization header. Looks only at the registry in memory: a
+ * revoked token stops working as soon as gateway/follow has seen the change.
+ */
+#include "gateway/tokens.h"
+
+#include "codec/base64url.h"
+#include "gateway/crypto.h"
+
+static const char token_prefix[] = "weir_";
+#define PREFIX_LEN (sizeof token_prefix - 1)
+
+static bool is_lower_hex(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+static bool is_base64url(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+static bool all_are(struct bytes text, bool (*is)(uint8_t c))
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is(text.ptr[i]))
+            return false;
+    return true;
+}
+
+bool tokens_parse(struct bytes text, struct bytes *ret_id, struct bytes *ret_secret)
+{
+    if (text.len != TOKENS_TEXT_LEN || !bytes_starts_with(text, bytes_of(token_prefix, PREFIX_LEN)))
+        return false;
+    struct bytes id = bytes_of(text.ptr + PREFIX_LEN, TOKENS_ID_LEN);
+    struct bytes secret = bytes_of(id.ptr + TOKENS_ID_LEN + 1, TOKENS_SECRET_LEN);
+    if (id.ptr[TOKENS_ID_LEN] != '_' || !all_are(id, is_lower_hex) || !all_are(secret, is_base64url))
+        return false;
+    *ret_id = id;
+    *ret_secret = secret;
+    return true;
+}
+
+bool tokens_make(const uint8_t random[static TOKENS_RANDOM_BYTES], struct token_record *record,
+                 char ret_text[static TOKENS_TEXT_LEN + 1])
+{
+    static const char digits[] = "0123456789abcdef";
+    char id[TOKENS_ID_LEN + 1] = "", secret[TOKENS_SECRET_LEN];
+    for (unsigned i = 0; i < TOKENS_ID_LEN; i++)
+        id[i] = digits[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    const uint8_t *salt = random + 8;
+    base64url_encode(bytes_of(random + 24, 32), secret);
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    bool made = crypto_sha256(bytes_of(salt, sizeof record->salt), bytes_of(secret, sizeof secret), digest);
+    if (made) {
+        memcpy(record->id, id, sizeof record->id);
+        memcpy(record->salt, salt, sizeof record->salt);
+        memcpy(record->digest, digest, sizeof record->digest);
+        char *end = mempcpy(ret_text, token_prefix, PREFIX_LEN);
+        end = mempcpy(end, id, TOKENS_ID_LEN);
+        *end++ = '_';
+        end = mempcpy(end, secret, sizeof secret);
+        *end = '\0';
+    }
+    explicit_bzero(secret, sizeof secret);
+    return made;
+}
+
+bool tokens_match(const struct token_record *record, struct bytes secret)
+{
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    if (!crypto_sha256(bytes_of(record->salt, sizeof record->salt), secret, digest))
+        return false;
+    return secret_bytes_equal(digest, record->digest, sizeof digest);
+}
+
+static bool record_is_in_force(const struct registry *registry, const struct token_record *record, int64_t now_s)
+{
+    if (record->revoked || (record->expires_s != 0 && record->expires_s <= now_s))
+        return false;
+    struct bytes tenant_id = bytes_of_text(record->tenant);
+    if (record->role == TOKEN_DEVICE)
+        return registry_device_may_speak(registry, tenant_id, bytes_of_text(record->device));
+    const struct tenant_record *tenant = registry_tenant(registry, tenant_id);
+    return tenant && !tenant->disabled;
+}
+
+bool tokens_check(const struct registry *registry, struct bytes text, int64_t now_s, struct identity *ret)
+{
+    struct bytes id, secret;
+    if (!tokens_parse(text, &id, &secret))
+        return false;
+    static const struct token_record nobody;
+    const struct token_record *record = registry_token(registry, id);
+    bool matches = tokens_match(record ? record : &nobody, secret);
+    if (!record || !matches || !record_is_in_force(registry, record, now_s))
+        return false;
+    struct identity identity = {
+        .kind = record->role == TOKEN_DEVICE ? IDENTITY_DEVICE : IDENTITY_OPERATOR,
+        .evidence = EVIDENCE_TOKEN,
+    };
+    memcpy(identity.tenant, record->tenant, sizeof identity.tenant);
+    memcpy(identity.device, record->device, sizeof identity.device);
+    *ret = identity;
+    return true;
+}

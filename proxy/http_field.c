@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Field values into the numbers that routes know. A value that cannot be read is never an error of the program, and
+ * mostly not one of the request either: an unreadable Accept is a wish that weir cannot fulfil.
+ */
+#include "proxy/http_field.h"
+
+#include "proxy/http_text.h"
+
+#define BEARER_CHARACTERS_MAX 256
+
+/* --- media types --- */
+
+/* All numbers that have a media type; two of them share text/plain, and the first is meant. */
+static const int numbers[] = {
+    CONTENT_FORMAT_TEXT,        CONTENT_FORMAT_LINK,         CONTENT_FORMAT_OCTETS,     CONTENT_FORMAT_JSON,
+    CONTENT_FORMAT_CBOR,        CONTENT_FORMAT_SENML_JSON,   CONTENT_FORMAT_SENSML_JSON, CONTENT_FORMAT_SENML_CBOR,
+    CONTENT_FORMAT_SENSML_CBOR, CONTENT_FORMAT_PROBLEM_CBOR, CONTENT_FORMAT_PROBLEM_JSON,
+};
+
+static int number_of(struct bytes type)
+{
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        const char *known = format_media_type(numbers[i]);
+        if (known && http_text_equal_ignoring_case(type, known))
+            return numbers[i];
+    }
+    return REQUEST_FORMAT_UNKNOWN;
+}
+
+/* "name=value" of a parameter list; quotes around the value are taken off. */
+static bool take_parameter(struct bytes *rest, struct bytes *ret_name, struct bytes *ret_value)
+{
+    struct bytes part;
+    if (!http_text_take_list_part(rest, ';', &part))
+        return false;
+    http_text_take_until(&part, '=', ret_name);
+    *ret_name = http_text_trim(*ret_name);
+    *ret_value = http_text_trim(part);
+    if (ret_value->len >= 2 && ret_value->ptr[0] == '"' && ret_value->ptr[ret_value->len - 1] == '"')
+        *ret_value = bytes_of(ret_value->ptr + 1, ret_value->len - 2);
+    return true;
+}
+
+int http_field_media_type(struct bytes value)
+{
+    struct bytes rest = value.ptr ? value : BYTES_LITERAL(""), type, name, parameter;
+    http_text_take_list_part(&rest, ';', &type);
+    while (take_parameter(&rest, &name, &parameter))
+        if (http_text_equal_ignoring_case(name, "charset") && !http_text_equal_ignoring_case(parameter, "utf-8"))
+            return REQUEST_FORMAT_UNKNOWN;
+    return number_of(type);
+}
+
+/* --- Accept --- */
+
+/* "0.5" in thousandths (RFC 9110 12.4.2); -1: not a weight. */
+static int parse_weight(struct bytes text)
+{
+    if (text.len == 0 || text.len > 5 || text.ptr[0] > '1' || text.ptr[0] < '0' || (text.len > 1 && text.ptr[1] != '.'))
+        return -1;
+    int weight = 0, place = 1000;
+    for (size_t i = 0; i < text.len; i++) {
+        if (i == 1)
+            continue;
+        if (!http_text_is_digit(text.ptr[i]))
+            return -1;
+        weight += place * (text.ptr[i] - '0');
+        place /= 10;
+    }
+    return weight > 1000 ? -1 : weight;
+}
+
+/* One media range. "type/" followed by a star is taken as "anything": weir then says what it prefers. */
+static int parse_range(struct bytes range, int *ret_weight)
+{
+    struct bytes rest = range, type, name, value;
+    *ret_weight = 1000;
+    http_text_take_list_part(&rest, ';', &type);
+    while (take_parameter(&rest, &name, &value))
+        if (http_text_equal_ignoring_case(name, "q"))
+            *ret_weight = parse_weight(value);
+    if (type.len >= 3 && type.ptr[type.len - 1] == '*' && type.ptr[type.len - 2] == '/')
+        return CONTENT_FORMAT_NONE;
+    return number_of(type);
+}
+
+int http_field_accept(struct bytes value)
+{
+    int best = REQUEST_FORMAT_UNKNOWN, best_weight = 0;
+    bool empty = true;
+    struct bytes rest = value, range;
+    while (http_text_take_list_part(&rest, ',', &range)) {
+        if (range.len == 0)
+            continue;
+        empty = false;
+        int weight, number = parse_range(range, &weight);
+        if (number != REQUEST_FORMAT_UNKNOWN && weight > best_weight) {
+            best = number;
+            best_weight = weight;
+        }
+    }
+    return empty ? CONTENT_FORMAT_NONE : best;
+}
+
+/* --- entity tags --- */
+
+const char *http_field_etag_text(const struct etag *etag, char ret[static HTTP_FIELD_ETAG_TEXT_MAX])
+{
+    static const char digits[] = "0123456789abcdef";
+    char *to = ret;
+    *to++ = '"';
+    for (size_t i = 0; i < etag->len && i < REQUEST_ETAG_BYTES; i++) {
+        *to++ = digits[etag->octets[i] >> 4];
+        *to++ = digits[etag->octets[i] & 15];
+    }
+    *to++ = '"';
+    *to = 0;
+    return ret;
+}
+
+static int hex_value(uint8_t c)
+{
+    if (http_text_is_digit(c))
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* False: a tag that weir never gave out. Upper case is not ours either: tags are compared byte for byte. */
+static bool parse_own_etag(struct bytes opaque, struct etag *ret)
+{
+    struct etag etag = {.len = (uint8_t)(opaque.len / 2)};
+    if (opaque.len == 0 || opaque.len % 2 || opaque.len > 2 * REQUEST_ETAG_BYTES)
+        return false;
+    for (size_t i = 0; i < opaque.len; i++) {
+        int digit = hex_value(opaque.ptr[i]);
+        if (digit < 0)
+            return false;
+        etag.octets[i / 2] = (uint8_t)(etag.octets[i / 2] << 4 | digit);
+    }
+    *ret = etag;
+    return true;
+}
+
+/* Takes `"opaque"` or `W/"opaque"` off the front; a backslash is no escape here, a comma may be inside. */
+static bool take_etag(struct bytes *rest, bool *ret_weak, struct bytes *ret_opaque)
+{
+    *ret_weak = bytes_starts_with(*rest, BYTES_LITERAL("W/"));
+    struct bytes text = *ret_weak ? bytes_of(rest->ptr + 2, rest->len - 2) : *rest;
+    if (text.len < 2 || text.ptr[0] != '"')
+        return false;
+    text = bytes_of(text.ptr + 1, text.len - 1);
+    const uint8_t *end = memchr(text.ptr, '"', text.len);
+    if (!end)
+        return false;
+    *ret_opaque = bytes_of(text.ptr, (size_t)(end - text.ptr));
+    *rest = http_text_trim(bytes_of(end + 1, text.len - ret_opaque->len - 1));
+    return true;
+}
+
+bool http_field_etags(struct bytes value, bool take_weak, struct http_field_etags *ret)
+{
+    struct http_field_etags etags = {.count = 0};
+    struct bytes rest = http_text_trim(value), opaque;
+    etags.any = bytes_equal(rest, BYTES_LITERAL("*"));
+    if (etags.any)
+        rest.len = 0;
+    else if (rest.len == 0)
+        return false;
+    while (rest.len) {
+        bool weak;
+        struct etag etag;
+        if (!take_etag(&rest, &weak, &opaque) || (rest.len && rest.ptr[0] != ','))
+            return false;
+        if (rest.len)
+            rest = http_text_trim(bytes_of(rest.ptr + 1, rest.len - 1));
+        if ((take_weak || !weak) && etags.count < REQUEST_ETAGS_MAX && parse_own_etag(opaque, &etag))
+            etags.list[etags.count++] = etag;
+    }
+    *ret = etags;
+    return true;
+}
+
+/* --- Authorization --- */
+
+bool http_field_bearer(struct bytes value, struct bytes *ret)
+{
+    struct bytes rest = http_text_trim(value), scheme;
+    if (!http_text_take_until(&rest, ' ', &scheme) || !http_text_equal_ignoring_case(scheme, "bearer"))
+        return false;
+    rest = http_text_trim(rest);
+    if (rest.len == 0 || rest.len > BEARER_CHARACTERS_MAX)
+        return false;
+    /* token68 of RFC 9110 11.2. */
+    for (size_t i = 0; i < rest.len; i++)
+        if (!http_text_is_alpha(rest.ptr[i]) && !http_text_is_digit(rest.ptr[i]) && !memchr("-._~+/=", rest.ptr[i], 7))
+            return false;
+    *ret = rest;
+    return true;
+}

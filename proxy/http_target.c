@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * First the raw target is cut at its separators, then each part is decoded once: so no decoded character can ever act
+ * as a separator. The canonical path is checked after decoding, because %2e is a dot like any other.
+ */
+#include "proxy/http_target.h"
+
+#include "codec/utf8.h"
+#include "proxy/http_text.h"
+
+static bool bad(struct http_refusal *reterr, const char *detail)
+{
+    *reterr = (struct http_refusal){OUTCOME_BAD_REQUEST, detail};
+    return false;
+}
+
+static int hex_value(uint8_t c)
+{
+    if (http_text_is_digit(c))
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* One character of the target, decoded. False: not a character that a URI may hold. */
+static bool decode_one(const uint8_t **at, const uint8_t *end, uint8_t *ret, bool *ret_was_encoded)
+{
+    uint8_t c = *(*at)++;
+    *ret_was_encoded = c == '%';
+    if (c == '%') {
+        int high = *at < end ? hex_value((*at)[0]) : -1;
+        int low = end - *at >= 2 ? hex_value((*at)[1]) : -1;
+        if (high < 0 || low < 0)
+            return false;
+        *at += 2;
+        c = (uint8_t)(high << 4 | low);
+        *ret = c;
+        return c >= 0x20 && c != 0x7f;
+    }
+    *ret = c;
+    return c > 0x20 && c < 0x7f && c != '#';
+}
+
+/* Decodes into the arena. In a path an encoded slash is refused, because it would become a separator. */
+static bool decode(struct bytes raw, bool is_path, struct arena *arena, struct bytes *ret, struct http_refusal *reterr)
+{
+    if (raw.len == 0) {
+        *ret = BYTES_LITERAL("");
+        return true;
+    }
+    uint8_t *text = arena_alloc(arena, raw.len);
+    if (!text) {
+        *reterr = (struct http_refusal){OUTCOME_OUT_OF_MEMORY, NULL};
+        return false;
+    }
+    size_t len = 0;
+    for (const uint8_t *at = raw.ptr, *end = raw.ptr + raw.len; at < end;) {
+        uint8_t c;
+        bool was_encoded;
+        if (!decode_one(&at, end, &c, &was_encoded))
+            return bad(reterr, "The request target has a character or percent encoding that is not allowed.");
+        if (is_path && (c == '\\' || (c == '/' && was_encoded)))
+            return bad(reterr, "The path has a backslash or an encoded slash.");
+        text[len++] = c;
+    }
+    *ret = bytes_of(text, len);
+    return utf8_is_text(*ret) || bad(reterr, "The request target is not UTF-8.");
+}
+
+/* A trailing slash is an empty last segment; only "/" itself has one. */
+static bool check_segments(struct bytes path, struct http_refusal *reterr)
+{
+    struct bytes rest = bytes_of(path.ptr + 1, path.len - 1), segment;
+    if (rest.len == 0)
+        return true;
+    while (http_text_take_until(&rest, '/', &segment))
+        if (segment.len == 0 || bytes_equal(segment, BYTES_LITERAL(".")) || bytes_equal(segment, BYTES_LITERAL("..")))
+            return bad(reterr, "The path has an empty or a dot segment.");
+    return true;
+}
+
+/* Leaves "/path?query" of an absolute URI. */
+static bool skip_authority(struct bytes *raw)
+{
+    if (raw->len && raw->ptr[0] == '/')
+        return true;
+    struct bytes scheme = bytes_of(raw->ptr, raw->len < 7 ? raw->len : 7);
+    if (!http_text_equal_ignoring_case(scheme, "http://"))
+        return false;
+    for (size_t i = 7; i < raw->len; i++)
+        if (raw->ptr[i] == '/') {
+            *raw = bytes_of(raw->ptr + i, raw->len - i);
+            return i > 7;
+        } else if (raw->ptr[i] == '?') {
+            return false;
+        }
+    return false;
+}
+
+static bool decode_query(struct bytes raw, struct arena *arena, struct http_target *ret, struct http_refusal *reterr)
+{
+    ret->query = arena_alloc(arena, HTTP_HEAD_QUERY_MAX * sizeof *ret->query);
+    if (!ret->query) {
+        *reterr = (struct http_refusal){OUTCOME_OUT_OF_MEMORY, NULL};
+        return false;
+    }
+    struct bytes part, name;
+    while (http_text_take_until(&raw, '&', &part)) {
+        if (part.len == 0)
+            continue;
+        if (ret->query_count == HTTP_HEAD_QUERY_MAX)
+            return bad(reterr, "At most 64 query parameters are taken.");
+        struct query_parameter *to = &ret->query[ret->query_count++];
+        http_text_take_until(&part, '=', &name);
+        if (!decode(name, false, arena, &to->name, reterr) || !decode(part, false, arena, &to->value, reterr))
+            return false;
+    }
+    return true;
+}
+
+bool http_target_decode(struct bytes raw, struct arena *arena, struct http_target *ret, struct http_refusal *reterr)
+{
+    struct http_target target = {0};
+    if (raw.len > HTTP_HEAD_TARGET_BYTES_MAX)
+        return bad(reterr, "The request target is longer than 2048 bytes.");
+    if (!skip_authority(&raw))
+        return bad(reterr, "The request target does not begin with a slash.");
+    struct bytes path, rest = raw;
+    http_text_take_until(&rest, '?', &path);
+    if (!decode(path, true, arena, &target.path, reterr) || !check_segments(target.path, reterr))
+        return false;
+    if (rest.len && !decode_query(rest, arena, &target, reterr))
+        return false;
+    *ret = target;
+    return true;
+}

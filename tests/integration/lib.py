@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the integration tests stand on: a private gateway, a Redis that can be killed, clients nobody here wrote.
+
+Waiting is always for a condition with a generous limit (wait_until), never for a time that ought to be enough.
+"""
+import contextlib
+import ctypes
+import glob
+import importlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import resp
+
+BINARY = os.environ.get("WEIR_BIN") or os.environ.get("WEIR_BINARY") or "weir"
+PATIENCE_S = 30.0
+SANITIZER = re.compile(r"ERROR: AddressSanitizer|ERROR: LeakSanitizer|runtime error:|ThreadSanitizer")
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here; says why."""
+
+
+def wait_until(condition, what, limit_s=PATIENCE_S):
+    """Returns the first true result of condition()."""
+    end = time.monotonic() + limit_s
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > end:
+            raise AssertionError("still not true after %g s: %s" % (limit_s, what))
+        time.sleep(0.02)
+
+
+def equal(actual, expected, what=""):
+    if actual != expected:
+        raise AssertionError("%s: got %r, expected %r" % (what or "values differ", actual, expected))
+
+
+def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1"):
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind((host, 0))
+        return sock.getsockname()[1]
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def spawn(arguments, **more):
+    return subprocess.Popen(arguments, preexec_fn=_die_with_parent, **more)
+
+
+class Result:
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+    def __repr__(self):
+        return "<exit %d\n%s\n%s>" % (self.status, self.out[-2000:], self.err[-2000:])
+
+
+def run(arguments, timeout=60.0, stdin=None, check=False, text=True):
+    done = subprocess.run(arguments, input=stdin, capture_output=True, timeout=timeout, preexec_fn=_die_with_parent)
+    decode = (lambda data: data.decode("utf-8", "replace")) if text else (lambda data: data)
+    result = Result(done.returncode, decode(done.stdout), done.stderr.decode("utf-8", "replace"))
+    if check and result.status != 0:
+        raise AssertionError("%s failed: %r" % (arguments[0], result))
+    return result
+
+
+class RedisServer:
+    """A redis-server that belongs to the test, to be stopped, killed and started again on the same address and data."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="weir-redis-")
+        self.path = os.path.join(self.folder, "s")
+        self.address = "unix:" + self.path
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = spawn(["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.folder,
+                              "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+                              "--maxmemory-policy", "noeviction"],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(self._answers, "redis-server answers")
+
+    def _answers(self):
+        try:
+            with resp.Redis(self.address) as redis:
+                return redis("PING") == "PONG"
+        except (OSError, resp.RedisError):
+            return False
+
+    def client(self):
+        return resp.Redis(self.address)
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.thaw()
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Gateway:
+    """`weir serve` in a folder of its own on free ports.
+
+    Settings are keyword arguments (coap_port=0 turns a listener off). demo=True makes the demo records, whose secrets
+    are then in .psk, .device_token and .operator_token. stop() fails if the gateway did not end cleanly, if a
+    sanitizer complained, or if a secret is in the log.
+    """
+
+    def __init__(self, demo=True, workers=1, state_dir=None, **settings):
+        self.folder = state_dir or tempfile.mkdtemp(prefix="weir-test-")
+        self.owns_folder = state_dir is None
+        self.demo, self.workers = demo, workers
+        self.settings = {
+            "workers": workers,
+            "coap_port": free_port(socket.SOCK_DGRAM),
+            "coaps_port": free_port(socket.SOCK_DGRAM),
+            "http_port": free_port(),
+            "ops_port": free_port(),
+            "listen": "127.0.0.1",
+            "map_network": "127.0.0.0/8=demo",
+            "state_dir": self.folder,
+            **settings,
+        }
+        self.coap_port = int(self.settings["coap_port"])
+        self.coaps_port = int(self.settings["coaps_port"])
+        self.http_port = int(self.settings["http_port"])
+        self.ops_port = int(self.settings["ops_port"])
+        self.secrets = []
+        self.log_path = os.path.join(self.folder, "weir.log")
+        self.process = None
+        self.connection = None
+        self.start()
+
+    def start(self):
+        self.log_from = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
+        arguments = [BINARY, "serve"] + (["--demo"] if self.demo else [])
+        arguments += ["--%s=%s" % item for item in self.settings.items()]
+        with open(self.log_path, "ab") as log, open(os.path.join(self.folder, "out"), "wb") as out:
+            self.process = spawn(arguments, stdout=out, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            wait_until(self._is_ready, "weir serve is ready", 60)
+        except AssertionError:
+            self.kill()
+            raise AssertionError("weir serve did not get ready:\n" + self.log()[-4000:])
+        if self.demo:
+            self._read_demo()
+
+    def _is_ready(self):
+        if self.process.poll() is not None:
+            raise AssertionError("weir serve ended with %d:\n%s" % (self.process.returncode, self.log()[-4000:]))
+        return 'msg="ready"' in self.log() or "msg=ready" in self.log()
+
+    def _read_demo(self):
+        with open(os.path.join(self.folder, "demo.env")) as file:
+            values = dict(line.strip().split("=", 1) for line in file if "=" in line)
+        self.psk_identity = values["WEIR_DEMO_PSK_IDENTITY"]
+        self.psk = bytes.fromhex(values["WEIR_DEMO_PSK"])
+        self.device_token = values["WEIR_DEMO_DEVICE_TOKEN"]
+        self.operator_token = values["WEIR_DEMO_OPERATOR_TOKEN"]
+        self.secrets += [values["WEIR_DEMO_PSK"], self.device_token, self.operator_token]
+
+    def log(self):
+        with open(self.log_path, errors="replace") as file:
+            file.seek(self.log_from)
+            return file.read()
+
+    @property
+    def redis_address(self):
+        with open(os.path.join(self.folder, "redis.address")) as file:
+            return file.read().strip()
+
+    @property
+    def redis(self):
+        if self.connection is None:
+            self.connection = resp.Redis(self.redis_address)
+        return self.connection
+
+    def observations(self, device=None, name=None, tenant="demo"):
+        return [entry for entry in self.redis.observations(tenant)
+                if device in (None, entry["d"]) and name in (None, entry["n"])]
+
+    def cli(self, *arguments, check=True):
+        """`weir ...` on this gateway's records."""
+        return run([BINARY, *arguments, "--state-dir", self.folder], check=check)
+
+    def add_device(self, name, psk=None, *more):
+        """tenant/id with a key, and waits until the gateway knows it (within a second by contract)."""
+        psk = psk or os.urandom(8).hex().encode()
+        self.secrets.append(psk.hex())
+        self.cli("device", "add", name, "--psk", psk.hex(), *more)
+        return psk
+
+    def add_token(self, *arguments):
+        token = re.search(r"weir_[0-9a-f]{16}_[A-Za-z0-9_-]{43}", self.cli("token", "add", *arguments).out).group(0)
+        self.secrets.append(token)
+        return token
+
+    def metric(self, name, labels=""):
+        text = run(["curl", "-sS", "--max-time", "20", "http://127.0.0.1:%d/metrics" % self.ops_port], check=True).out
+        wanted = name + ("{%s}" % labels if labels else "")
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines()
+                   if line.rsplit(" ", 1)[0] == wanted or (not labels and line.startswith(name + "{")))
+
+    def memory_kb(self):
+        with open("/proc/%d/status" % self.process.pid) as file:
+            return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+
+    def is_alive(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait()
+        self._disconnect()
+
+    def _disconnect(self):
+        if self.connection:
+            self.connection.close()
+            self.connection = None
+
+    def terminate(self):
+        """SIGTERM and a clean end, or an AssertionError that says what was wrong."""
+        self._disconnect()
+        self.process.terminate()
+        try:
+            status = self.process.wait(60)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("weir serve did not end on SIGTERM:\n" + self.log()[-4000:])
+        self.check_log()
+        if status != 0:
+            raise AssertionError("weir serve ended with %d:\n%s" % (status, self.log()[-4000:]))
+
+    def check_log(self):
+        text = self.log()
+        found = SANITIZER.search(text)
+        if found:
+            raise AssertionError("sanitizer report:\n" + text[max(0, found.start() - 500):][:6000])
+        for secret in self.secrets:
+            if secret and secret in text:
+                raise AssertionError("a secret is in the log")
+
+    def stop(self):
+        try:
+            self.terminate()
+        finally:
+            if self.owns_folder:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.stop()
+        else:
+            self.kill()
+            sys.stderr.write("# log of the gateway:\n" + re.sub("^", "# ", self.log()[-3000:], flags=re.M) + "\n")
+            if self.owns_folder:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+
+# Clients ----------------------------------------------------------------------------------------------------------
+
+def coap_client(uri, *options, tls="openssl", psk=None, timeout_s=20):
+    """Debian's coap-client. tls: notls, openssl or gnutls; psk: (identity, key bytes that are printable).
+
+    Returns a Result; .code is the response code when it was an error ("4.04"), else "".
+    """
+    program = shutil.which("coap-client-" + tls)
+    if not program:
+        raise Skip("coap-client-%s is not installed" % tls)
+    arguments = [program, "-B", str(timeout_s), *options]
+    if psk:
+        arguments += ["-u", psk[0], "-k", printable(psk[1])]
+    if tls == "openssl":
+        arguments = ["env", "OPENSSL_CONF=/dev/null"] + arguments
+    result = run(arguments + [uri], timeout=timeout_s + 20)
+    found = re.search(r"(?m)^([45]\.\d\d)", result.out + "\n" + result.err)
+    result.code = found.group(1) if found else ""
+    return result
+
+
+def printable(key):
+    """coap-client takes keys as text only."""
+    if not all(33 <= octet < 127 for octet in key):
+        raise Skip("the key is not printable, which coap-client needs")
+    return key.decode()
+
+
+class HttpAnswer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return "<HTTP %d %s %r>" % (self.status, self.headers, self.body[:500])
+
+
+def curl(url, *options, token=None, data=None, content_type=None, accept=None, method=None):
+    """One request with curl; headers are lower-case."""
+    with tempfile.NamedTemporaryFile() as headers:
+        arguments = ["curl", "-sS", "--max-time", "30", "-D", headers.name, *options]
+        if token:
+            arguments += ["-H", "Authorization: Bearer " + token]
+        if content_type:
+            arguments += ["-H", "Content-Type: " + content_type]
+        if accept:
+            arguments += ["-H", "Accept: " + accept]
+        if method:
+            arguments += ["-X", method] if method != "HEAD" else ["-I"]
+        stdin = None
+        if data is not None:
+            stdin = data.encode() if isinstance(data, str) else data
+            arguments += ["--data-binary", "@-"]
+            if not content_type:
+                arguments += ["-H", "Content-Type:"]
+        result = run(arguments + [url], stdin=stdin, text=False, check=True)
+        lines = open(headers.name, errors="replace").read().replace("\r", "").strip().split("\n\n")[-1].splitlines()
+    parsed = dict((part.strip() for part in (line.split(":", 1)[0].lower(), line.split(":", 1)[1]))
+                  for line in lines[1:] if ":" in line)
+    return HttpAnswer(int(lines[0].split()[1]), parsed, result.out)
+
+
+def aiocoap():
+    """The aiocoap module. Not in Debian 12: taken from where pip puts it below the build folder, once."""
+    folder = os.path.join(os.environ.get("WEIR_BUILD_ROOT", tempfile.gettempdir()), "python")
+    if os.path.isdir(folder) and folder not in sys.path:
+        sys.path.append(folder)
+    with contextlib.suppress(ImportError):
+        return importlib.import_module("aiocoap")
+    for python in ("python3", sys.executable):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            run([python, "-m", "pip", "install", "-q", "--no-deps", "--target", folder, "aiocoap"], timeout=90)
+            if glob.glob(os.path.join(folder, "aiocoap")):
+                break
+    if os.path.isdir(folder) and folder not in sys.path:
+        sys.path.append(folder)
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module("aiocoap")
+    except ImportError:
+        raise Skip("aiocoap is not installed and pip cannot fetch it")
+
+
+# Certificates -----------------------------------------------------------------------------------------------------
+
+class Authority:
+    """A certificate authority of one test, by the openssl program: ECDSA P-256."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.certificate, self.key = self.path("ca.pem"), self.path("ca.key")
+        run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-keyout", self.key, "-out", self.certificate, "-subj", "/CN=test authority", "-days", "2",
+             "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"], check=True)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def issue(self, name, common_name, usage="clientAuth", days="2"):
+        """Certificate and key files for a subject."""
+        key, request, certificate = (self.path(name + suffix) for suffix in (".key", ".csr", ".pem"))
+        extensions = self.path(name + ".ext")
+        with open(extensions, "w") as file:
+            file.write("basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=%s\n"
+                       "subjectAltName=DNS:%s\n" % (usage, re.sub("[^A-Za-z0-9.-]", "-", common_name)))
+        run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key,
+             "-out", request, "-subj", "/CN=" + common_name.replace("/", "\\/")], check=True)
+        run(["openssl", "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key,
+             "-CAcreateserial", "-out", certificate, "-days", days, "-extfile", extensions], check=True)
+        return certificate, key

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DTLS from outside: PSK, certificates, raw public keys; cases T2, T7 to T9, T14 to T16, T18 to T23.
+
+The clients are Debian's coap-client on OpenSSL and GnuTLS; the relay shows what they and the gateway say.
+"""
+import os
+import signal
+import subprocess
+import time
+
+import lib
+from coap import Peer
+from lib import equal
+from relay import Relay, Weather
+
+PACK = '[{"n":"%s","v":%d}]'
+
+
+def start_gateway(workers):
+    """One that takes certificates of an authority of our own."""
+    folder = lib.tempfile.mkdtemp(prefix="weir-test-")
+    authority = lib.Authority(folder)
+    gateway = lib.Gateway(workers=workers, state_dir=folder, dtls_client_ca=authority.certificate)
+    gateway.owns_folder = True
+    gateway.authority = authority
+    return gateway
+
+
+def uri(gateway, port=None, query=""):
+    return "coaps://127.0.0.1:%d/obs%s" % (port or gateway.coaps_port, query)
+
+
+def post(gateway, name, value, *options, psk=None, port=None, **more):
+    return lib.coap_client(uri(gateway, port), "-m", "post", "-t", "110", "-e", PACK % (name, value), *options,
+                           psk=psk, **more)
+
+
+def demo(gateway):
+    return gateway.psk_identity, gateway.psk
+
+
+def count(gateway, name):
+    return len(gateway.observations(name=name))
+
+
+def accepted(result):
+    equal((result.status, result.code), (0, ""), repr(result))
+
+
+def test_psk_both_clients(gateway):
+    """PSK with OpenSSL and GnuTLS"""
+    for tls in ("openssl", "gnutls"):
+        accepted(post(gateway, "psk-" + tls, 1, psk=demo(gateway), tls=tls))
+        equal(gateway.observations(name="psk-" + tls)[0]["a"], "psk")
+
+
+def flight(gateway, psk, tls="openssl"):
+    """What an observer on the line sees of a handshake: for each datagram the direction, record types and lengths."""
+    seen = []
+
+    def sniff(direction, data):
+        at, records = 0, []
+        while at + 13 <= len(data):
+            length = int.from_bytes(data[at + 11:at + 13], "big")
+            records.append((data[at], length))
+            at += 13 + length
+        seen.append((direction, tuple(records)))
+
+    with Relay(gateway.coaps_port) as relay:
+        relay.sniff = sniff
+        post(gateway, "stranger", 1, psk=psk, port=relay.port, tls=tls, timeout_s=4)
+    return [entry for entry in seen if entry[0] == Relay.DOWN]
+
+
+def test_wrong_key_and_unknown_identity_look_the_same(gateway):
+    """wrong key and unknown identity look the same from outside (T19)"""
+    wrong_key = flight(gateway, (gateway.psk_identity, b"wrong-wrong-wrong"))
+    unknown = flight(gateway, ("demo/sensor-X", b"wrong-wrong-wrong"))
+    no_tenant = flight(gateway, ("nope/sensor-1", b"wrong-wrong-wrong"))
+    equal([sorted(set(r for _, rs in f for r in rs)) for f in (unknown, no_tenant)],
+          [sorted(set(r for _, rs in wrong_key for r in rs))] * 2)
+    equal(count(gateway, "stranger"), 0)
+
+
+def test_odd_identities(gateway):
+    """odd identities are refused and nobody else is hurt (T20, T21)"""
+    for identity in ("", "x" * 200, "demo", "/sensor-1", "demo/", "demo/sensor-1/", "demo//sensor-1", "demo/sensor-1 ",
+                     "DEMO/sensor-1", "demo/*", "demo/sensor-1\nweir", "demo/\u00fc", "other/sensor-1"):
+        result = post(gateway, "odd", 1, psk=(identity, gateway.psk), timeout_s=2)
+        equal(count(gateway, "odd"), 0, "%r got in: %r" % (identity, result))
+    accepted(post(gateway, "after-odd", 1, psk=demo(gateway)))
+
+
+def test_certificate_client(gateway):
+    """a certificate of the authority is a device"""
+    name = "cert-device-1.example"
+    certificate, key = gateway.authority.issue("client", name)
+    gateway.cli("device", "add", "demo/cert-1", "--x509", name)
+    time_limit = time.monotonic() + 10
+    while True:
+        result = post(gateway, "cert", 1, "-c", certificate, "-j", key, "-n")
+        if not result.code and count(gateway, "cert"):
+            break
+        assert time.monotonic() < time_limit, repr(result)
+    entry = gateway.observations(name="cert")[0]
+    equal((entry["d"], entry["a"]), ("cert-1", "x509"))
+
+
+def test_foreign_certificates(gateway):
+    """certificates of another authority, unknown names and server certificates are refused (T22)"""
+    folder = os.path.join(gateway.folder, "foreign")
+    os.makedirs(folder)
+    stranger = lib.Authority(folder).issue("stranger", "cert-device-1.example")
+    unknown = gateway.authority.issue("unknown", "nobody.example")
+    for certificate, key in (stranger, unknown):
+        post(gateway, "foreign", 1, "-c", certificate, "-j", key, "-n", timeout_s=4)
+    equal(count(gateway, "foreign"), 0)
+
+
+def test_raw_public_key(gateway):
+    """a raw public key of the registry is a device, another one is not (T22)"""
+    for name in ("known", "unknown"):
+        lib.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout",
+                 "-out", gateway.authority.path(name + ".rpk")], check=True)
+        lib.run(["openssl", "ec", "-in", gateway.authority.path(name + ".rpk"), "-pubout",
+                 "-out", gateway.authority.path(name + ".pub")], check=True)
+    gateway.cli("device", "add", "demo/rpk-1", "--rpk-file", gateway.authority.path("known.pub"))
+
+    def attempt(name):
+        return post(gateway, "rpk-" + name, 1, "-M", gateway.authority.path(name + ".rpk"), "-n", tls="gnutls",
+                    timeout_s=5)
+    lib.wait_until(lambda: not attempt("known").code and count(gateway, "rpk-known"), "the raw key gets in")
+    entry = gateway.observations(name="rpk-known")[0]
+    equal((entry["d"], entry["a"]), ("rpk-1", "rpk"))
+    attempt("unknown")
+    equal(count(gateway, "rpk-unknown"), 0)
+
+
+def observe(gateway, psk, *options, port=None):
+    """A coap-client that stays: an observation; its lines come from its stdout."""
+    return lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "60", "-B", "60",
+                      "-w", *options, "-u", psk[0], "-k", lib.printable(psk[1]), uri(gateway, port)],
+                     stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def test_rebooted_device(gateway):
+    """a device that reboots and comes back from its old port gets in at once (T9)"""
+    psk = gateway.add_device("demo/reboot-1")
+    identity = ("demo/reboot-1", psk)
+    lib.wait_until(lambda: not post(gateway, "reboot", 0, psk=identity, timeout_s=3).code and count(gateway, "reboot"),
+                   "the device is known")
+    port = lib.free_port(lib.socket.SOCK_DGRAM)
+    client = observe(gateway, identity, "-p", str(port))
+    try:
+        assert b"reboot" in client.stdout.readline()
+    finally:
+        client.send_signal(signal.SIGKILL)  # no close_notify
+        client.wait()
+    for i in range(3):
+        begin = time.monotonic()
+        accepted(post(gateway, "reboot", 1, "-p", str(port), psk=identity, timeout_s=20))
+        assert time.monotonic() - begin < 15, "the handshake took %g s" % (time.monotonic() - begin)
+    equal(count(gateway, "reboot"), 4)
+
+
+def test_spoofed_hello_hurts_nobody(gateway):
+    """a ClientHello in a session's name does not end the session (T8)"""
+    hello = []
+    with Relay(gateway.coaps_port) as recorder:
+        recorder.sniff = lambda direction, data: hello.append(data) if direction == Relay.UP else None
+        accepted(post(gateway, "t8", 0, psk=demo(gateway), port=recorder.port))
+    with Relay(gateway.coaps_port) as relay:
+        client = observe(gateway, demo(gateway), port=relay.port)
+        try:
+            assert client.stdout.readline()
+            upstream = next(iter(relay.clients.values())).upstream
+            for data in (hello[0], b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28", b"\x16\xfe\xfd" + bytes(30)):
+                upstream.sendto(data, ("127.0.0.1", gateway.coaps_port))
+            accepted(post(gateway, "t8", 81, psk=demo(gateway)))
+            line = lib.wait_until(client.stdout.readline, "a notification")
+            while b'"v":81' not in line:
+                line = client.stdout.readline()
+                assert line, "the session ended"
+        finally:
+            client.kill()
+            client.wait()
+
+
+def test_forged_records(gateway):
+    """forged and cut records do not end a session (T14, T15)"""
+    with Relay(gateway.coaps_port) as relay:
+        records = []
+        relay.sniff = lambda direction, data: records.append(data) if direction == Relay.UP else None
+        client = observe(gateway, demo(gateway), port=relay.port)
+        try:
+            assert client.stdout.readline()
+            upstream = next(iter(relay.clients.values())).upstream
+            genuine = next(d for d in reversed(records) if d[0] in (23, 25))
+            for i in range(300):
+                forged = bytearray(genuine)
+                forged[-1 - i % 8] ^= 1 + i % 255
+                upstream.sendto(bytes(forged), ("127.0.0.1", gateway.coaps_port))
+                upstream.sendto(genuine[:i % len(genuine)], ("127.0.0.1", gateway.coaps_port))
+            accepted(post(gateway, "t14", 82, psk=demo(gateway)))
+            line = client.stdout.readline()
+            while b'"v":82' not in line:
+                line = client.stdout.readline()
+                assert line, "the session ended"
+        finally:
+            client.kill()
+            client.wait()
+
+
+def test_no_amplification(gateway):
+    """a stranger's ClientHello gets at most its own size back (T2)"""
+    hello = []
+    with Relay(gateway.coaps_port) as recorder:
+        recorder.sniff = lambda direction, data: hello.append(data) if direction == Relay.UP else None
+        post(gateway, "t2", 0, psk=demo(gateway), port=recorder.port)
+    with Peer(gateway.coaps_port, source="127.0.4.4") as p:
+        p.send(hello[0])
+        answer = p.receive_bytes(5)
+        assert answer and len(answer) <= len(hello[0]), (len(hello[0]), answer)
+        equal(p.receive_bytes(1.2), None, "a second datagram to a stranger")
+
+
+def test_hello_flood(gateway):
+    """a flood of ClientHellos from many addresses costs no memory and lets a device in (T1)"""
+    hello = []
+    with Relay(gateway.coaps_port) as recorder:
+        recorder.sniff = lambda direction, data: hello.append(data) if direction == Relay.UP else None
+        post(gateway, "t1", 0, psk=demo(gateway), port=recorder.port)
+    before = gateway.memory_kb()
+    for i in range(3000):
+        with Peer(gateway.coaps_port, source="127.77.%d.%d" % (i // 250, 1 + i % 250)) as p:
+            p.send(hello[0])
+    accepted(post(gateway, "t1", 1, psk=demo(gateway)))
+    assert gateway.memory_kb() - before < 8000, gateway.memory_kb() - before
+    assert gateway.metric("weir_sessions", 'kind="half-open"') < 50
+
+
+def test_old_and_weak(gateway):
+    """old versions and weak suites are refused (T18)"""
+    base = ["openssl", "s_client", "-connect", "127.0.0.1:%d" % gateway.coaps_port, "-psk_identity",
+            gateway.psk_identity, "-psk", gateway.psk.hex(), "-quiet"]
+    for more in (["-dtls1"], ["-dtls1_2", "-cipher", "PSK-NULL-SHA256:@SECLEVEL=0"],
+                 ["-dtls1_2", "-cipher", "PSK-AES128-CBC-SHA:@SECLEVEL=0"],
+                 ["-dtls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"],
+                 ["-dtls1_2", "-cipher", "ADH-AES128-SHA:@SECLEVEL=0"]):
+        try:
+            result = lib.run(base + more, stdin=b"", timeout=2)
+        except subprocess.TimeoutExpired:
+            continue  # silence is a refusal, too
+        assert "Cipher is" not in result.out or "NONE" in result.out, (more, result)
+    done = gateway.metric("weir_dtls_handshakes_total", 'result="done"')
+    accepted(post(gateway, "t18", 1, psk=demo(gateway)))
+    assert gateway.metric("weir_dtls_handshakes_total", 'result="done"') == done + 1, "a weak handshake was counted"
+
+
+def test_sessions_per_identity(gateway):
+    """one device holds at most two sessions, others keep theirs (T6)"""
+    psk = gateway.add_device("demo/greedy")
+    lib.wait_until(lambda: not post(gateway, "greedy", 0, psk=("demo/greedy", psk), timeout_s=3).code, "known")
+    bystander = observe(gateway, demo(gateway))
+    clients = []
+    try:
+        assert bystander.stdout.readline()
+        before = gateway.metric("weir_sessions", 'kind="dtls"')
+        for _ in range(6):
+            clients.append(observe(gateway, ("demo/greedy", psk)))
+            assert clients[-1].stdout.readline()
+        lib.wait_until(lambda: gateway.metric("weir_sessions", 'kind="dtls"') <= before + 2, "two sessions are left")
+        accepted(post(gateway, "t6", 83, psk=demo(gateway)))
+        line = bystander.stdout.readline()
+        while b'"v":83' not in line:
+            line = bystander.stdout.readline()
+            assert line, "the bystander's session ended"
+    finally:
+        for client in clients + [bystander]:
+            client.kill()
+            client.wait()
+
+
+def test_disabled_device(gateway):
+    """a disabled device's session ends within two seconds and it cannot come back (T23)"""
+    psk = gateway.add_device("demo/victim")
+    identity = ("demo/victim", psk)
+    lib.wait_until(lambda: not post(gateway, "victim", 0, psk=identity, timeout_s=3).code and count(gateway, "victim"),
+                   "the device is known")
+    token = gateway.add_token("--tenant", "demo", "--device", "victim")
+    client = observe(gateway, identity)
+    try:
+        assert client.stdout.readline()
+        before = gateway.metric("weir_sessions_revoked_total")
+        gateway.cli("device", "disable", "demo/victim")
+        lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended", 10)
+    finally:
+        client.kill()
+        client.wait()
+    post(gateway, "victim", 1, psk=identity, timeout_s=3)
+    answer = lib.curl("http://127.0.0.1:%d/obs" % gateway.http_port, data=PACK % ("victim", 2), token=token,
+                      content_type="application/senml+json")
+    assert answer.status in (401, 403), answer
+    equal(count(gateway, "victim"), 1)
+    accepted(post(gateway, "t23", 1, psk=demo(gateway)))

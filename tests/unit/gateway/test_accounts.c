@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What the CLI does to Redis: records, sets and the entries of weir:changes, against a real Redis. */
+#include "gateway/accounts.h"
+#include "tests/unit/gateway/redis_fixture.h"
+
+static struct redis_fixture redis;
+static struct store_client *client;
+static struct accounts accounts;
+
+static void setup(void)
+{
+    redis_start(&redis);
+    client = redis_client(&redis);
+    accounts = (struct accounts){.client = client};
+}
+
+static void teardown(void)
+{
+    store_client_close(client);
+    redis_remove(&redis);
+}
+
+TestSuite(accounts, .init = setup, .fini = teardown);
+
+#define T BYTES_LITERAL("acme")
+#define D BYTES_LITERAL("d1")
+
+static void add_tenant(void)
+{
+    struct tenant_record tenant = {.id = "acme", .created_s = 5};
+    cr_assert_eq(accounts_add_tenant(&accounts, &tenant, false), ACCOUNTS_DONE);
+}
+
+static struct device_record device(const char *id)
+{
+    struct device_record record = {.tenant = "acme", .created_s = 6};
+    snprintf(record.id, sizeof record.id, "%s", id);
+    secret_set(&record.psk, BYTES_LITERAL("0123456789abcdef"));
+    return record;
+}
+
+static void add_device(const char *id)
+{
+    struct device_record record = device(id);
+    cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
+}
+
+static struct token_record token(const char *id)
+{
+    struct token_record record = {.tenant = "acme", .role = TOKEN_OPERATOR};
+    snprintf(record.id, sizeof record.id, "%s", id);
+    return record;
+}
+
+/* How many entries weir:changes has, and what the last one is about: "device acme d1". */
+static int64_t last_change(char ret[static 256])
+{
+    const struct store_reply *reply = redis_call(client, "XREVRANGE weir:changes + - COUNT 1");
+    ret[0] = '\0';
+    if (reply->count == 1) {
+        const struct store_reply *fields = &reply->items[0].items[1];
+        cr_assert_eq(fields->count, 6);
+        for (size_t i = 1; i < 6; i += 2)
+            snprintf(ret + strlen(ret), 256 - strlen(ret), "%s%.*s", i > 1 ? " " : "", (int)fields->items[i].text.len,
+                     (const char *)fields->items[i].text.ptr);
+    }
+    return redis_call(client, "XLEN weir:changes")->integer;
+}
+
+static void expect_change(int64_t count, const char *what)
+{
+    char change[256];
+    cr_expect_eq(last_change(change), count, "%s", what);
+    cr_expect_str_eq(change, what);
+}
+
+Test(accounts, tenants)
+{
+    struct tenant_record record = {.id = "acme"};
+    cr_assert_eq(accounts_get_tenant(&accounts, T, &record), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(accounts_set_tenant_disabled(&accounts, T, true), ACCOUNTS_NOT_FOUND);
+    add_tenant();
+    expect_change(1, "tenant acme ");
+    cr_assert_eq(accounts_add_tenant(&accounts, &record, false), ACCOUNTS_EXISTS);
+    cr_assert_eq(accounts_get_tenant(&accounts, T, &record), ACCOUNTS_DONE);
+    cr_assert_eq(record.created_s, 5);
+    cr_assert_not(record.disabled);
+    cr_assert_eq(accounts_set_tenant_disabled(&accounts, T, true), ACCOUNTS_DONE);
+    expect_change(2, "tenant acme ");
+    cr_assert_eq(accounts_get_tenant(&accounts, T, &record), ACCOUNTS_DONE);
+    cr_assert(record.disabled);
+    cr_assert_eq(accounts_add_tenant(&accounts, &record, true), ACCOUNTS_DONE);
+    cr_assert_eq(redis_call(client, "SISMEMBER weir:tenants acme")->integer, 1);
+}
+
+Test(accounts, devices)
+{
+    struct device_record record = device("d1"), found;
+    cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_NO_TENANT);
+    cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:dev:d1")->integer, 0);
+    add_tenant();
+    add_device("d1");
+    expect_change(2, "device acme d1");
+    cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_EXISTS);
+    expect_change(2, "device acme d1");
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
+    cr_assert(secret_equal(&found.psk, &record.psk));
+    cr_assert_eq(accounts_set_device_disabled(&accounts, T, D, true), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
+    cr_assert(found.disabled);
+    cr_assert(secret_equal(&found.psk, &record.psk));
+    cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_DONE);
+    expect_change(4, "device acme d1");
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(redis_call(client, "SCARD weir:{acme}:devices")->integer, 0);
+    cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_NOT_FOUND);
+}
+
+Test(accounts, replacing_leaves_no_old_field)
+{
+    struct device_record record = device("d1"), found;
+    add_tenant();
+    strcpy(record.site, "north");
+    cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
+    record = device("d1");
+    secret_wipe(&record.psk);
+    strcpy(record.x509, "urn:d1");
+    cr_assert_eq(accounts_add_device(&accounts, &record, true), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
+    cr_assert_str_eq(found.site, "");
+    cr_assert_not(secret_is_set(&found.psk));
+    cr_assert_str_eq(found.x509, "urn:d1");
+}
+
+Test(accounts, tokens)
+{
+    struct token_record record = token("0123456789abcdef"), found;
+    struct bytes id = BYTES_LITERAL("0123456789abcdef");
+    cr_assert_eq(accounts_add_token(&accounts, &record), ACCOUNTS_NO_TENANT);
+    add_tenant();
+    cr_assert_eq(accounts_add_token(&accounts, &record), ACCOUNTS_DONE);
+    expect_change(2, "token acme 0123456789abcdef");
+    cr_assert_eq(accounts_get_token(&accounts, id, &found), ACCOUNTS_DONE);
+    cr_assert_str_eq(found.tenant, "acme");
+    cr_assert_eq(accounts_revoke_token(&accounts, id), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_token_of(&accounts, T, id, &found), ACCOUNTS_DONE);
+    cr_assert(found.revoked);
+    cr_assert_eq(accounts_revoke_token(&accounts, BYTES_LITERAL("0000000000000000")), ACCOUNTS_NOT_FOUND);
+    record = token("1111111111111111");
+    record.role = TOKEN_DEVICE;
+    strcpy(record.device, "d1");
+    cr_assert_eq(accounts_add_token(&accounts, &record), ACCOUNTS_NO_DEVICE);
+    add_device("d1");
+    cr_assert_eq(accounts_add_token(&accounts, &record), ACCOUNTS_DONE);
+}
+
+Test(accounts, lists_are_sorted_and_checked)
+{
+    struct accounts_ids ids;
+    cr_assert_eq(accounts_list_tenants(&accounts, &ids), ACCOUNTS_DONE);
+    cr_assert_eq(ids.count, 0);
+    free(ids.ids);
+    cr_assert_eq(accounts_list_devices(&accounts, T, &ids), ACCOUNTS_NO_TENANT);
+    add_tenant();
+    add_device("b");
+    add_device("a");
+    add_device("c");
+    redis_call(client, "SADD weir:{acme}:devices not/valid");
+    cr_assert_eq(accounts_list_devices(&accounts, T, &ids), ACCOUNTS_DONE);
+    cr_assert_eq(ids.count, 3);
+    cr_assert_str_eq(ids.ids[0], "a");
+    cr_assert_str_eq(ids.ids[2], "c");
+    free(ids.ids);
+}
+
+Test(accounts, removing_a_tenant_leaves_its_stream_only)
+{
+    add_tenant();
+    for (unsigned i = 0; i < 1203; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%u", i);
+        add_device(id);
+    }
+    struct token_record record = token("0123456789abcdef");
+    cr_assert_eq(accounts_add_token(&accounts, &record), ACCOUNTS_DONE);
+    redis_call(client, "XADD weir:{acme}:obs * d d1");
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
+    expect_change(1206, "tenant acme ");
+    const struct store_reply *keys = redis_call(client, "KEYS *");
+    cr_assert_eq(keys->count, 2); /* weir:changes and the stream */
+    cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:obs weir:changes")->integer, 2);
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_NOT_FOUND);
+}
+
+Test(accounts, what_is_damaged_is_told)
+{
+    struct device_record found;
+    add_tenant();
+    redis_call(client, "HSET weir:{acme}:dev:d1 psk nonsense");
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DAMAGED);
+    redis_call(client, "SET weir:{acme}:dev:d2 x");
+    cr_assert_eq(accounts_get_device(&accounts, T, BYTES_LITERAL("d2"), &found), ACCOUNTS_REFUSED);
+    cr_assert(strncmp(accounts.error, "WRONGTYPE", 9) == 0);
+    cr_assert_eq(accounts_set_device_disabled(&accounts, T, BYTES_LITERAL("d2"), true), ACCOUNTS_REFUSED);
+    expect_change(2, "device acme d2"); /* EXEC runs the rest; reading d2 again does no harm */
+}
+
+Test(accounts, redis_is_away)
+{
+    struct tenant_record record = {.id = "acme"};
+    redis_stop(&redis);
+    cr_assert_eq(accounts_add_tenant(&accounts, &record, false), ACCOUNTS_AWAY);
+    redis_launch(&redis);
+}

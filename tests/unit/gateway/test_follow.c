@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The registry follows Redis: changes, gaps, lost history, restarts, against a real Redis. */
+#include "gateway/accounts.h"
+#include "gateway/follow.h"
+#include "tests/unit/gateway/redis_fixture.h"
+
+static struct redis_fixture redis;
+static struct store_client *client;
+static struct accounts accounts;
+static struct loop *loop;
+static struct registry *registry;
+static struct follow *follow;
+static bool is_fresh;
+static unsigned times_fresh;
+static char changed[4096];
+
+static void on_fresh(void *ctx, bool fresh)
+{
+    (void)ctx;
+    is_fresh = fresh;
+    times_fresh += fresh;
+}
+
+static void on_changed(void *ctx, struct bytes tenant, struct bytes device)
+{
+    (void)ctx;
+    snprintf(changed + strlen(changed), sizeof changed - strlen(changed), "%.*s/%.*s ", (int)tenant.len,
+             (const char *)tenant.ptr, (int)device.len, device.ptr ? (const char *)device.ptr : "");
+}
+
+static void start(void)
+{
+    struct follow_config config = {
+        .redis_address = redis.address,
+        .registry = registry,
+        .changed = on_changed,
+        .fresh = on_fresh,
+        .random_seed = {1, 2, 3, 4},
+    };
+    follow = follow_new(loop, &config);
+    cr_assert(follow);
+}
+
+static void setup(void)
+{
+    redis_start(&redis);
+    client = redis_client(&redis);
+    accounts = (struct accounts){.client = client};
+    loop = loop_new();
+    registry = registry_new(&(struct hash_key){1, 2});
+}
+
+static void teardown(void)
+{
+    follow_free(follow);
+    registry_free(registry);
+    loop_free(loop);
+    store_client_close(client);
+    redis_remove(&redis);
+}
+
+TestSuite(follow, .init = setup, .fini = teardown);
+
+#define T BYTES_LITERAL("acme")
+
+static void add_tenant(const char *id)
+{
+    struct tenant_record tenant = {0};
+    snprintf(tenant.id, sizeof tenant.id, "%s", id);
+    cr_assert_eq(accounts_add_tenant(&accounts, &tenant, false), ACCOUNTS_DONE);
+}
+
+static void add_device(const char *id)
+{
+    struct device_record record = {.tenant = "acme"};
+    snprintf(record.id, sizeof record.id, "%s", id);
+    cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
+}
+
+static bool knows(const char *id)
+{
+    return registry_device(registry, T, bytes_of_text(id)) != NULL;
+}
+
+static bool may_speak(const char *id)
+{
+    return registry_device_may_speak(registry, T, bytes_of_text(id));
+}
+
+Test(follow, loads_what_is_there)
+{
+    struct token_record token = {.tenant = "acme", .id = "0123456789abcdef", .role = TOKEN_OPERATOR};
+    add_tenant("acme");
+    add_tenant("empty");
+    for (unsigned i = 0; i < 1500; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%u", i);
+        add_device(id);
+    }
+    accounts_add_token(&accounts, &token);
+    redis_call(client, "HSET weir:{acme}:dev:bad psk nonsense");
+    redis_call(client, "SADD weir:{acme}:devices bad gone");
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    struct registry_counts counts = registry_count(registry);
+    cr_assert_eq(counts.tenants, 2);
+    cr_assert_eq(counts.devices, 1500);
+    cr_assert_eq(counts.tokens, 1);
+    cr_assert(may_speak("d1499"));
+    cr_assert_str_eq(changed, "");
+}
+
+Test(follow, changes_arrive)
+{
+    struct token_record token = {.tenant = "acme", .id = "0123456789abcdef", .role = TOKEN_OPERATOR};
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh with an empty Redis");
+    add_tenant("acme");
+    add_device("d1");
+    RUN_UNTIL(loop, may_speak("d1"), "added");
+    changed[0] = '\0';
+    accounts_set_device_disabled(&accounts, T, BYTES_LITERAL("d1"), true);
+    RUN_UNTIL(loop, !may_speak("d1"), "disabled");
+    cr_assert(knows("d1"));
+    RUN_UNTIL(loop, strcmp(changed, "acme/d1 ") == 0, "told");
+    accounts_remove_device(&accounts, T, BYTES_LITERAL("d1"));
+    RUN_UNTIL(loop, !knows("d1"), "removed");
+    accounts_add_token(&accounts, &token);
+    RUN_UNTIL(loop, registry_count(registry).tokens == 1, "token");
+    accounts_revoke_token(&accounts, bytes_of_text(token.id));
+    RUN_UNTIL(loop, registry_token(registry, bytes_of_text(token.id))->revoked, "revoked");
+    cr_assert_eq(times_fresh, 1);
+}
+
+Test(follow, a_tenant_is_disabled_and_removed)
+{
+    add_tenant("acme");
+    add_device("d1");
+    add_device("d2");
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    accounts_set_tenant_disabled(&accounts, T, true);
+    RUN_UNTIL(loop, !may_speak("d1"), "disabled");
+    cr_assert_str_eq(changed, "acme/ ");
+    accounts_remove_tenant(&accounts, T);
+    RUN_UNTIL(loop, !knows("d1") && !knows("d2"), "removed");
+    cr_assert_eq(registry_count(registry).tenants, 0);
+}
+
+Test(follow, entries_that_are_no_changes_are_passed_over)
+{
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    redis_call(client, "XADD weir:changes * x y");
+    redis_call(client, "XADD weir:changes * o device t Not-Valid d x");
+    redis_call(client, "XADD weir:changes * o planet t acme d x");
+    redis_call(client, "XADD weir:changes * o device t acme d x/y");
+    add_tenant("acme");
+    RUN_UNTIL(loop, registry_count(registry).tenants == 1, "the one after them");
+    cr_assert_eq(times_fresh, 1);
+}
+
+Test(follow, a_record_that_became_invalid_is_taken_out)
+{
+    add_tenant("acme");
+    add_device("d1");
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    redis_call(client, "HSET weir:{acme}:dev:d1 psk nonsense");
+    redis_call(client, "XADD weir:changes * o device t acme d d1");
+    RUN_UNTIL(loop, !knows("d1"), "out");
+    cr_assert_str_eq(changed, "acme/d1 ");
+}
+
+/* Changes happen while nobody reads them, and Redis cuts the connections. */
+static void while_away(void (*change)(void))
+{
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    changed[0] = '\0';
+    change();
+    redis_call(client, "CLIENT KILL TYPE normal SKIPME yes");
+    RUN_UNTIL(loop, !is_fresh, "away");
+    RUN_UNTIL(loop, is_fresh, "fresh again");
+}
+
+static void add_d2(void)
+{
+    add_device("d2");
+}
+
+Test(follow, changes_in_between_are_read_after_reconnecting)
+{
+    add_tenant("acme");
+    add_device("d1");
+    start();
+    while_away(add_d2);
+    RUN_UNTIL(loop, knows("d2"), "d2");
+    cr_assert_str_eq(changed, "acme/d2 ");
+}
+
+static void trim_past_us(void)
+{
+    accounts_set_device_disabled(&accounts, T, BYTES_LITERAL("d1"), true);
+    accounts_remove_device(&accounts, T, BYTES_LITERAL("d2"));
+    redis_call(client, "XTRIM weir:changes MAXLEN 1");
+}
+
+Test(follow, a_trimmed_stream_is_a_gap)
+{
+    add_tenant("acme");
+    add_device("d1");
+    add_device("d2");
+    add_device("d3");
+    start();
+    while_away(trim_past_us);
+    RUN_UNTIL(loop, !may_speak("d1") && !knows("d2"), "resync");
+    cr_assert(may_speak("d3"));
+    cr_assert(strstr(changed, "acme/d1 "));
+    cr_assert(strstr(changed, "acme/d2 "));
+    cr_assert_null(strstr(changed, "d3"));
+}
+
+static void flush(void)
+{
+    redis_call(client, "FLUSHALL");
+}
+
+Test(follow, flushall_empties_the_registry)
+{
+    add_tenant("acme");
+    add_device("d1");
+    start();
+    while_away(flush);
+    RUN_UNTIL(loop, registry_count(registry).tenants == 0, "empty");
+    cr_assert(strstr(changed, "acme/d1 "));
+    add_tenant("acme");
+    RUN_UNTIL(loop, registry_count(registry).tenants == 1, "follows the new stream");
+}
+
+static void flush_and_refill(void)
+{
+    redis_call(client, "FLUSHALL");
+    add_tenant("acme");
+    for (unsigned i = 0; i < 10; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "new%u", i);
+        add_device(id);
+    }
+}
+
+Test(follow, history_made_anew_is_a_gap)
+{
+    add_tenant("acme");
+    add_device("d1");
+    start();
+    while_away(flush_and_refill);
+    RUN_UNTIL(loop, !knows("d1") && knows("new9"), "resync");
+}
+
+Test(follow, redis_restarts)
+{
+    add_tenant("acme");
+    add_device("d1");
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    changed[0] = '\0';
+    store_client_close(client);
+    redis_stop(&redis);
+    RUN_UNTIL(loop, !is_fresh, "away");
+    cr_assert(may_speak("d1"));
+    redis_launch(&redis);
+    client = redis_client(&redis);
+    accounts.client = client;
+    RUN_UNTIL(loop, is_fresh, "back");
+    cr_assert_str_eq(changed, "");
+    add_device("d2");
+    RUN_UNTIL(loop, may_speak("d2"), "follows again");
+}
+
+Test(follow, ends_while_loading)
+{
+    add_tenant("acme");
+    for (unsigned i = 0; i < 100; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "d%u", i);
+        add_device(id);
+    }
+    start();
+    RUN_UNTIL(loop, registry_count(registry).tenants == 1, "began to load");
+}

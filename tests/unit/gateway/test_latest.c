@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/latest.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static const struct hash_key key = {7, 11};
+
+static void put(struct latest *latest, const char *device, const char *name, int64_t t, const char *value)
+{
+    struct observation o = {.name = bytes_of_text(name), .time = {t, 0}, .time_source = TIME_DEVICE,
+                            .kind = VALUE_TEXT, .data = bytes_of_text(value), .unit = BYTES_LITERAL("u")};
+    cr_assert(latest_put(latest, BYTES_LITERAL("acme"), bytes_of_text(device), &o));
+}
+
+static size_t get(struct latest *latest, const char *tenant, const char *device, const char *name, size_t limit,
+                  struct arena *arena, struct latest_value **ret)
+{
+    size_t count = 0;
+    latest_get(latest, bytes_of_text(tenant), bytes_of_text(device), bytes_of_text(name), limit, arena, ret, &count);
+    return count;
+}
+
+Test(latest, newest_by_time_wins_and_the_later_of_equals)
+{
+    struct latest *latest = latest_new(&key, 1000);
+    struct arena *arena = arena_new(65536);
+    struct latest_value *values;
+    put(latest, "d", "t", 100, "first");
+    put(latest, "d", "t", 99, "older");
+    cr_assert_eq(get(latest, "acme", "d", "", 10, arena, &values), 1);
+    cr_expect(bytes_equal_text(values[0].observation.data, "first"));
+    put(latest, "d", "t", 100, "a much longer value than there was room for before");
+    cr_assert_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
+    cr_expect(bytes_equal_text(values[0].observation.data, "a much longer value than there was room for before"));
+    cr_expect(bytes_equal_text(values[0].observation.unit, "u"));
+    cr_expect(bytes_equal_text(values[0].device, "d"));
+    arena_free(arena);
+    latest_free(latest);
+}
+
+Test(latest, tenants_and_devices_do_not_mix)
+{
+    struct latest *latest = latest_new(&key, 1000);
+    struct arena *arena = arena_new(65536);
+    struct latest_value *values;
+    put(latest, "d1", "t", 1, "x");
+    put(latest, "d1", "h", 1, "y");
+    put(latest, "d2", "t", 1, "z");
+    cr_expect_eq(get(latest, "acme", "d1", "", 10, arena, &values), 2);
+    cr_expect_eq(get(latest, "acme", "", "", 10, arena, &values), 3);
+    cr_expect_eq(get(latest, "acme", "", "t", 10, arena, &values), 2);
+    cr_expect_eq(get(latest, "other", "d1", "", 10, arena, &values), 0);
+    cr_expect_eq(get(latest, "acm", "ed1", "", 10, arena, &values), 0);
+    latest_forget(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d1"));
+    cr_expect_eq(get(latest, "acme", "", "", 10, arena, &values), 1);
+    arena_free(arena);
+    latest_free(latest);
+}
+
+Test(latest, stays_within_its_bound_and_keeps_what_was_written_last)
+{
+    struct latest *latest = latest_new(&key, 2560);
+    struct arena *arena = arena_new(16 << 20);
+    struct latest_value *values;
+    for (int i = 0; i < 20000; i++) {
+        char device[16];
+        snprintf(device, sizeof device, "d%d", i);
+        put(latest, device, "t", 1, "v");
+    }
+    size_t count = get(latest, "acme", "", "", 100000, arena, &values);
+    cr_expect_leq(count, 2560 + 256);
+    cr_expect_geq(count, 2000);
+    cr_expect_eq(get(latest, "acme", "d19999", "", 10, arena, &values), 1);
+    arena_free(arena);
+    latest_free(latest);
+}
+
+Test(latest, limit_and_memory_are_outcomes)
+{
+    struct latest *latest = latest_new(&key, 10000);
+    struct arena *arena = arena_new(256);
+    struct latest_value *values = NULL;
+    size_t count = 0;
+    for (int i = 0; i < 20; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "n%d", i);
+        put(latest, "d", name, 1, "v");
+    }
+    cr_expect_eq(latest_get(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), (struct bytes){0}, 100, arena, &values,
+                            &count), LATEST_NO_MEMORY);
+    cr_expect_eq(count, 0);
+    struct arena *large = arena_new(1 << 20);
+    cr_expect_eq(latest_get(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), (struct bytes){0}, 5, large, &values,
+                            &count), LATEST_TOO_MANY);
+    cr_expect_eq(count, 5);
+    arena_free(arena);
+    arena_free(large);
+    latest_free(latest);
+}

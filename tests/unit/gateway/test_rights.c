@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Who may write which name: one table of speakers, names and verdicts. */
+#include "gateway/rights.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static struct registry *registry;
+
+static void add(const char *id, bool concentrator, bool disabled, const char *prefix)
+{
+    struct device_record record = {.tenant = "acme", .concentrator = concentrator, .disabled = disabled};
+    snprintf(record.id, sizeof record.id, "%s", id);
+    snprintf(record.prefix, sizeof record.prefix, "%s", prefix);
+    cr_assert(registry_put_device(registry, &record));
+}
+
+static void setup(void)
+{
+    registry = registry_new(&(struct hash_key){1, 2});
+    struct tenant_record tenant = {.id = "acme"};
+    cr_assert(registry_put_tenant(registry, &tenant));
+    add("boiler-7", false, false, "");
+    add("boiler-8", false, false, "");
+    add("urn:dev:mac:0024befffe804ff1", false, false, "");
+    add("free", false, false, "*");
+    add("lwm2m", false, false, "3303");
+    add("hub", true, false, "");
+    add("off", false, true, "");
+}
+
+static void teardown(void)
+{
+    registry_free(registry);
+}
+
+TestSuite(rights, .init = setup, .fini = teardown);
+
+struct row {
+    enum identity_kind kind;
+    const char *speaker, *query, *base, *name;
+    enum outcome outcome;
+    const char *device;
+};
+
+static const struct row rows[] = {
+    /* a device and its own names */
+    {IDENTITY_DEVICE, "boiler-7", "", "", "temp", OUTCOME_CHANGED, "boiler-7"},
+    {IDENTITY_DEVICE, "boiler-7", "", "", "boiler-7:temp", OUTCOME_CHANGED, "boiler-7"},
+    {IDENTITY_DEVICE, "boiler-7", "", "", "boiler-7/out/temp", OUTCOME_CHANGED, "boiler-7"},
+    {IDENTITY_DEVICE, "boiler-7", "boiler-7", "", "temp", OUTCOME_CHANGED, "boiler-7"},
+    {IDENTITY_DEVICE, "urn:dev:mac:0024befffe804ff1", "", "", "urn:dev:mac:0024befffe804ff1:t", OUTCOME_CHANGED,
+     "urn:dev:mac:0024befffe804ff1"},
+    {IDENTITY_DEVICE, "free", "", "", "any/thing:at-all", OUTCOME_CHANGED, "free"},
+    {IDENTITY_DEVICE, "lwm2m", "", "", "3303/0/5700", OUTCOME_CHANGED, "lwm2m"},
+    /* names of others */
+    {IDENTITY_DEVICE, "boiler-7", "", "", "boiler-8:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "boiler-7", "", "", "boiler-77:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "boiler-7", "", "", "urn:dev:mac:0024befffe804ff1:t", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "boiler-7", "", "", "room/temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "boiler-7", "boiler-8", "", "temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "lwm2m", "", "", "3304/0/5700", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "off", "", "", "temp", OUTCOME_FORBIDDEN, NULL},
+    {IDENTITY_DEVICE, "nobody", "", "", "temp", OUTCOME_FORBIDDEN, NULL},
+    {IDENTITY_OPERATOR, "", "", "", "temp", OUTCOME_FORBIDDEN, NULL},
+    /* a concentrator */
+    {IDENTITY_DEVICE, "hub", "", "", "temp", OUTCOME_CHANGED, "hub"},
+    {IDENTITY_DEVICE, "hub", "", "", "hub/temp", OUTCOME_CHANGED, "hub"},
+    {IDENTITY_DEVICE, "hub", "", "boiler-7:", "boiler-7:temp", OUTCOME_CHANGED, "boiler-7"},
+    {IDENTITY_DEVICE, "hub", "boiler-8", "", "temp", OUTCOME_CHANGED, "boiler-8"},
+    {IDENTITY_DEVICE, "hub", "", "", "urn:dev:mac:0024befffe804ff1:t", OUTCOME_CHANGED,
+     "urn:dev:mac:0024befffe804ff1"},
+    {IDENTITY_DEVICE, "hub", "", "", "stranger:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "hub", "stranger", "", "temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "hub", "boiler-8", "", "boiler-7:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "hub", "off", "", "temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "hub", "", "", "off:temp", OUTCOME_FOREIGN_NAME, NULL},
+    /* a mapped network: the query or the base name says who */
+    {IDENTITY_NETWORK, "", "old-1", "", "temp", OUTCOME_CHANGED, "old-1"},
+    {IDENTITY_NETWORK, "", "", "urn:dev:mac:1:", "urn:dev:mac:1:temp", OUTCOME_CHANGED, "urn:dev:mac:1"},
+    {IDENTITY_NETWORK, "", "boiler-7", "", "temp", OUTCOME_CHANGED, "boiler-7"},
+    {IDENTITY_NETWORK, "", "", "", "temp", OUTCOME_BAD_NAME, NULL},
+    {IDENTITY_NETWORK, "", "a/b", "", "temp", OUTCOME_BAD_NAME, NULL},
+    {IDENTITY_NETWORK, "", "old-1", "", "boiler-7:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_NETWORK, "", "off", "", "temp", OUTCOME_FORBIDDEN, NULL},
+};
+
+Test(rights, table)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct row *row = &rows[i];
+        struct identity who = {.kind = row->kind, .tenant = "acme"};
+        snprintf(who.device, sizeof who.device, "%s", row->speaker);
+        struct observation observation = {.name = bytes_of_text(row->name), .base_name = bytes_of_text(row->base)};
+        struct rights_question question = {.registry = registry, .who = &who,
+                                           .named_device = bytes_of_text(row->query), .observation = &observation};
+        struct bytes device = {0};
+        enum outcome outcome = rights_judge(&question, &device);
+        cr_expect_eq(outcome, row->outcome, "row %zu (%s by %s): %s", i, row->name, row->speaker,
+                     outcome_row(outcome)->slug);
+        if (row->device)
+            cr_expect(bytes_equal_text(device, row->device), "row %zu: device %.*s", i, (int)device.len, device.ptr);
+    }
+}
+
+Test(rights, another_tenant_is_another_world)
+{
+    struct identity who = {.kind = IDENTITY_DEVICE, .tenant = "other", .device = "boiler-7"};
+    struct observation observation = {.name = BYTES_LITERAL("temp")};
+    struct rights_question question = {.registry = registry, .who = &who, .observation = &observation};
+    struct bytes device = {0};
+    cr_expect_eq(rights_judge(&question, &device), OUTCOME_FORBIDDEN);
+}

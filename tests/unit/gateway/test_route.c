@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The gate of the route table: every row against every kind of speaker, wire, format and precondition. */
+#include "gateway/route.h"
+
+#include "gateway/worker.h"
+
+#include <criterion/criterion.h>
+
+static struct settings settings;
+static struct shared shared;
+static struct worker worker;
+static struct arena *arena;
+static struct response answer;
+static unsigned answers;
+
+static void setup(void)
+{
+    settings_default(&settings);
+    shared.settings = &settings;
+    shared.worker_count = 1;
+    shared.workers[0] = &worker;
+    shared.registry = registry_new(&shared.hash_key);
+    shared.latest = latest_new(&shared.hash_key, 100);
+    worker.shared = &shared;
+    arena = arena_new(1 << 20);
+}
+
+static void teardown(void)
+{
+    arena_free(arena);
+    latest_free(shared.latest);
+    registry_free(shared.registry);
+}
+
+TestSuite(route, .init = setup, .fini = teardown);
+
+static void finish(struct request *request, const struct response *response)
+{
+    (void)request;
+    answer = *response;
+    answers++;
+}
+
+static struct request make(enum method method, const char *path)
+{
+    return (struct request){.wire = WIRE_COAP, .method = method, .path = bytes_of_text(path), .arena = arena,
+                            .content_format = CONTENT_FORMAT_NONE, .accept = CONTENT_FORMAT_NONE, .worker = &worker,
+                            .received = {1763692800, 125000000}, .finish = finish,
+                            .who = {.kind = IDENTITY_DEVICE, .tenant = "acme", .device = "boiler-7"}};
+}
+
+static enum outcome dispatch(struct request *request)
+{
+    unsigned before = answers;
+    route_dispatch(request);
+    cr_assert_eq(answers, before + 1, "one answer for one request");
+    return answer.outcome;
+}
+
+Test(route, every_row_refuses_strangers_unless_it_is_for_anyone)
+{
+    size_t count;
+    const struct route *rows = route_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct request request = make(rows[i].method, rows[i].path);
+        request.who = (struct identity){0};
+        enum outcome outcome = dispatch(&request);
+        switch (rows[i].security) {
+        case ROUTE_ANYONE:
+            cr_expect_eq(outcome, OUTCOME_CONTENT, "%s", rows[i].path);
+            break;
+        case ROUTE_OPS:
+            cr_expect_eq(outcome, OUTCOME_NOT_FOUND, "%s is not on a public listener", rows[i].path);
+            break;
+        case ROUTE_AUTHENTICATED:
+        case ROUTE_SPEAKER:
+            cr_expect_eq(outcome, OUTCOME_UNAUTHENTICATED, "%s", rows[i].path);
+            break;
+        }
+    }
+}
+
+Test(route, every_row_refuses_formats_it_does_not_make)
+{
+    size_t count;
+    const struct route *rows = route_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        struct request request = make(rows[i].method, rows[i].path);
+        request.wire = rows[i].security == ROUTE_OPS ? WIRE_OPS : WIRE_COAP;
+        request.accept = 41; /* application/xml */
+        request.content_format = CONTENT_FORMAT_SENML_JSON;
+        enum outcome outcome = dispatch(&request);
+        if (rows[i].produces[0] != CONTENT_FORMAT_NONE)
+            cr_expect_eq(outcome, OUTCOME_NOT_ACCEPTABLE, "%s", rows[i].path);
+    }
+}
+
+Test(route, the_ops_listener_has_nothing_else)
+{
+    struct request request = make(METHOD_GET, "/time");
+    request.wire = WIRE_OPS;
+    cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND);
+    request = make(METHOD_GET, "/health");
+    request.wire = WIRE_OPS;
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+}
+
+Test(route, path_before_method)
+{
+    struct request request = make(METHOD_DELETE, "/obs");
+    cr_expect_eq(dispatch(&request), OUTCOME_BAD_METHOD);
+    request = make(METHOD_DELETE, "/obs/");
+    cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND);
+    request = make(METHOD_GET, "/OBS");
+    cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND);
+}
+
+Test(route, formats_of_a_post)
+{
+    static const int refused[] = {CONTENT_FORMAT_NONE, CONTENT_FORMAT_OCTETS, 310, 114, 11050, REQUEST_FORMAT_UNKNOWN};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct request request = make(METHOD_POST, "/obs");
+        request.content_format = refused[i];
+        request.body = BYTES_LITERAL("[]");
+        cr_expect_eq(dispatch(&request), OUTCOME_UNSUPPORTED, "%d", refused[i]);
+    }
+}
+
+Test(route, a_body_above_the_setting_is_told_the_limit)
+{
+    settings.body_max = 1024;
+    struct request request = make(METHOD_POST, "/obs");
+    request.content_format = CONTENT_FORMAT_SENML_JSON;
+    request.body = bytes_of(arena_calloc(arena, 1, 1025), 1025);
+    cr_expect_eq(dispatch(&request), OUTCOME_TOO_LARGE);
+    cr_expect_eq(answer.size1, 1024);
+    cr_expect_eq(route_body_limit(&worker, METHOD_POST, BYTES_LITERAL("/obs")), 1024);
+    cr_expect_eq(route_body_limit(&worker, METHOD_POST, BYTES_LITERAL("/time")), 0);
+}
+
+Test(route, operators_read_and_do_not_post)
+{
+    struct request request = make(METHOD_POST, "/obs");
+    request.who = (struct identity){.kind = IDENTITY_OPERATOR, .tenant = "acme"};
+    request.content_format = CONTENT_FORMAT_SENML_JSON;
+    cr_expect_eq(dispatch(&request), OUTCOME_FORBIDDEN);
+    request = make(METHOD_GET, "/obs");
+    request.who = (struct identity){.kind = IDENTITY_OPERATOR, .tenant = "acme"};
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+    cr_expect(bytes_equal_text(answer.body, "[]"));
+}
+
+Test(route, preconditions)
+{
+    struct request request = make(METHOD_POST, "/obs");
+    request.content_format = CONTENT_FORMAT_TEXT;
+    request.if_none_match = true;
+    cr_expect_eq(dispatch(&request), OUTCOME_PRECONDITION);
+    request.if_none_match = false;
+    request.if_match_count = 1;
+    request.if_match[0] = (struct etag){.octets = {1}, .len = 1};
+    cr_expect_eq(dispatch(&request), OUTCOME_PRECONDITION);
+    request.if_match[0].len = 0; /* "exists": goes on to the payload, which is empty */
+    cr_expect_eq(dispatch(&request), OUTCOME_BAD_NAME);
+}
+
+Test(route, time_in_three_formats)
+{
+    struct request request = make(METHOD_GET, "/time");
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+    cr_expect(bytes_equal_text(answer.body, "1763692800.125"));
+    request = make(METHOD_GET, "/time");
+    request.accept = CONTENT_FORMAT_JSON;
+    dispatch(&request);
+    cr_expect(bytes_equal_text(answer.body, "{\"t\":1763692800.125,\"ts\":1763692800,\"ts_ns\":125000000}"));
+    request = make(METHOD_GET, "/time");
+    request.accept = CONTENT_FORMAT_CBOR;
+    dispatch(&request);
+    cr_expect_eq(answer.content_format, CONTENT_FORMAT_CBOR);
+    cr_expect_eq(answer.body.ptr[0], 0xa3);
+}
+
+static void store(const char *device, const char *name, const char *value)
+{
+    struct observation o = {.name = bytes_of_text(name), .time = {5, 0}, .kind = VALUE_NUMBER,
+                            .number = {bytes_of_text(value), 1}};
+    cr_assert(latest_put(shared.latest, BYTES_LITERAL("acme"), bytes_of_text(device), &o));
+}
+
+Test(route, latest_values_of_oneself_only)
+{
+    store("boiler-7", "temp", "21.50");
+    store("boiler-8", "temp", "22");
+    struct request request = make(METHOD_GET, "/obs");
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+    cr_expect(bytes_equal_text(answer.body, "[{\"n\":\"boiler-7:temp\",\"t\":5,\"v\":21.50}]"), "%.*s",
+              (int)answer.body.len, answer.body.ptr);
+    cr_expect(answer.observable);
+    cr_expect_eq(answer.etag.len, 8);
+
+    struct query_parameter other = {BYTES_LITERAL("device"), BYTES_LITERAL("boiler-8")};
+    request = make(METHOD_GET, "/obs");
+    request.query = &other;
+    request.query_count = 1;
+    cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND);
+
+    request = make(METHOD_GET, "/obs");
+    request.etags[0] = answer.etag;
+    request.etag_count = 0;
+    dispatch(&request);
+    struct etag known = answer.etag;
+    request = make(METHOD_GET, "/obs");
+    request.etags[0] = known;
+    request.etag_count = 1;
+    cr_expect_eq(dispatch(&request), OUTCOME_VALID);
+    cr_expect_eq(answer.body.len, 0);
+}
+
+Test(route, history_is_refused_not_ignored)
+{
+    struct query_parameter since = {BYTES_LITERAL("since"), BYTES_LITERAL("0")};
+    struct request request = make(METHOD_GET, "/obs");
+    request.query = &since;
+    request.query_count = 1;
+    cr_expect_eq(dispatch(&request), OUTCOME_BAD_REQUEST);
+}

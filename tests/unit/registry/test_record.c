@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Records to fields and back, and everything that must not become a record. */
+#include "registry/record.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+static struct device_record full_device(void)
+{
+    struct device_record record = {
+        .tenant = "acme",
+        .id = "urn:dev:mac:0024befffe804ff1",
+        .disabled = true,
+        .concentrator = true,
+        .prefix = "3303/0",
+        .site = "Haus Süd, 2. Stock",
+        .tags = "boiler,cellar",
+        .x509 = "urn:dev:boiler-7",
+        .has_rpk = true,
+        .created_s = 1763692800,
+    };
+    secret_set(&record.psk, BYTES_LITERAL("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"));
+    memset(record.rpk, 0xa5, sizeof record.rpk);
+    return record;
+}
+
+static bool same_device(const struct device_record *a, const struct device_record *b)
+{
+    return strcmp(a->tenant, b->tenant) == 0 && strcmp(a->id, b->id) == 0 && a->disabled == b->disabled &&
+           a->concentrator == b->concentrator && strcmp(a->prefix, b->prefix) == 0 && strcmp(a->site, b->site) == 0 &&
+           strcmp(a->tags, b->tags) == 0 && secret_equal(&a->psk, &b->psk) && strcmp(a->x509, b->x509) == 0 &&
+           a->has_rpk == b->has_rpk && memcmp(a->rpk, b->rpk, sizeof a->rpk) == 0 && a->created_s == b->created_s;
+}
+
+static bool device_from(const struct record_field *fields, size_t count, struct device_record *ret)
+{
+    return record_to_device(BYTES_LITERAL("acme"), BYTES_LITERAL("d1"), fields, count, ret);
+}
+
+Test(record, a_device_comes_back_as_it_was)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct device_record before = full_device(), after = {0};
+    size_t count = record_of_device(&before, fields, scratch);
+    cr_assert_eq(count, 9);
+    cr_assert(record_to_device(bytes_of_text(before.tenant), bytes_of_text(before.id), fields, count, &after));
+    cr_assert(same_device(&before, &after));
+}
+
+Test(record, an_empty_device_comes_back_too)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct device_record before = {.tenant = "acme", .id = "d1"}, after = full_device();
+    size_t count = record_of_device(&before, fields, scratch);
+    cr_assert(device_from(fields, count, &after));
+    cr_assert(same_device(&before, &after));
+    cr_assert_not(secret_is_set(&after.psk));
+}
+
+Test(record, field_names_are_those_of_the_schema)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct device_record device = full_device();
+    struct tenant_record tenant = {.id = "acme"};
+    struct token_record token = {.role = TOKEN_DEVICE, .device = "d1"};
+#define X(name) #name,
+    static const char *const device_fields[] = {SCHEMA_DEVICE_FIELDS(X)};
+    static const char *const tenant_fields[] = {SCHEMA_TENANT_FIELDS(X)};
+    static const char *const token_fields[] = {SCHEMA_TOKEN_FIELDS(X)};
+#undef X
+    cr_assert_eq(record_of_device(&device, fields, scratch), COUNT_OF(device_fields));
+    for (size_t i = 0; i < COUNT_OF(device_fields); i++)
+        cr_expect(bytes_equal_text(fields[i].name, device_fields[i]), "%s", device_fields[i]);
+    cr_assert_eq(record_of_tenant(&tenant, fields, scratch), COUNT_OF(tenant_fields));
+    for (size_t i = 0; i < COUNT_OF(tenant_fields); i++)
+        cr_expect(bytes_equal_text(fields[i].name, tenant_fields[i]), "%s", tenant_fields[i]);
+    cr_assert_eq(record_of_token(&token, fields, scratch), COUNT_OF(token_fields));
+    for (size_t i = 0; i < COUNT_OF(token_fields); i++)
+        cr_expect(bytes_equal_text(fields[i].name, token_fields[i]), "%s", token_fields[i]);
+}
+
+static const struct {
+    const char *name, *value;
+    bool valid;
+} device_values[] = {
+    {"disabled", "0", true},
+    {"disabled", "1", true},
+    {"disabled", "2", false},
+    {"disabled", "true", false},
+    {"disabled", "01", false},
+    {"concentrator", "yes", false},
+    {"prefix", "*", true},
+    {"prefix", "a/b:c", true},
+    {"prefix", "/a", false},
+    {"prefix", "**", false},
+    {"prefix", "a b", false},
+    {"prefix", "a\n", false},
+    {"site", "Süd", true},
+    {"site", "a\tb", false},
+    {"site", "\x7f", false},
+    {"site", "\xc2\x85", false},
+    {"site", "\xc2\xa0", true},
+    {"site", "\xff", false},
+    {"site", "0123456789012345678901234567890123456789012345678901234567890123", true},
+    {"site", "01234567890123456789012345678901234567890123456789012345678901234", false},
+    {"tags", "a,b", true},
+    {"tags", "a,,b", false},
+    {"tags", ",a", false},
+    {"tags", "a,", false},
+    {"tags", "a b", false},
+    {"tags", "a\x1b", false},
+    {"psk", "00", true},
+    {"psk", "0", false},
+    {"psk", "0x11", false},
+    {"psk", "gg", false},
+    {"x509", "urn:dev:1", true},
+    {"x509", "a\x01", false},
+    {"rpk", "00", false},
+    {"rpk", "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5", true},
+    {"rpk", "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5ax", false},
+    {"rpk", "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5", false},
+    {"created", "1763692800", true},
+    {"created", "-1", false},
+    {"created", "1e9", false},
+    {"created", "1234567890123", false},
+    {"unheard-of", "\xff\x01", true},
+};
+
+Test(record, each_field_of_a_device_is_checked)
+{
+    for (size_t i = 0; i < COUNT_OF(device_values); i++) {
+        struct record_field field = {bytes_of_text(device_values[i].name), bytes_of_text(device_values[i].value)};
+        struct device_record record = full_device(), before = full_device();
+        bool valid = device_from(&field, 1, &record);
+        cr_expect_eq(valid, device_values[i].valid, "%s = %s", device_values[i].name, device_values[i].value);
+        cr_expect(valid || same_device(&record, &before), "touched by %s", device_values[i].name);
+    }
+}
+
+Test(record, ids_are_checked)
+{
+    struct device_record device;
+    struct tenant_record tenant;
+    cr_assert_not(record_to_device(BYTES_LITERAL("Acme"), BYTES_LITERAL("d1"), NULL, 0, &device));
+    cr_assert_not(record_to_device(BYTES_LITERAL("acme"), BYTES_LITERAL("d/1"), NULL, 0, &device));
+    cr_assert(record_to_device(BYTES_LITERAL("acme"), BYTES_LITERAL("d1"), NULL, 0, &device));
+    cr_assert_not(record_to_tenant(BYTES_LITERAL("a}"), NULL, 0, &tenant));
+    cr_assert(record_to_tenant(BYTES_LITERAL("acme"), NULL, 0, &tenant));
+    cr_assert_str_eq(tenant.id, "acme");
+}
+
+Test(record, tenants)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct tenant_record before = {.id = "acme", .disabled = true, .created_s = 7}, after;
+    size_t count = record_of_tenant(&before, fields, scratch);
+    cr_assert(record_to_tenant(BYTES_LITERAL("acme"), fields, count, &after));
+    cr_assert(after.disabled);
+    cr_assert_eq(after.created_s, 7);
+}
+
+static struct token_record full_token(void)
+{
+    struct token_record record = {
+        .tenant = "acme", .id = "0123456789abcdef", .role = TOKEN_DEVICE, .device = "d1", .created_s = 5, .expires_s = 9,
+    };
+    memset(record.salt, 0x5a, sizeof record.salt);
+    memset(record.digest, 0xa5, sizeof record.digest);
+    return record;
+}
+
+Test(record, tokens)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct token_record before = full_token(), after;
+    size_t count = record_of_token(&before, fields, scratch);
+    cr_assert(record_to_token(bytes_of_text(before.tenant), bytes_of_text(before.id), fields, count, &after));
+    cr_assert_str_eq(after.device, "d1");
+    cr_assert_eq(after.role, TOKEN_DEVICE);
+    cr_assert_eq(after.expires_s, 9);
+    cr_assert_arr_eq(after.salt, before.salt, sizeof after.salt);
+    cr_assert_arr_eq(after.digest, before.digest, sizeof after.digest);
+    cr_assert_not(after.revoked);
+    for (size_t missing = 0; missing < 4; missing++) { /* role, device, salt, digest */
+        struct record_field less[RECORD_FIELDS_MAX];
+        memcpy(less, fields, sizeof less);
+        less[missing] = (struct record_field){BYTES_LITERAL("x"), BYTES_LITERAL("y")};
+        cr_expect_not(record_to_token(BYTES_LITERAL("acme"), BYTES_LITERAL("0123456789abcdef"), less, count, &after),
+                      "without field %zu", missing);
+    }
+}
+
+Test(record, an_operator_token_has_no_device)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct token_record record = full_token();
+    struct bytes id = bytes_of_text("0123456789abcdef");
+    record.role = TOKEN_OPERATOR;
+    size_t count = record_of_token(&record, fields, scratch);
+    cr_assert_not(record_to_token(BYTES_LITERAL("acme"), id, fields, count, &record));
+    record.device[0] = '\0';
+    count = record_of_token(&record, fields, scratch);
+    cr_assert(record_to_token(BYTES_LITERAL("acme"), id, fields, count, &record));
+    cr_assert_not(record_to_token(BYTES_LITERAL("acme"), BYTES_LITERAL("0123456789ABCDEF"), fields, count, &record));
+    cr_assert_not(record_to_token(BYTES_LITERAL("acme"), BYTES_LITERAL("0123"), fields, count, &record));
+}
