@@ -242,6 +242,9 @@ static int connect_redis(struct cli *cli)
             return cli_fail(cli, CLI_AWAY, "where is Redis? There is no %s/redis.address; start weir serve, or give "
                             "--redis or --state-dir", state_dir);
     }
+    if (!store_address_is_valid(cli->redis_address))
+        return cli_fail(cli, CLI_USAGE, "\"%s\" is not an address of Redis: unix:/path or host:port with a numeric host",
+                        cli->redis_address);
     cli->accounts.client = store_client_open(cli->redis_address, CLIENT_TIMEOUT_MS, error);
     if (cli->accounts.client)
         return CLI_OK;

@@ -33,8 +33,12 @@ static bool copy_value(const char *line, const char *name, char *ret, size_t ret
     size_t name_len = strlen(name);
     if (strncmp(line, name, name_len) != 0 || line[name_len] != '=')
         return false;
-    snprintf(ret, ret_size, "%s", line + name_len + 1);
-    ret[strcspn(ret, "\r\n")] = '\0';
+    const char *value = line + name_len + 1;
+    size_t len = strcspn(value, "\r\n");
+    if (len >= ret_size)
+        return false;
+    memcpy(ret, value, len);
+    ret[len] = '\0';
     return true;
 }
 

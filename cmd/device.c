@@ -215,9 +215,11 @@ static void print_json(const struct device_record *record)
 
 static void print_line(const struct device_record *record)
 {
-    printf("%-32s %-8s %s%s%s%s %-16s %s\n", record->id, record->disabled ? "disabled" : "enabled",
-           secret_is_set(&record->psk) ? "psk " : "", record->x509[0] ? "x509 " : "", record->has_rpk ? "rpk " : "",
-           record->concentrator ? "concentrator" : "", record->site, record->tags);
+    char proofs[32];
+    snprintf(proofs, sizeof proofs, "%s%s%s%s", secret_is_set(&record->psk) ? " psk" : "",
+             record->x509[0] ? " x509" : "", record->has_rpk ? " rpk" : "", record->concentrator ? " concentrator" : "");
+    printf("%-32s %-8s %-15s %-16s %s\n", record->id, record->disabled ? "disabled" : "enabled", proofs, record->site,
+           record->tags);
 }
 
 static int list_device(struct cli *cli, const char *tenant, const char *id, bool json, bool *first)

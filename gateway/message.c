@@ -236,6 +236,7 @@ enum message_verdict message_parse(struct bytes datagram, struct message *ret)
         .size2 = -1,
     };
     size_t token_len = datagram.ptr[0] & 15;
+    ret->options = bytes_of(datagram.ptr + 4, 0);
     if (ret->code == MESSAGE_EMPTY)
         return datagram.len == 4 && token_len == 0 ? MESSAGE_FINE : MESSAGE_MALFORMED;
     if (token_len > MESSAGE_TOKEN_MAX || token_len > datagram.len - 4 || !class_exists(ret->code))

@@ -2,7 +2,7 @@
 /*
  * On the path of every observation, twice a command of some 26 arguments: the room is made once for the whole command,
  * then it is written without further checks. Replaces redisFormatCommandArgv, which allocates per command
- * (docs/decisions/0007-hiredis-without-its-async-layer.md has the figures).
+ * (docs/decisions/0008-hiredis-without-its-async-layer.md has the figures).
  */
 #include "gateway/resp.h"
 

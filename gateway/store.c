@@ -4,7 +4,7 @@
  * redisBufferWrite, whose function table is where TLS will go in), and it parses replies (redisReader, with our own
  * object functions, so that a reply is built in an arena and not in a dozen mallocs). Its async layer is not used:
  * a reply that nobody asked for is an assert() there, every command costs a malloc and a second parse, and a failed
- * context frees itself under its user (docs/decisions/0007-hiredis-without-its-async-layer.md).
+ * context frees itself under its user (docs/decisions/0008-hiredis-without-its-async-layer.md).
  *
  * A connection goes AWAY -> CONNECTING -> GREETING (PING sent) -> CONNECTED and from each of them back to AWAY, in
  * one function, connection_lost. One timer serves all phases: retry, time to connect, the oldest command's deadline.

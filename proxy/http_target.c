@@ -70,11 +70,11 @@ static bool decode(struct bytes raw, bool is_path, struct arena *arena, struct b
 /* A trailing slash is an empty last segment; only "/" itself has one. */
 static bool check_segments(struct bytes path, struct http_refusal *reterr)
 {
-    struct bytes rest = bytes_of(path.ptr + 1, path.len - 1), segment;
-    if (rest.len == 0)
+    if (path.len <= 1)
         return true;
+    struct bytes rest = bytes_of(path.ptr + 1, path.len - 1), segment;
     while (http_text_take_until(&rest, '/', &segment))
-        if (segment.len == 0 || bytes_equal(segment, BYTES_LITERAL(".")) || bytes_equal(segment, BYTES_LITERAL("..")))
+        if (segment.len == 0 || bytes_equal_text(segment, ".") || bytes_equal_text(segment, ".."))
             return bad(reterr, "The path has an empty or a dot segment.");
     return true;
 }

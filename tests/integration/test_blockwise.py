@@ -129,7 +129,7 @@ def test_too_large(gateway):
         answer = block1(p, b" " * 64, 0, True, extra=[(coap.SIZE1, 0xffffffff)])
         equal((answer.code_text, answer.option_uint(coap.SIZE1)), ("4.13", 65536), "declared")
     with Peer(gateway.coap_port) as p:
-        answer = block1(p, b" " * 1024, 2 ** 20 - 1, True, 1024)
+        answer = block1(p, " " * 1024, 2 ** 20 - 1, True, 1024)
         assert answer.code_text in ("4.13", "4.08"), answer
     with Peer(gateway.coap_port) as p:
         body = b" " * (65536 + 1024)

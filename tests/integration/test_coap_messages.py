@@ -22,9 +22,14 @@ def observation(name, value, type=CON, mid=0, device="m-1", **more):
                    mid=mid, **more)
 
 
-def answers(gateway, data, port=None):
-    """Everything a fresh endpoint gets for a datagram; the pong of a ping sent after it marks the end."""
-    with Peer(port or gateway.coap_port) as p:
+def answers(gateway, data, known=False):
+    """Everything an endpoint gets for a datagram; the pong of a ping sent after it marks the end.
+
+    known: the endpoint has been answered before; otherwise the datagram is its first.
+    """
+    with peer(gateway) as p:
+        if known:
+            p.ask(request(GET, "/time"))
         p.send(data)
         mid = p.next_mid()
         p.send(Message(CON, 0, mid))
@@ -39,15 +44,16 @@ def answers(gateway, data, port=None):
             got.append(answer)
 
 
-# What is wrong, the datagram, and what it gets: "rst", "" for silence, or a response code.
+# What is wrong, the datagram, and what it gets: "rst", "" for silence, "rst?" for either. What cannot begin an exchange
+# ("rst!") is answered for known endpoints only; a stranger, who may speak another protocol (T27), gets silence or RST.
 MALFORMED = [
     ("shorter than a header", "400100", ""),
     ("empty datagram", "", ""),
     ("version 0", "00010001", ""),
     ("version 2", "80010001", ""),
     ("version 3", "c0010001", ""),
-    ("TKL 9 in CON", "49010101" + "00" * 9, "rst"),
-    ("TKL 15 in CON", "4f010102" + "00" * 15, "rst"),
+    ("TKL 9 in CON", "49010101" + "00" * 9, "rst!"),
+    ("TKL 15 in CON", "4f010102" + "00" * 15, "rst!"),
     ("token past the end in CON", "4401010300", "rst"),
     ("marker without payload in CON", "40010104ff", "rst"),
     ("option past the end in CON", "40010105b5616263", "rst"),
@@ -58,9 +64,9 @@ MALFORMED = [
     ("option number above 65535 in CON", "4001010ae0fffee0ffff", "rst"),
     ("empty CON with a token", "4100010baa", "rst"),
     ("empty CON with bytes after the header", "4000010cff", "rst"),
-    ("reserved class 1 in CON", "4020010d", "rst"),
-    ("reserved class 6 in CON", "40c0010e", "rst"),
-    ("reserved class 7 in CON", "40e1010f", "rst"),
+    ("reserved class 1 in CON", "4020010d", "rst!"),
+    ("reserved class 6 in CON", "40c0010e", "rst!"),
+    ("reserved class 7 in CON", "40e1010f", "rst!"),
     ("TKL 9 in NON", "59010110" + "00" * 9, ""),
     ("marker without payload in NON", "50010111ff", ""),
     ("reserved class 1 in NON", "50200112", ""),
@@ -71,7 +77,7 @@ MALFORMED = [
     ("bytes after an empty ACK", "60000117ff", ""),
     ("ACK that matches nothing", "60000118", ""),
     ("RST that matches nothing", "70000119", ""),
-    ("response in CON that matches nothing", "4045011a", "rst"),
+    ("response in CON that matches nothing", "4045011a", "rst!"),
     ("response in NON that matches nothing", "5045011b", "rst?"),
     ("ping", "4000011c", "rst"),
 ]
@@ -81,12 +87,16 @@ def test_malformed(gateway):
     """format errors get RST in CON and silence elsewhere (M1)"""
     wrong = []
     for what, datagram, expected in MALFORMED:
-        data = bytes.fromhex(datagram)
-        rst = b"\x70\x00" + data[2:4]
-        allowed = {"rst": ([rst],), "": ([],), "rst?": ([], [rst])}[expected]
-        got = answers(gateway, data)
-        if got not in allowed:
-            wrong.append("%s: %s -> %s" % (what, datagram, [g.hex() for g in got]))
+        for known in (True, False):
+            data = bytes.fromhex(datagram)
+            rst = b"\x70\x00" + data[2:4]
+            silence_or_rst = ([], [rst])
+            allowed = {"rst": ([rst],), "": ([],), "rst?": silence_or_rst,
+                       "rst!": ([rst],) if known else silence_or_rst}[expected]
+            got = answers(gateway, data, known)
+            if got not in allowed:
+                wrong.append("%s%s: %s -> %s" % (what, "" if known else ", from a stranger", datagram,
+                                                 [g.hex() for g in got]))
     assert not wrong, "\n".join(wrong)
 
 
@@ -193,7 +203,7 @@ def test_same_mid_from_another_endpoint(gateway):
 
 
 def test_same_mid_other_bytes(gateway):
-    """the same message id with other bytes is a new request of a rebooted device (M3)"""
+    """the same message id with other bytes is a new request (M3)"""
     with peer(gateway) as p:
         for value in (1, 2):
             message = observation("reused", value, mid=0x2401)

@@ -20,18 +20,20 @@ def start_gateway(workers):
     """One that takes certificates of an authority of our own."""
     folder = lib.tempfile.mkdtemp(prefix="weir-test-")
     authority = lib.Authority(folder)
-    gateway = lib.Gateway(workers=workers, state_dir=folder, dtls_client_ca=authority.certificate)
+    certificate, key = authority.issue("server", "localhost", "serverAuth")
+    gateway = lib.Gateway(workers=workers, state_dir=folder, dtls_client_ca=authority.certificate,
+                          dtls_certificate=certificate, dtls_key=key)
     gateway.owns_folder = True
     gateway.authority = authority
     return gateway
 
 
-def uri(gateway, port=None, query=""):
-    return "coaps://127.0.0.1:%d/obs%s" % (port or gateway.coaps_port, query)
+def uri(gateway, port=None, host="127.0.0.1"):
+    return "coaps://%s:%d/obs" % (host, port or gateway.coaps_port)
 
 
-def post(gateway, name, value, *options, psk=None, port=None, **more):
-    return lib.coap_client(uri(gateway, port), "-m", "post", "-t", "110", "-e", PACK % (name, value), *options,
+def post(gateway, name, value, *options, psk=None, port=None, host="127.0.0.1", **more):
+    return lib.coap_client(uri(gateway, port, host), "-m", "post", "-t", "110", "-e", PACK % (name, value), *options,
                            psk=psk, **more)
 
 
@@ -106,6 +108,32 @@ def test_certificate_client(gateway):
     equal((entry["d"], entry["a"]), ("cert-1", "x509"))
 
 
+def test_server_certificate(gateway):
+    """the gateway shows its certificate, and a client that trusts another authority goes away"""
+    certificate, key = gateway.authority.issue("checker", "cert-device-1.example")
+    accepted(post(gateway, "checked", 1, "-c", certificate, "-j", key, "-R", gateway.authority.certificate,
+                  host="localhost"))
+    equal(count(gateway, "checked"), 1)
+    folder = os.path.join(gateway.folder, "elsewhere")
+    os.makedirs(folder)
+    post(gateway, "checked", 2, "-c", certificate, "-j", key, "-R", lib.Authority(folder).certificate,
+         host="localhost", timeout_s=3)
+    equal(count(gateway, "checked"), 1)
+
+
+def test_self_signed_server_certificate(workers):
+    """without a certificate of its own the gateway makes one, and keeps it"""
+    with lib.Gateway(workers=workers) as gateway:
+        seen = set()
+        for _ in range(2):
+            shown = lib.run(["openssl", "s_client", "-dtls1_2", "-connect", "127.0.0.1:%d" % gateway.coaps_port,
+                             "-showcerts"], stdin=b"", timeout=20)
+            seen.add(shown.out[shown.out.index("-----BEGIN"):shown.out.index("-----END")])
+            gateway.terminate()
+            gateway.start()
+        equal(len(seen), 1, "the certificate stays the same over a restart")
+
+
 def test_foreign_certificates(gateway):
     """certificates of another authority, unknown names and server certificates are refused (T22)"""
     folder = os.path.join(gateway.folder, "foreign")
@@ -127,8 +155,8 @@ def test_raw_public_key(gateway):
     gateway.cli("device", "add", "demo/rpk-1", "--rpk-file", gateway.authority.path("known.pub"))
 
     def attempt(name):
-        return post(gateway, "rpk-" + name, 1, "-M", gateway.authority.path(name + ".rpk"), "-n", tls="gnutls",
-                    timeout_s=5)
+        return post(gateway, "rpk-" + name, 1, "-M", gateway.authority.path(name + ".rpk"), "-R",
+                    gateway.authority.certificate, tls="gnutls", timeout_s=5, host="localhost")
     lib.wait_until(lambda: not attempt("known").code and count(gateway, "rpk-known"), "the raw key gets in")
     entry = gateway.observations(name="rpk-known")[0]
     equal((entry["d"], entry["a"]), ("rpk-1", "rpk"))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """HTTP: the same resources, problem+json errors, and the framing of cases H1 to H3."""
 import json
+import re
 import socket
 import time
 
@@ -150,6 +151,10 @@ class Raw:
         return status, headers, file.read(int(headers.get("content-length", 0)))
 
 
+def statuses_of(data):
+    return re.findall(rb"HTTP/1\.1 (\d\d\d) ", data)
+
+
 def test_keep_alive(gateway):
     """twenty requests on one connection"""
     head = "GET /time HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n" % gateway.device_token
@@ -224,7 +229,7 @@ def test_smuggling(gateway):
             except TimeoutError:
                 wrong.append("%r: the connection stays open" % rest)
                 continue
-        statuses = [line.split()[1] for line in data.split(b"\n") if line.startswith(b"HTTP/1.1 ")]
+        statuses = statuses_of(data)
         if statuses not in ([b"400"], [b"501"], [b"413"], []):
             wrong.append("%r: %r" % (rest, statuses))
     equal(gateway.observations(name="smuggled"), [], "smuggled requests")
@@ -311,4 +316,4 @@ def test_pipelining(gateway):
         last = one.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")
         raw.send(((one % "time") + (one % "nothing") + (last % "time")).encode())
         data = raw.read_until_closed()
-    equal([line.split()[1] for line in data.split(b"\n") if line.startswith(b"HTTP/1.1 ")], [b"200", b"404", b"200"])
+    equal(statuses_of(data), [b"200", b"404", b"200"])

@@ -30,7 +30,8 @@ class Harness:
         self.http_port, self.ops_port = lib.free_port(), lib.free_port()
         self.log_file = tempfile.NamedTemporaryFile("w+")
         settings = dict(SETTINGS, http_port=self.http_port, ops_port=self.ops_port)
-        program = os.path.join(os.environ["WEIR_BUILD_ROOT"], "tests", "integration", "http-harness")
+        build_root = os.path.dirname(os.path.dirname(os.path.abspath(lib.BINARY)))
+        program = os.path.join(build_root, "tests", "integration", "http-harness")
         self.process = lib.spawn([program] + ["--%s=%s" % item for item in settings.items()],
                                  stdout=subprocess.PIPE, stderr=self.log_file)
         assert self.process.stdout.readline() == b"ready\n", self.log()

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* docs/coap-api.md has the rows of the route table that CoAP serves, and no others. */
+#include "gateway/route.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static char text[65536];
+
+static void read_document(void)
+{
+    char path[4096];
+    const char *root = getenv("WEIR_SOURCE_ROOT");
+    snprintf(path, sizeof path, "%s/docs/coap-api.md", root ? root : ".");
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+}
+
+static const char *security_of(const struct route *route)
+{
+    static const char *const names[] = {
+        [ROUTE_ANYONE] = "anyone", [ROUTE_AUTHENTICATED] = "authenticated", [ROUTE_SPEAKER] = "speaker"};
+    return names[route->security];
+}
+
+static const char *produces_of(const struct route *route)
+{
+    static char list[64];
+    size_t at = 0;
+    for (size_t i = 0; i < ROUTE_PRODUCES_MAX && route->produces[i] != CONTENT_FORMAT_NONE; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%d", i ? ", " : "", route->produces[i]);
+    return at ? list : "-";
+}
+
+Test(coap_docs, routes_are_those_of_the_table)
+{
+    static const char *const methods[] = {"", "GET", "POST", "PUT", "DELETE", "FETCH", "PATCH", "iPATCH"};
+    size_t count, served = 0, documented = 0;
+    const struct route *table = route_table(&count);
+    read_document();
+    for (size_t i = 0; i < count; i++) {
+        char row[256];
+        if (table[i].security == ROUTE_OPS)
+            continue;
+        served++;
+        snprintf(row, sizeof row, "| %s | `%s` | %s | %s | %s |\n", methods[table[i].method], table[i].path,
+                 security_of(&table[i]), table[i].body == ROUTE_BODY_OBSERVATIONS ? "observations" : "-",
+                 produces_of(&table[i]));
+        cr_expect(strstr(text, row), "docs/coap-api.md lacks: %s", row);
+    }
+    for (const char *at = text; (at = strstr(at, " | `/")); at++)
+        documented++;
+    cr_expect_eq(documented, served, "docs/coap-api.md has routes that are not served");
+}
