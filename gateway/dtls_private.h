@@ -34,11 +34,12 @@ struct dtls_session {
     bool uses_cid;             /* known once the hello was read */
     bool version13;            /* the same */
     bool sent;                 /* something was sent in this call: the retransmission timer begins anew */
-    bool psk_identity_is_bad;  /* it has a NUL, or its length could not be seen */
+    bool took;                 /* the library took a record in this call */
+    bool psk_identity_is_bad;  /* DTLS 1.3: it has a NUL */
     bool offers_aes_13;
     uint16_t psk_identity_len; /* DTLS 1.2: as in the ClientKeyExchange */
     uint16_t suite;
-    uint32_t dropped;          /* the library's count of records that failed authentication or were replays */
+    uint32_t dropped;          /* the library's count of records that were forged, repeated or out of place */
     struct identity who;       /* whom the key or the certificate named; proved once established */
     struct dtls_number newest;
     uint64_t begun_ms;
