@@ -9,6 +9,7 @@
 #include "cmd/commands.h"
 #include "cmd/sim_fleet.h"
 #include "cmd/sim_provision.h"
+#include "gateway/rt/log.h"
 #include "gateway/rt/random.h"
 
 #include <inttypes.h>
@@ -161,6 +162,7 @@ int cmd_sim(int argc, char **argv)
         (void)complain(error);
         return EXIT_USAGE;
     }
+    log_set_level(LOG_WARN);
     signal(SIGINT, interrupt);
     signal(SIGTERM, interrupt);
     if (options.provision)

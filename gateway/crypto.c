@@ -3,13 +3,10 @@
 #include <wolfssl/wolfcrypt/settings.h>
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfcrypt/hmac.h>
 #include <wolfssl/wolfcrypt/sha256.h>
 
 #include "gateway/crypto.h"
-
-#include <stdlib.h>
 
 bool crypto_sha256(struct bytes a, struct bytes b, uint8_t ret[static CRYPTO_SHA256_BYTES])
 {
@@ -35,51 +32,71 @@ bool crypto_hmac_sha256(struct bytes key, struct bytes a, struct bytes b, uint8_
     return ok;
 }
 
-/* A whole certificate's public key, as its SubjectPublicKeyInfo. */
-static bool digest_certificate(struct bytes der, uint8_t ret[static CRYPTO_SHA256_BYTES])
+/* Takes one element off; ret_content is what is inside of it. (X.690 8.1, definite lengths in the shortest form) */
+static bool take_der(struct bytes *rest, uint8_t tag, struct bytes *ret_whole, struct bytes *ret_content)
 {
-    DecodedCert *certificate = malloc(sizeof *certificate);
-    if (!certificate)
+    const uint8_t *p = rest->ptr;
+    if (rest->len < 2 || p[0] != tag)
         return false;
-    wc_InitDecodedCert(certificate, der.ptr, (word32)der.len, NULL);
-    word32 len = 0;
-    uint8_t *spki = NULL;
-    bool ok = wc_ParseCert(certificate, CERT_TYPE, NO_VERIFY, NULL) == 0 &&
-              wc_GetSubjectPubKeyInfoDerFromCert(der.ptr, (word32)der.len, NULL, &len) == LENGTH_ONLY_E &&
-              (spki = malloc(len)) != NULL &&
-              wc_GetSubjectPubKeyInfoDerFromCert(der.ptr, (word32)der.len, spki, &len) == 0 &&
-              crypto_sha256(bytes_of(spki, len), (struct bytes){0}, ret);
-    free(spki);
-    wc_FreeDecodedCert(certificate);
-    free(certificate);
-    return ok;
+    size_t octets = p[1] < 0x80 ? 0 : p[1] & 0x7f, len = p[1], head = 2 + octets;
+    if (octets > 2 || p[1] == 0x80 || head > rest->len)
+        return false;
+    if (octets)
+        len = octets == 1 ? p[2] : (size_t)p[2] << 8 | p[3];
+    if (len > rest->len - head)
+        return false;
+    *ret_whole = bytes_of(p, head + len);
+    *ret_content = bytes_of(p + head, len);
+    *rest = bytes_of(p + head + len, rest->len - head - len);
+    return true;
 }
 
-static bool digest_public_key(struct bytes der, uint8_t ret[static CRYPTO_SHA256_BYTES])
+enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06, DER_SEQUENCE = 0x30, DER_VERSION = 0xa0 };
+
+/* SubjectPublicKeyInfo: {{OID, parameters}, BIT STRING} (RFC 5280 4.1) */
+static bool is_public_key(struct bytes content)
 {
-    ecc_key key;
-    word32 at = 0;
-    if (wc_ecc_init(&key) != 0)
+    struct bytes algorithm, oid, ignored;
+    return take_der(&content, DER_SEQUENCE, &ignored, &algorithm) && take_der(&algorithm, DER_OID, &ignored, &oid) &&
+           take_der(&content, DER_BIT_STRING, &ignored, &oid) && content.len == 0;
+}
+
+/* Certificate: {{[0] version, serial, algorithm, issuer, validity, subject, SubjectPublicKeyInfo, ...}, ...} */
+static bool take_public_key(struct bytes certificate, struct bytes *ret_spki)
+{
+    struct bytes body, content, ignored;
+    if (!take_der(&certificate, DER_SEQUENCE, &ignored, &body))
         return false;
-    bool ok = wc_EccPublicKeyDecode(der.ptr, &at, &key, (word32)der.len) == 0 && at == der.len &&
-              crypto_sha256(der, (struct bytes){0}, ret);
-    wc_ecc_free(&key);
-    return ok;
+    (void)take_der(&body, DER_VERSION, &ignored, &content);
+    if (!take_der(&body, DER_INTEGER, &ignored, &content))
+        return false;
+    for (unsigned i = 0; i < 4; i++)
+        if (!take_der(&body, DER_SEQUENCE, &ignored, &content))
+            return false;
+    return take_der(&body, DER_SEQUENCE, ret_spki, &content) && is_public_key(content);
+}
+
+static bool digest_der(struct bytes der, uint8_t ret[static CRYPTO_SHA256_BYTES])
+{
+    struct bytes whole, content, spki;
+    if (!take_der(&der, DER_SEQUENCE, &whole, &content) || der.len > 0)
+        return false;
+    if (is_public_key(content))
+        spki = whole;
+    else if (!take_public_key(content, &spki))
+        return false;
+    return crypto_sha256(spki, (struct bytes){0}, ret);
 }
 
 bool crypto_spki_digest(struct bytes pem_or_der, uint8_t ret[static CRYPTO_SHA256_BYTES])
 {
     static const int types[] = {PUBLICKEY_TYPE, CERT_TYPE};
-    for (unsigned i = 0; i < 2; i++) {
+    bool ok = digest_der(pem_or_der, ret);
+    for (unsigned i = 0; !ok && pem_or_der.len > 0 && i < sizeof types / sizeof types[0]; i++) {
         DerBuffer *der = NULL;
-        bool ok = wc_PemToDer(pem_or_der.ptr, (long)pem_or_der.len, types[i], &der, NULL, NULL, NULL) == 0;
-        if (ok) {
-            struct bytes run = bytes_of(der->buffer, der->length);
-            ok = types[i] == CERT_TYPE ? digest_certificate(run, ret) : digest_public_key(run, ret);
-        }
+        ok = wc_PemToDer(pem_or_der.ptr, (long)pem_or_der.len, types[i], &der, NULL, NULL, NULL) == 0 &&
+             digest_der(bytes_of(der->buffer, der->length), ret);
         wc_FreeDer(&der);
-        if (ok)
-            return true;
     }
-    return digest_public_key(pem_or_der, ret) || digest_certificate(pem_or_der, ret);
+    return ok;
 }

@@ -13,7 +13,7 @@
 
 #define IDENTITY_MAX 128
 #define HANDSHAKE_MTU 1232
-#define RECORD_SLACK 128
+#define RECORD_SLACK 256 /* header, CID, nonce, tag; and more than an alert needs */
 #define SUITES                                                                                               \
     "ECDHE-PSK-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305:"                                               \
     "PSK-AES128-GCM-SHA256:PSK-AES128-CCM:PSK-AES128-CCM-8"
@@ -191,6 +191,14 @@ static enum dtls_event read_data(struct dtls_client *client, struct bytes *ret_m
     return wolfSSL_get_error(client->ssl, len) == WOLFSSL_ERROR_WANT_READ ? DTLS_NOTHING : DTLS_CLOSED;
 }
 
+/* The library's read buffer is as large as the MTU. */
+static void fit_mtu(struct dtls_client *client)
+{
+    size_t least = client->established ? RECORD_SLACK : HANDSHAKE_MTU, len = client->rest.len;
+    size_t mtu = len < least ? least : len > ENDPOINT_DATAGRAM_MAX ? ENDPOINT_DATAGRAM_MAX : len;
+    wolfSSL_dtls_set_mtu(client->ssl, (uint16_t)mtu);
+}
+
 enum dtls_event dtls_client_receive(struct dtls_client *client, struct bytes datagram, uint64_t now_ms,
                                     struct dtls_output output, struct bytes *ret_message)
 {
@@ -198,8 +206,7 @@ enum dtls_event dtls_client_receive(struct dtls_client *client, struct bytes dat
         client->rest = datagram;
     if (client->rest.len == 0)
         return DTLS_NOTHING;
-    size_t len = client->rest.len < ENDPOINT_DATAGRAM_MAX ? client->rest.len : ENDPOINT_DATAGRAM_MAX;
-    wolfSSL_dtls_set_mtu(client->ssl, (uint16_t)(client->established || len > HANDSHAKE_MTU ? len : HANDSHAKE_MTU));
+    fit_mtu(client);
     client->output = &output;
     enum dtls_event event = client->established ? read_data(client, ret_message) : shake_hands(client, now_ms);
     client->output = NULL;

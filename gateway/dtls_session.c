@@ -21,10 +21,11 @@
 #define EPOCH_12 1 /* the only encrypted one: there is no renegotiation */
 
 /* What a handshake sends is cut to HANDSHAKE_MTU (IPv6's smallest without its headers and UDP's); what it reads may be
- * as long as an Ethernet frame, because others do not cut so small. RECORD_SLACK: header, CID, nonce, tag, padding. */
+ * as long as an Ethernet frame, because others do not cut so small. RECORD_SLACK: header, CID, nonce, tag, padding; and
+ * more than an alert or an acknowledgement needs. */
 #define HANDSHAKE_MTU 1232
 #define HANDSHAKE_MTU_MAX 1472
-#define RECORD_SLACK 128
+#define RECORD_SLACK 256
 
 /* Byte 0 names the worker: index + k * count, so that any number of workers up to 256 can read it off. */
 static void make_cid(const struct dtls *dtls, uint8_t cid[static DTLS_CID_BYTES])
@@ -261,7 +262,7 @@ static enum dtls_event read_data(struct dtls_session *session, uint64_t now_ms, 
 static void fit_mtu(struct dtls_session *session)
 {
     size_t most = session->established ? ENDPOINT_DATAGRAM_MAX : HANDSHAKE_MTU_MAX;
-    size_t least = session->established ? 0 : HANDSHAKE_MTU, len = session->rest.len;
+    size_t least = session->established ? RECORD_SLACK : HANDSHAKE_MTU, len = session->rest.len;
     wolfSSL_dtls_set_mtu(session->ssl, (uint16_t)(len < least ? least : len > most ? most : len));
 }
 

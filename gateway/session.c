@@ -249,17 +249,21 @@ static void send_plain(struct peer *peer, struct bytes message)
     sessions->env.send(sessions->env.ctx, &peer->flow, message);
 }
 
-/* Room for one more plain peer: one that has nothing under way goes. */
+/* Room for one more plain peer: one that has nothing under way goes; a busy one gets another round. */
 static bool make_room_plain(struct sessions *sessions)
 {
     if (sessions->ages[PLAIN].count < sessions->env.settings->plain_peers_max)
         return true;
-    struct session *session = longest_silent(sessions, PLAIN);
-    for (unsigned tries = EVICTION_TRIES; session && tries > 0; session = session->newer, tries--) {
-        if (coap_wire_peer_is_busy(&session->peer))
-            continue;
-        evict(session);
-        return true;
+    for (unsigned tries = EVICTION_TRIES; tries > 0; tries--) {
+        struct session *session = longest_silent(sessions, PLAIN);
+        if (session && !coap_wire_peer_is_busy(&session->peer)) {
+            evict(session);
+            return true;
+        }
+        if (session) {
+            ages_remove(session);
+            ages_append(session);
+        }
     }
     return false;
 }

@@ -69,6 +69,7 @@ struct lab {
     struct hash_key hash_key;
     struct dtls *dtls;
     uint64_t now_ms;
+    unsigned worker_count; /* this is worker 0 of them; 0: 1 */
     char state_dir[64];
 };
 
@@ -117,7 +118,7 @@ static inline bool lab_open(struct lab *lab)
     char error[SETTINGS_ERROR_MAX] = "";
     if (!dtls_global_init() || !(lab->registry = registry_new(&lab->hash_key)))
         return false;
-    lab->dtls = dtls_new(&lab->settings, lab->registry, &lab->metrics, 0, 1, error);
+    lab->dtls = dtls_new(&lab->settings, lab->registry, &lab->metrics, 0, lab->worker_count ? lab->worker_count : 1, error);
     if (!lab->dtls) {
         fprintf(stderr, "dtls_new: %s\n", error);
         return false;

@@ -193,7 +193,7 @@ Test(route, latest_values_of_oneself_only)
     store("boiler-8", "temp", "22");
     struct request request = make(METHOD_GET, "/obs");
     cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
-    cr_expect(bytes_equal_text(answer.body, "[{\"n\":\"boiler-7:temp\",\"t\":5,\"v\":21.50}]"), "%.*s",
+    cr_expect(bytes_equal_text(answer.body, "[{\"n\":\"boiler-7:temp\",\"v\":21.50,\"t\":5}]"), "%.*s",
               (int)answer.body.len, answer.body.ptr);
     cr_expect(answer.observable);
     cr_expect_eq(answer.etag.len, 8);

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "gateway/crypto.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static const char *hex(const uint8_t digest[static CRYPTO_SHA256_BYTES])
+{
+    static char text[2 * CRYPTO_SHA256_BYTES + 1];
+    for (unsigned i = 0; i < CRYPTO_SHA256_BYTES; i++)
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return text;
+}
+
+/* FIPS 180-4 examples. */
+Test(crypto, sha256_is_of_both_runs_together)
+{
+    static const char abc[] = "abc", expected[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    for (size_t at = 0; at <= 3; at++) {
+        cr_assert(crypto_sha256(bytes_of(abc, at), bytes_of(abc + at, 3 - at), digest));
+        cr_assert_str_eq(hex(digest), expected);
+    }
+    cr_assert(crypto_sha256((struct bytes){0}, (struct bytes){0}, digest));
+    cr_assert_str_eq(hex(digest), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+}
+
+/* RFC 4231, cases 1, 2 and 6 (a key longer than a block). */
+Test(crypto, hmac_sha256_of_rfc_4231)
+{
+    uint8_t digest[CRYPTO_SHA256_BYTES], key_1[20], key_6[131];
+    memset(key_1, 0x0b, sizeof key_1);
+    memset(key_6, 0xaa, sizeof key_6);
+    cr_assert(crypto_hmac_sha256(bytes_of(key_1, sizeof key_1), BYTES_LITERAL("Hi "), BYTES_LITERAL("There"), digest));
+    cr_assert_str_eq(hex(digest), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    cr_assert(crypto_hmac_sha256(BYTES_LITERAL("Jefe"), BYTES_LITERAL("what do ya want "),
+                                 BYTES_LITERAL("for nothing?"), digest));
+    cr_assert_str_eq(hex(digest), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    cr_assert(crypto_hmac_sha256(bytes_of(key_6, sizeof key_6),
+                                 BYTES_LITERAL("Test Using Larger Than Block-Size Key - Hash Key First"),
+                                 (struct bytes){0}, digest));
+    cr_assert_str_eq(hex(digest), "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+/* One key in its four forms, made with OpenSSL; the digest by "openssl dgst -sha256" of the DER. */
+static const uint8_t public_der[] = {
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04, 0xb6, 0xbd, 0x6f, 0x9c, 0x29,
+    0x43, 0x0c, 0x30, 0x6c, 0x27, 0x2b, 0xcd, 0x30, 0xfa, 0x17, 0x50, 0x14, 0x9a, 0xb1, 0x17, 0xac,
+    0xd0, 0xaf, 0x74, 0x57, 0xaf, 0x26, 0xa9, 0xb5, 0x5e, 0xb8, 0x4d, 0xf4, 0xea, 0x4d, 0x21, 0x8b,
+    0x0d, 0xfb, 0x06, 0x07, 0x9c, 0x0d, 0x21, 0x23, 0xfd, 0x54, 0x43, 0xf8, 0x08, 0x2c, 0x87, 0x13,
+    0x77, 0x94, 0x50, 0x48, 0x09, 0x44, 0x8c, 0x04, 0x51, 0xde, 0xc5,
+};
+static const char public_pem[] =
+    "-----BEGIN PUBLIC KEY-----\n"
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEtr1vnClDDDBsJyvNMPoXUBSasRes\n"
+    "0K90V68mqbVeuE306k0hiw37BgecDSEj/VRD+AgshxN3lFBICUSMBFHexQ==\n"
+    "-----END PUBLIC KEY-----\n";
+static const char certificate_pem[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBfzCCASWgAwIBAgIUJkXxEPEaPLOG07elTYb1FnFDsTcwCgYIKoZIzj0EAwIw\n"
+    "FDESMBAGA1UEAwwJd2Vpci10ZXN0MCAXDTI2MTEyMTA2NDczMVoYDzIxMjYxMDI4\n"
+    "MDY0NzMxWjAUMRIwEAYDVQQDDAl3ZWlyLXRlc3QwWTATBgcqhkjOPQIBBggqhkjO\n"
+    "PQMBBwNCAAS2vW+cKUMMMGwnK80w+hdQFJqxF6zQr3RXryaptV64TfTqTSGLDfsG\n"
+    "B5wNISP9VEP4CCyHE3eUUEgJRIwEUd7Fo1MwUTAdBgNVHQ4EFgQUuRsAhDov4Qjj\n"
+    "62NTecD7I+GIi0owHwYDVR0jBBgwFoAUuRsAhDov4Qjj62NTecD7I+GIi0owDwYD\n"
+    "VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiEAo0tJzNE31GYffoUnvzhd\n"
+    "U5VGqt7Ey+bMSUOHoGapuz8CIHuHCBMj0+RuFF2p6LnKeqcA04w77/prLWo+Do3j\n"
+    "Euha\n"
+    "-----END CERTIFICATE-----\n";
+static const char spki_digest[] = "5917f26f934e96dbba1a9750888b18d8e498fdacd3f23b266920bb1157d90222";
+
+Test(crypto, the_digest_of_a_key_is_the_same_in_every_form)
+{
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    cr_assert(crypto_spki_digest(bytes_of(public_der, sizeof public_der), digest));
+    cr_assert_str_eq(hex(digest), spki_digest);
+    cr_assert(crypto_spki_digest(bytes_of_text(public_pem), digest));
+    cr_assert_str_eq(hex(digest), spki_digest);
+    cr_assert(crypto_spki_digest(bytes_of_text(certificate_pem), digest));
+    cr_assert_str_eq(hex(digest), spki_digest);
+}
+
+Test(crypto, what_is_no_key_has_no_digest)
+{
+    static const char *const others[] = {"", "x", "-----BEGIN PUBLIC KEY-----\n", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "\x30\x03\x02\x01\x01"};
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+        cr_assert_not(crypto_spki_digest(bytes_of_text(others[i]), digest), "%u", i);
+    for (size_t len = 0; len < sizeof public_der; len++)
+        cr_assert_not(crypto_spki_digest(bytes_of(public_der, len), digest), "cut at %zu", len);
+}
