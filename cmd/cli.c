@@ -48,12 +48,13 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
     case ACCOUNTS_EXISTS:
         return cli_fail(cli, CLI_REFUSED, "%s %s exists already; --replace makes it anew", kind, name);
     case ACCOUNTS_NOT_FOUND:
-        return cli_fail(cli, CLI_REFUSED, "there is no %s %s; see weir %s list", kind, name, cli->group->name);
+        return cli_fail(cli, CLI_REFUSED, "there is no %s %s; see weir %s list%s", kind, name, cli->group->name,
+                        strcmp(cli->group->name, "tenant") == 0 ? "" : " TENANT");
     case ACCOUNTS_NO_TENANT:
         return cli_fail(cli, CLI_REFUSED, "%s %s: there is no such tenant; see weir tenant list, weir tenant add", kind,
                         name);
     case ACCOUNTS_NO_DEVICE:
-        return cli_fail(cli, CLI_REFUSED, "%s %s: there is no such device; see weir device list", kind, name);
+        return cli_fail(cli, CLI_REFUSED, "%s %s: there is no such device; see weir device list TENANT", kind, name);
     case ACCOUNTS_DAMAGED:
         return cli_fail(cli, CLI_REFUSED, "what Redis has of %s %s is no valid record; remove it or add it with "
                         "--replace", kind, name);
@@ -160,8 +161,11 @@ static size_t count_words(const char *text)
 
 static bool take_arguments(struct cli *cli, int argc, char **argv)
 {
+    static char help[] = "--help";
     size_t wanted = count_words(cli->command->operands), count = 0;
     for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "-h") == 0)
+            argv[i] = help;
         if (argv[i][0] == '-' && argv[i][1] == '-') {
             if (!take_option(cli, argc, argv, &i))
                 return false;
@@ -254,7 +258,7 @@ static int connect_redis(struct cli *cli)
 int cli_main(const struct cli_group *group, int argc, char **argv)
 {
     struct cli cli = {.group = group};
-    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         print_help(&cli);
         return argc < 2 ? CLI_USAGE : CLI_OK;
     }

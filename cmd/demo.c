@@ -10,6 +10,7 @@
 #include "gateway/rt/random.h"
 #include "gateway/tokens.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,7 +96,7 @@ static bool add_device(struct accounts *accounts, struct demo *demo)
     struct device_record device = {.tenant = DEMO_TENANT, .id = DEMO_DEVICE, .created_s = time(NULL)};
     uint8_t random[PSK_RANDOM_BYTES];
     random_bytes(random, sizeof random);
-    /* As text, because coap-client takes keys as text only. */
+    /* As text, because coap-client takes keys as text only; one that begins with "-" is fine after -k. */
     base64url_encode(bytes_of(random, sizeof random), demo->psk_text);
     demo->psk_text[base64url_length(sizeof random)] = '\0';
     secret_set(&device.psk, bytes_of_text(demo->psk_text));
@@ -127,12 +128,36 @@ bool demo_prepare(struct demo *ret, const char *redis_address, const char *state
     bool ok = read_env(path, ret) && accounts_get_device(&accounts, BYTES_LITERAL(DEMO_TENANT),
                                                          BYTES_LITERAL(DEMO_DEVICE), &device) == ACCOUNTS_DONE;
     if (!ok) {
+        errno = 0;
         ok = make_records(&accounts, ret) && write_env(path, ret);
         if (!ok)
-            snprintf(reterr, DEMO_ERROR_MAX, "the records or %.200s cannot be written", path);
+            snprintf(reterr, DEMO_ERROR_MAX, "Redis did not take the records, or %.180s cannot be written: %s", path,
+                     errno ? strerror(errno) : "no error of the file");
     }
     store_client_close(accounts.client);
     return ok;
+}
+
+/* Where the first of these addresses is reached from this machine, as it stands in a URL. */
+static void print_host(FILE *out, const char *addresses)
+{
+    size_t skip = strspn(addresses, " ["), len = strcspn(addresses + skip, "], ");
+    struct bytes address = bytes_of(addresses + skip, len);
+    if (len == 0 || bytes_equal_text(address, "0.0.0.0"))
+        fputs("127.0.0.1", out);
+    else if (bytes_equal_text(address, "::"))
+        fputs("[::1]", out);
+    else if (memchr(address.ptr, ':', len))
+        fprintf(out, "[%.*s]", (int)len, (const char *)address.ptr);
+    else
+        fprintf(out, "%.*s", (int)len, (const char *)address.ptr);
+}
+
+static void print_url(FILE *out, const char *scheme, const char *addresses, uint64_t port)
+{
+    fprintf(out, "%s://", scheme);
+    print_host(out, addresses);
+    fprintf(out, ":%llu/obs", (unsigned long long)port);
 }
 
 static void print_coap(const struct demo *demo, const struct settings *settings, FILE *out)
@@ -142,34 +167,49 @@ static void print_coap(const struct demo *demo, const struct settings *settings,
     fprintf(out,
             "  # a sensor posts over DTLS; no output means 2.04: stored\n"
             "  coap-client-openssl -m post -u " DEMO_TENANT "/" DEMO_DEVICE " -k %s -t 110 \\\n"
-            "    -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' coaps://127.0.0.1:%llu/obs\n\n",
-            demo->psk_text, (unsigned long long)settings->coaps_port);
+            "    -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' ",
+            demo->psk_text);
+    print_url(out, "coaps", settings->listen, settings->coaps_port);
+    fputs("\n\n", out);
 }
 
 static void print_http(const struct demo *demo, const struct settings *settings, FILE *out)
 {
     if (settings->http_port == 0)
         return;
-    const char *host = strcmp(settings->http_listen, "0.0.0.0") == 0 ? "127.0.0.1" : settings->http_listen;
-    unsigned long long port = settings->http_port;
     fprintf(out,
-            "  # the same device over HTTP\n"
-            "  curl -i -H 'Authorization: Bearer %s' -H 'Content-Type: application/senml+json' \\\n"
-            "    -d '[{\"n\":\"humidity\",\"u\":\"%%RH\",\"v\":58.5}]' http://%s:%llu/obs\n\n"
-            "  # an operator reads the latest values\n"
-            "  curl -H 'Authorization: Bearer %s' http://%s:%llu/obs\n\n",
-            demo->device_token, host, port, demo->operator_token, host, port);
+            "  # the same device over HTTP; 204 means stored\n"
+            "  curl -i -H 'Authorization: Bearer %s' \\\n"
+            "    -H 'Content-Type: application/senml+json' -d '[{\"n\":\"humidity\",\"u\":\"%%RH\",\"v\":58.5}]' ",
+            demo->device_token);
+    print_url(out, "http", settings->http_listen, settings->http_port);
+    fprintf(out, "\n\n  # an operator reads the latest values\n  curl -H 'Authorization: Bearer %s' ",
+            demo->operator_token);
+    print_url(out, "http", settings->http_listen, settings->http_port);
+    fputs("; echo\n\n", out);
+}
+
+static void print_stream(const struct settings *settings, const char *state_dir, FILE *out)
+{
+    const char *redis = settings->redis, *colon = strrchr(redis, ':');
+    fputs("  # your program reads the stream\n  redis-cli ", out);
+    if (!redis[0])
+        fprintf(out, "-s %s/redis/redis.sock", state_dir);
+    else if (strncmp(redis, "unix:", 5) == 0)
+        fprintf(out, "-s %s", redis + 5);
+    else if (colon)
+        fprintf(out, "-h %.*s -p %s", (int)(colon - redis), redis, colon + 1);
+    fputs(" XREAD COUNT 10 STREAMS 'weir:{" DEMO_TENANT "}:obs' 0\n\n", out);
 }
 
 void demo_print(const struct demo *demo, const struct settings *settings, const char *state_dir, FILE *out)
 {
-    fprintf(out, "\nweir is running. Paste into another terminal, in this folder:\n\n");
+    char folder[PATH_TEXT_MAX];
+    fprintf(out, "\nweir is running. Paste into another terminal:\n\n");
+    if (getcwd(folder, sizeof folder))
+        fprintf(out, "  cd '%s'\n\n", folder);
     print_coap(demo, settings, out);
     print_http(demo, settings, out);
-    if (settings->redis[0])
-        fprintf(out, "  # your program reads the stream (Redis at %s)\n  redis-cli XREAD STREAMS", settings->redis);
-    else
-        fprintf(out, "  # your program reads the stream\n  redis-cli -s %s/redis/redis.sock XREAD STREAMS", state_dir);
-    fprintf(out, " 'weir:{" DEMO_TENANT "}:obs' 0\n\nThe secrets are in %s/demo.env. Ctrl-C stops everything.\n\n",
-            state_dir);
+    print_stream(settings, state_dir, out);
+    fprintf(out, "The secrets are in %s/demo.env; README.md goes on with them. Ctrl-C stops everything.\n\n", state_dir);
 }

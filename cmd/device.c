@@ -112,7 +112,10 @@ static bool is_typeable(const struct secret *psk)
     return true;
 }
 
-/* The one place that shows a key: whoever adds the device has to bring it there. */
+/*
+ * The one place that shows a key: whoever adds the device has to bring it there. A key that begins with "-" needs no
+ * care: coap-client takes what follows -k as its value (getopt), whatever it is.
+ */
 static void print_psk(const struct device_record *record)
 {
     printf("psk (hex): ");
@@ -124,7 +127,7 @@ static void print_psk(const struct device_record *record)
         return;
     }
     printf("psk (text): %.*s\n", record->psk.len, (const char *)record->psk.octets);
-    printf("try: coap-client -m post -u '%s/%s' -k '%.*s' -t 110 -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' "
+    printf("try: coap-client-openssl -m post -u '%s/%s' -k '%.*s' -t 110 -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' "
            "coaps://127.0.0.1/obs\n",
            record->tenant, record->id, record->psk.len, (const char *)record->psk.octets);
     puts("Keep the key; it is not shown again.");

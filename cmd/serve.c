@@ -10,6 +10,7 @@
 #include "gateway/server.h"
 #include "proxy/http.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,8 @@ struct serve {
 static void help(void)
 {
     puts("weir serve [--demo] [--config=FILE] [--SETTING=VALUE ...]\n\n"
-         "Starts the gateway. Every setting is also read from the environment (WEIR_SETTING) and from FILE\n"
-         "(lines of setting = value). --demo makes a tenant, a device and tokens to play with.\n");
+         "Starts the gateway. Every setting is also read from the environment (--coap-port as WEIR_COAP_PORT) and\n"
+         "from FILE (lines like coap_port = 5683). --demo makes a tenant, a device and tokens to play with.\n");
     settings_help(stdout);
 }
 
@@ -50,7 +51,8 @@ static bool prepare(void *ctx, const char *redis_address, const char *state_dir)
     char error[DEMO_ERROR_MAX];
     snprintf(serve->state_dir, sizeof serve->state_dir, "%s", state_dir);
     if (!write_address(state_dir, redis_address)) {
-        log_write(LOG_ERROR, "serve", "cannot write redis.address", "state_dir=%s", state_dir);
+        log_write(LOG_ERROR, "serve", "cannot write redis.address", "state_dir=%s error=\"%s\"", state_dir,
+                  strerror(errno));
         return false;
     }
     if (serve->demo && !demo_prepare(&serve->records, redis_address, state_dir, error)) {
@@ -77,7 +79,9 @@ static int take_own(struct serve *serve, int argc, char **argv, const char **ret
             serve->demo = true;
         } else if (strncmp(argv[i], "--config=", 9) == 0) {
             *ret_config = argv[i] + 9;
-        } else if (strcmp(argv[i], "--help") == 0) {
+        } else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+            *ret_config = argv[++i];
+        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             help();
             return -1;
         } else {

@@ -113,7 +113,8 @@ static bool derive_spki(struct dtls_certificate *certificate)
     int len = -1;
     if (wc_ecc_init(&key) != 0)
         return false;
-    if (wc_PemToDer(certificate->key_pem, (long)certificate->key_pem_len, PRIVATEKEY_TYPE, &der, NULL, NULL, NULL) >= 0 &&
+    if (wc_PemToDer(certificate->key_pem, (long)certificate->key_pem_len, PRIVATEKEY_TYPE, &der, NULL, NULL,
+                    NULL) >= 0 &&
         wc_EccPrivateKeyDecode(der->buffer, &at, &key, der->length) == 0 &&
         wc_ecc_make_pub(&key, NULL) == 0)
         len = wc_EccPublicKeyToDer(&key, spki, sizeof spki, 1);
@@ -139,11 +140,13 @@ bool dtls_certificate_load(const struct settings *settings, struct dtls_certific
     char certificate_path[PATH_MAX_TEXT], key_path[PATH_MAX_TEXT];
     const char *folder = settings->state_dir[0] ? settings->state_dir : STATE_DIR_DEFAULT;
     bool own = settings->dtls_certificate[0] == '\0';
-    snprintf(certificate_path, sizeof certificate_path, own ? "%s/server.pem" : "%s", own ? folder : settings->dtls_certificate);
+    snprintf(certificate_path, sizeof certificate_path, own ? "%s/server.pem" : "%s",
+             own ? folder : settings->dtls_certificate);
     snprintf(key_path, sizeof key_path, own ? "%s/server.key" : "%s", own ? folder : settings->dtls_key);
     struct dtls_certificate loaded = {0};
     if (own && access(certificate_path, R_OK) < 0 && !make_pair(certificate_path, key_path)) {
-        snprintf(reterr, SETTINGS_ERROR_MAX, "cannot make a certificate in state_dir %.200s: %s", folder, strerror(errno));
+        snprintf(reterr, SETTINGS_ERROR_MAX, "cannot make a certificate in state_dir %.200s: %s", folder,
+                 strerror(errno));
         return false;
     }
     if (!load_pair(certificate_path, key_path, &loaded)) {

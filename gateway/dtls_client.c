@@ -90,7 +90,9 @@ struct dtls_client_context *dtls_client_context_new(const char *suites, char ret
     wolfSSL_CTX_SetIORecv(context->library, read_record);
     wolfSSL_CTX_SetIOSend(context->library, write_datagram);
     const char *list = suites && suites[0] ? suites : SUITES;
-    if (wolfSSL_CTX_set_cipher_list(context->library, list) == WOLFSSL_SUCCESS)
+    /* One group: a client's first is often what it gets, and the library would put its dearest first. */
+    if (wolfSSL_CTX_set_cipher_list(context->library, list) == WOLFSSL_SUCCESS &&
+        wolfSSL_CTX_UseSupportedCurve(context->library, WOLFSSL_ECC_SECP256R1) == WOLFSSL_SUCCESS)
         return context;
     snprintf(reterr, DTLS_CLIENT_ERROR_MAX, "no known cipher suite in \"%.150s\"", list);
     dtls_client_context_free(context);

@@ -4,9 +4,9 @@
  *
  * PSK: the identity is "tenant/device". One that does not exist, is disabled or malformed gets a key that nobody has,
  * derived from the identity, so that it fails where and how a wrong key fails (RFC 4279 section 2).
- * X.509: the chain must lead to settings.dtls_client_ca, and the name of the leaf (SubjectAltName URI, then DNS, then CN)
- * must be one of a device. Raw public key: only if negotiated, and the SHA-256 of its SubjectPublicKeyInfo must be one
- * of a device; wolfSSL itself authenticates neither (library facts, d.7).
+ * X.509: the chain must lead to settings.dtls_client_ca, and the name of the leaf (SubjectAltName URI, then DNS, then
+ * CN) must be one of a device. Raw public key: only if negotiated, and the SHA-256 of its SubjectPublicKeyInfo must be
+ * one of a device; wolfSSL itself authenticates no raw key.
  */
 #include <wolfssl/wolfcrypt/settings.h>
 #include <wolfssl/ssl.h>

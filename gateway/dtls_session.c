@@ -148,11 +148,13 @@ static void start_timer(struct dtls_session *session, uint64_t now_ms)
 }
 
 /* Whoever got through without being named is nobody: a certificate suite without a certificate, or a key that was
- * named and then not used. */
+ * named and then not used. And the device may have been disabled since it was named. */
 static bool is_proved(const struct dtls_session *session)
 {
-    bool psk = session->who.evidence == EVIDENCE_PSK;
-    return session->who.kind == IDENTITY_DEVICE && psk == dtls_library_used_psk(session->ssl);
+    const struct identity *who = &session->who;
+    bool psk = who->evidence == EVIDENCE_PSK;
+    return who->kind == IDENTITY_DEVICE && psk == dtls_library_used_psk(session->ssl) &&
+           registry_device_may_speak(session->owner->registry, bytes_of_text(who->tenant), bytes_of_text(who->device));
 }
 
 static enum dtls_event finish_handshake(struct dtls_session *session)

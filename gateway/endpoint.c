@@ -315,7 +315,7 @@ static bool add_socket(struct endpoint *endpoint, int fd, const struct address *
     return true;
 }
 
-/* Binds one address on one of the two ports. */
+/* Binds one address on one of the two ports; without an endpoint it only tries to. */
 static bool open_one(struct endpoint *endpoint, struct bytes text, const struct settings *settings,
                      bool secure, char reterr[static SETTINGS_ERROR_MAX])
 {
@@ -323,7 +323,7 @@ static bool open_one(struct endpoint *endpoint, struct bytes text, const struct 
     if (port == 0)
         return true;
     if (port == ENDPOINT_PORT_ANY) /* the first address chooses, the others follow */
-        port = endpoint_port(endpoint, secure);
+        port = endpoint ? endpoint_port(endpoint, secure) : 0;
     struct address address, bound;
     if (!address_parse(text, (uint16_t)port, &address)) {
         snprintf(reterr, SETTINGS_ERROR_MAX,
@@ -331,6 +331,8 @@ static bool open_one(struct endpoint *endpoint, struct bytes text, const struct 
                  (const char *)text.ptr);
         return false;
     }
+    if (!endpoint)
+        return udp_probe(&address, reterr) != UDP_FAILED;
     int fd;
     enum udp_open opened = udp_open(&address, settings->receive_buffer_bytes, &fd, &bound, reterr);
     if (opened != UDP_OPENED)
@@ -365,6 +367,11 @@ static bool open_all(struct endpoint *endpoint, const struct settings *settings,
             return false;
     }
     return true;
+}
+
+bool endpoint_ports_are_free(const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX])
+{
+    return open_all(NULL, settings, reterr);
 }
 
 struct endpoint *endpoint_new(struct loop *loop, const struct settings *settings, struct metrics *metrics,

@@ -39,6 +39,11 @@ struct datagram {
 
 typedef void endpoint_receive_fn(void *ctx, const struct datagram *datagram);
 
+/*
+ * Whether every address of settings.listen is an address, and free on both ports. To be asked once, before the first
+ * worker binds: from then on the ports are shared and nobody is told. False: reterr says which address and why.
+ */
+bool endpoint_ports_are_free(const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX]);
 /* Binds every address of settings.listen on both ports. NULL: reterr says which address and why. */
 struct endpoint *endpoint_new(struct loop *loop, const struct settings *settings, struct metrics *metrics,
                               endpoint_receive_fn *receive, void *ctx, char reterr[static SETTINGS_ERROR_MAX]);

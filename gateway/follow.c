@@ -279,12 +279,18 @@ static void log_bad_record(struct follow *follow, const struct query *query)
               "tenant=%s id=%s suppressed=%u", query->tenant, query->id, suppressed);
 }
 
+/* Something else lives at the key: nobody's record, and no reason to stop following all others. */
+static bool is_wrong_type(const struct store_reply *reply)
+{
+    return reply->type == STORE_ERROR && bytes_starts_with(reply->text, WORD("WRONGTYPE"));
+}
+
 static void take_record(struct follow *follow, const struct query *query, const struct store_reply *reply)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     size_t count = fields_of(reply, fields);
     bool is_absent = reply->type == STORE_LIST && count == 0;
-    enum put put = is_absent ? PUT_NOT_VALID : put_thing(follow, query, fields, count);
+    enum put put = count == 0 ? PUT_NOT_VALID : put_thing(follow, query, fields, count);
     if (put == PUT_NOT_VALID)
         remove_thing(follow, query);
     if (put == PUT_NOT_VALID && !is_absent)
@@ -304,6 +310,10 @@ static void changes_done(struct follow *follow)
 
 static void got_record(struct follow *follow, const struct query *query, const struct store_reply *reply)
 {
+    if (reply->type == STORE_ERROR && !is_wrong_type(reply)) {
+        give_up(follow, "unexpected answer to HGETALL");
+        return;
+    }
     follow->records--;
     take_record(follow, query, reply);
     if (follow->records > 0)
@@ -343,6 +353,11 @@ static bool id_is_valid(enum what what, struct bytes id)
 static void got_page(struct follow *follow, const struct query *query, const struct store_reply *reply)
 {
     (void)query;
+    if (is_wrong_type(reply)) {
+        follow->cursor[0] = '\0';
+        load_next(follow);
+        return;
+    }
     if (reply->type != STORE_LIST || reply->count != 2 || reply->items[0].text.len >= sizeof follow->cursor) {
         give_up(follow, "unexpected answer to SSCAN");
         return;

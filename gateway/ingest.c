@@ -10,6 +10,9 @@
 #include "gateway/rights.h"
 #include "gateway/worker.h"
 
+/* What the texts of all records may have beyond the size of a body, by base names and units that are repeated. */
+#define REPEATED_TEXT_MAX ((size_t)256 << 10)
+
 struct ingest {
     struct request *request;
     struct sink_record *records;
@@ -50,6 +53,21 @@ static enum outcome decode(struct request *request, struct observation_list *ret
     if (!arena_copy(request->arena, request->body, &input.payload))
         return OUTCOME_OUT_OF_MEMORY;
     return format_by_content_format(request->content_format)->decode(&input, request->arena, ret, reterr);
+}
+
+/* A base unit of 50 kB costs a payload little and the stream 50 kB for each record. */
+static bool repeats_too_much(const struct request *request, const struct observation_list *list)
+{
+    size_t room = request->worker->shared->settings->body_max + REPEATED_TEXT_MAX;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct observation *observation = &list->items[i];
+        bool has_data = observation->kind == VALUE_TEXT || observation->kind == VALUE_BYTES;
+        size_t len = observation->name.len + observation->unit.len + (has_data ? observation->data.len : 0);
+        if (len > room)
+            return true;
+        room -= len;
+    }
+    return false;
 }
 
 /* Whose record is each one? The ids are copied: the registry may change before the sink confirms. */
@@ -107,6 +125,10 @@ void ingest_handle(struct request *request)
         /* A pack of base fields only is legal and says nothing. */
         request_refuse(request, OUTCOME_CHANGED, NULL);
         return;
+    }
+    if (outcome_is_success(outcome) && repeats_too_much(request, &list)) {
+        outcome = OUTCOME_TOO_COMPLEX;
+        error.detail = "A base name or base unit is too long for the number of records that repeat it.";
     }
     if (outcome_is_success(outcome)) {
         struct ingest *ingest = arena_calloc(request->arena, 1, sizeof *ingest);

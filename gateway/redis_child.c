@@ -132,7 +132,8 @@ static bool lock_folder(struct redis_child *child, char reterr[static SETTINGS_E
         sleep_ms(POLL_MS);
     }
     snprintf(reterr, SETTINGS_ERROR_MAX, "%.200s: %s", path,
-             child->lock_fd < 0 ? strerror(errno) : "another weir uses this state folder; stop it or choose another state_dir");
+             child->lock_fd < 0 ? strerror(errno)
+                                : "the Redis of an earlier weir still runs on this folder; stop it (fuser shows it)");
     return false;
 }
 

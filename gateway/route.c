@@ -60,8 +60,21 @@ static const struct route *find(enum wire wire, enum method method, struct bytes
     return NULL;
 }
 
-static enum outcome check_security(const struct route *route, const struct identity *who)
+/* Devices and tokens of a disabled tenant prove nothing from the start; a mapped network is known by its address only. */
+static bool is_of_disabled_tenant(const struct request *request)
 {
+    if (request->who.kind != IDENTITY_NETWORK)
+        return false;
+    const struct tenant_record *tenant =
+        registry_tenant(request->worker->shared->registry, bytes_of_text(request->who.tenant));
+    return tenant && tenant->disabled;
+}
+
+static enum outcome check_security(const struct route *route, const struct request *request)
+{
+    const struct identity *who = &request->who;
+    if (route->security != ROUTE_ANYONE && is_of_disabled_tenant(request))
+        return OUTCOME_FORBIDDEN;
     switch (route->security) {
     case ROUTE_ANYONE:
     case ROUTE_OPS:
@@ -120,7 +133,7 @@ static enum outcome check_preconditions(const struct route *route, const struct 
 
 static enum outcome check(const struct route *route, struct request *request)
 {
-    enum outcome outcome = check_security(route, &request->who);
+    enum outcome outcome = check_security(route, request);
     if (outcome == OUTCOME_CONTENT)
         outcome = check_body(route, request);
     if (outcome == OUTCOME_CONTENT)

@@ -1,33 +1,42 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Start is one ladder, stop is the same ladder backwards: folder, Redis, registry, workers built, threads started.
- * Whatever fails on the way up says why once and goes down from there.
+ * Start is one ladder, stop is the same ladder backwards: folder locked, ports looked at, Redis, registry, workers
+ * built, threads started. Whatever fails on the way up says why once and goes
+ * down from there.
  */
 #include "gateway/server.h"
 
 #include "gateway/dtls.h"
+#include "gateway/endpoint.h"
 #include "gateway/follow.h"
 #include "gateway/redis_child.h"
 #include "gateway/rt/log.h"
+#include "gateway/store.h"
 #include "gateway/warm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STATE_DIR_DEFAULT "state"
+#define LOCK_WAIT_MS 2000 /* another one may just be ending */
+#define LOCK_POLL_MS 20
 #define REGISTRY_WAIT_MS 5000
 #define STORE_WAIT_MS 3000
 
 struct server {
     const struct server_config *config;
     char state_dir[SETTINGS_TEXT_MAX];
+    int lock_fd;
     struct settings settings; /* with state_dir resolved */
     struct shared shared;
     struct loop *loop;
@@ -73,23 +82,61 @@ static void set_limits(void)
     }
 }
 
+static bool wait_for_lock(int fd)
+{
+    for (unsigned waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
+        if (waited >= LOCK_WAIT_MS)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000L}, NULL);
+    }
+    return true;
+}
+
+/*
+ * One gateway on one folder, also where Redis is not the private one. Held by this process alone; the lock in redis/
+ * is another, which the private Redis holds too (gateway/redis_child). The number in the file is for people.
+ */
+static bool lock_state(struct server *server)
+{
+    char path[SETTINGS_TEXT_MAX + 8], holder[16] = "";
+    snprintf(path, sizeof path, "%s/lock", server->state_dir);
+    server->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (server->lock_fd < 0)
+        return false;
+    if (wait_for_lock(server->lock_fd))
+        return ftruncate(server->lock_fd, 0) == 0 && dprintf(server->lock_fd, "%d\n", (int)getpid()) > 0;
+    if (read(server->lock_fd, holder, sizeof holder - 1) > 0)
+        holder[strcspn(holder, "\n")] = '\0';
+    snprintf(server->error, sizeof server->error,
+             "another weir (process %s) uses state_dir %s; stop it, or choose another state_dir and other ports", holder,
+             server->state_dir);
+    return false;
+}
+
 static bool open_state(struct server *server)
 {
     const char *wanted = server->config->settings->state_dir;
     snprintf(server->state_dir, sizeof server->state_dir, "%s", wanted[0] ? wanted : STATE_DIR_DEFAULT);
     server->settings = *server->config->settings;
     snprintf(server->settings.state_dir, sizeof server->settings.state_dir, "%s", server->state_dir);
-    if (mkdir(server->state_dir, 0700) == 0 || errno == EEXIST)
+    if ((mkdir(server->state_dir, 0700) == 0 || errno == EEXIST) && lock_state(server))
         return true;
-    snprintf(server->error, sizeof server->error, "state_dir %s: %s", server->state_dir, strerror(errno));
+    if (!server->error[0])
+        snprintf(server->error, sizeof server->error,
+                 "state_dir %s: %s; choose a folder that this user can write, in one that exists", server->state_dir,
+                 strerror(errno));
     return false;
 }
 
 static bool open_redis(struct server *server)
 {
-    server->shared.redis_address = server->settings.redis;
-    if (server->settings.redis[0])
-        return true;
+    const char *redis = server->settings.redis;
+    server->shared.redis_address = redis;
+    if (redis[0] && !store_address_is_valid(redis))
+        snprintf(server->error, sizeof server->error, "redis is \"%s\"; give unix:/path or host:port with a numeric host",
+                 redis);
+    if (redis[0])
+        return store_address_is_valid(redis);
     server->redis = redis_child_start(server->loop, server->settings.redis_server, server->state_dir, server->error);
     if (!server->redis)
         return false;
@@ -124,8 +171,10 @@ static bool open_registry(struct server *server)
     random_bytes(config.random_seed, sizeof config.random_seed);
     server->follow = follow_new(server->loop, &config);
     server->warm = warm_new(server->loop, server->shared.redis_address, server->shared.latest);
-    if (!server->follow || !server->warm)
+    if (!server->follow || !server->warm) {
+        snprintf(server->error, sizeof server->error, "out of memory");
         return false;
+    }
     uint64_t until = loop_now_ms(server->loop) + REGISTRY_WAIT_MS;
     while (!server->shared.registry_loaded && !server->stopping && loop_now_ms(server->loop) < until)
         loop_wait(server->loop, 100, registry_offline, registry_online);
@@ -145,18 +194,21 @@ static bool make_shared(struct server *server)
     random_bytes(&shared->hash_key, sizeof shared->hash_key);
     random_bytes(shared->echo_key, sizeof shared->echo_key);
     random_bytes(shared->cookie_root, sizeof shared->cookie_root);
-    snprintf(server->error, sizeof server->error, "out of memory");
     shared->latest = latest_new(&shared->hash_key, server->settings.latest_max);
     shared->presence = presence_new(&shared->hash_key, (unsigned)server->settings.sessions_per_device);
     shared->registry = registry_new(&shared->hash_key);
     if (server->config->register_http)
         server->config->register_http(shared);
-    return shared->latest && shared->presence && shared->registry &&
-           mapped_parse(&shared->mapped, server->settings.map_network, server->error);
+    if (!shared->latest || !shared->presence || !shared->registry) {
+        snprintf(server->error, sizeof server->error, "out of memory");
+        return false;
+    }
+    return mapped_parse(&shared->mapped, server->settings.map_network, server->error);
 }
 
 static bool build_workers(struct server *server)
 {
+    snprintf(server->error, sizeof server->error, "out of memory"); /* what fails without a word */
     for (unsigned i = 0; i < server->shared.worker_count; i++)
         if (!worker_new(&server->shared, i, server->error))
             return false;
@@ -194,10 +246,11 @@ static bool start(struct server *server)
         snprintf(server->error, sizeof server->error, "cannot set up the main loop: %s", strerror(errno));
         return false;
     }
-    if (!open_state(server) || !make_shared(server) || !open_redis(server))
+    if (!open_state(server) || !endpoint_ports_are_free(&server->settings, server->error) || !make_shared(server) ||
+        !open_redis(server))
         return false;
     if (config->prepare && !config->prepare(config->ctx, server->shared.redis_address, server->state_dir)) {
-        snprintf(server->error, sizeof server->error, "preparation failed");
+        snprintf(server->error, sizeof server->error, "see the line before");
         return false;
     }
     if (!open_registry(server) || !build_workers(server))
@@ -226,6 +279,8 @@ static void stop(struct server *server)
     latest_free(shared->latest);
     presence_free(shared->presence);
     redis_child_stop(server->redis);
+    if (server->lock_fd >= 0)
+        close(server->lock_fd);
     if (server->signals.fd > 0)
         close(server->signals.fd);
     loop_free(server->loop);
@@ -238,13 +293,19 @@ int server_run(const struct server_config *config)
     if (!server)
         return 1;
     server->config = config;
+    server->lock_fd = -1;
     set_limits();
     bool started = start(server);
-    if (!started)
+    if (!started) {
+        for (char *at = server->error; (at = strchr(at, '"')) != NULL;)
+            *at = '\''; /* not log_quote: that would cut a long reason, and what to do comes last */
         log_write(LOG_ERROR, "server", "cannot start", "reason=\"%s\"", server->error);
+    }
     while (started && !server->stopping)
         loop_wait(server->loop, 1000, registry_offline, registry_online);
     stop(server);
+    if (started)
+        log_write(LOG_INFO, "server", "stopped", "state_dir=%s", server->state_dir);
     free(server);
     return started ? 0 : 1;
 }

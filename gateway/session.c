@@ -88,7 +88,8 @@ static void ages_append(struct session *session)
 static struct session *longest_silent(struct sessions *sessions, enum state state)
 {
     struct session *session = sessions->ages[state].oldest;
-    for (unsigned tries = EVICTION_TRIES; session && session->peer.heard_ms != session->placed_ms && tries > 0; tries--) {
+    unsigned tries = EVICTION_TRIES;
+    for (; session && session->peer.heard_ms != session->placed_ms && tries > 0; tries--) {
         ages_remove(session);
         ages_append(session);
         session = sessions->ages[state].oldest;

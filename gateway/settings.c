@@ -137,14 +137,13 @@ static bool set_text(const struct settings_row *row, char *field, struct bytes v
     if (allowed && value.len > 0)
         memcpy(copy, value.ptr, value.len);
     enum log_level level;
-    if (allowed && strcmp(row->name, "log_level") == 0)
-        allowed = log_level_from_text(copy, &level);
-    if (!allowed) {
-        char quoted[LOG_QUOTED_MAX];
+    char quoted[LOG_QUOTED_MAX];
+    if (strcmp(row->name, "log_level") == 0 && !(allowed && log_level_from_text(copy, &level)))
+        return refuse(reterr, "%s is %s; give %s", row->name, quote(quoted, value), row->help);
+    if (!allowed)
         return refuse(reterr, "%s is %s; give %" PRIu64 " to %" PRIu64 " characters, none of them a control "
                       "character%s%s. %s", row->name, quote(quoted, value), row->min, row->max,
                       row->unit[0] ? ": " : "", row->unit, row->help);
-    }
     memcpy(field, copy, sizeof copy);
     return true;
 }

@@ -16,7 +16,7 @@
 #define SETTINGS_TABLE(X)                                                                                              \
     X(uint, workers, 0, 0, 64, "threads", "Worker threads; 0: one per core.")                                         \
     X(text, listen, "0.0.0.0,[::]", 0, 255, "addresses", "Addresses of the CoAP sockets, separated by commas.")       \
-    X(uint, coap_port, 5683, 0, 65535, "port", "Port of coap:// (signed payloads and mapped networks only); 0: none.") \
+    X(uint, coap_port, 5683, 0, 65535, "port", "Port of coap:// (discovery and mapped networks only); 0: none.") \
     X(uint, coaps_port, 5684, 0, 65535, "port", "Port of coaps:// (DTLS); 0: none.")                                  \
     X(text, http_listen, "127.0.0.1", 1, 255, "address", "Address of the HTTP listener.")                             \
     X(uint, http_port, 8080, 0, 65535, "port", "Port of HTTP; 0: none.")                                              \
@@ -28,7 +28,7 @@
     X(uint, redis_connections, 2, 1, 16, "connections", "Connections to Redis of each worker; large groups are spread over them.") \
     X(uint, redis_timeout_ms, 2000, 100, 60000, "ms", "A request that Redis has not answered by then has failed.")    \
     X(uint, in_flight_max, 16384, 16, 1000000, "messages", "Messages of each worker that wait for Redis; above it: 5.03.") \
-    X(text, map_network, "", 0, 255, "list", "Source networks whose plain coap:// messages are taken unsigned: CIDR=TENANT, separated by commas. Empty: none.") \
+    X(text, map_network, "", 0, 255, "list", "Source networks whose plain coap:// messages are taken without proof: CIDR=TENANT, separated by commas. Empty: none.") \
     X(text, dtls_certificate, "", 0, 255, "file", "PEM certificate (chain) of coaps://; empty: self-signed, made at first start in state_dir.") \
     X(text, dtls_key, "", 0, 255, "file", "PEM private key of dtls_certificate.")                                     \
     X(text, dtls_client_ca, "", 0, 255, "file", "PEM file of authorities that may issue device certificates; empty: no certificate clients.") \

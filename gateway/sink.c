@@ -138,16 +138,24 @@ static void pending_give(struct pending *pending)
     metrics_add(sink->metrics, METRIC_SINK_IN_FLIGHT, -1);
 }
 
+/* The id of an entry, "1763692800123-0"; what else Redis may say (QUEUED) confirms nothing. */
+static bool is_entry_id(const struct store_reply *reply)
+{
+    struct bytes text = reply->text;
+    return reply->type == STORE_TEXT && text.len && text.ptr[0] >= '0' && text.ptr[0] <= '9' &&
+           memchr(text.ptr, '-', text.len);
+}
+
 static enum outcome judge_reply(struct sink *sink, const struct store_reply *reply, size_t records)
 {
     if (!reply)
         return OUTCOME_STORE_TIMEOUT;
-    if (reply->type == STORE_TEXT && records == 1)
+    if (records == 1 && is_entry_id(reply))
         return OUTCOME_CHANGED;
     if (reply->type == STORE_LIST && reply->count == records) {
         size_t stored = 0;
         for (size_t i = 0; i < reply->count; i++)
-            stored += reply->items[i].type == STORE_TEXT;
+            stored += is_entry_id(&reply->items[i]);
         if (stored == records)
             return OUTCOME_CHANGED;
     }
@@ -223,17 +231,17 @@ static bool send_records(struct sink *sink, struct store *store, const struct si
 }
 
 /*
- * A transaction that cannot be written to its end is ended by DISCARD, so that nothing of it is stored. If even that
- * cannot be sent the connection is going down, and Redis drops an open MULTI with it.
+ * A transaction that cannot be written to its end is taken back whole. A MULTI left open would make Redis answer QUEUED
+ * to everything that follows on the connection, and a DISCARD may find no room either.
  */
 static bool send_transaction(struct sink *sink, struct store *store, const struct sink_message *message,
                              struct pending *pending)
 {
-    if (!send_command(store, "MULTI", ignored, NULL))
-        return false;
-    if (send_records(sink, store, message, pending) && send_command(store, "EXEC", answered, pending))
+    struct store_mark mark = store_mark(store);
+    if (send_command(store, "MULTI", ignored, NULL) && send_records(sink, store, message, pending) &&
+        send_command(store, "EXEC", answered, pending))
         return true;
-    (void)send_command(store, "DISCARD", ignored, NULL);
+    store_take_back(store, mark);
     return false;
 }
 

@@ -403,6 +403,17 @@ bool store_send_raw(struct store *store, struct bytes resp, size_t commands, sto
     return true;
 }
 
+struct store_mark store_mark(const struct store *store)
+{
+    return (struct store_mark){.octets = store->unsent.len, .commands = store->ring.count};
+}
+
+void store_take_back(struct store *store, struct store_mark mark)
+{
+    store->unsent.len = mark.octets;
+    store->ring.count = mark.commands;
+}
+
 static void watch_writing(struct store *store, bool blocked)
 {
     if (blocked == store->write_is_blocked)

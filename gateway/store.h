@@ -56,6 +56,13 @@ size_t store_pending(const struct store *store);
 bool store_send(struct store *store, const struct bytes *arguments, size_t count, store_answer_fn *answer, void *ctx);
 /* The same for a run of commands that are already RESP (from resp.h); answer is called once per command. */
 bool store_send_raw(struct store *store, struct bytes resp, size_t commands, store_answer_fn *answer, void *ctx);
+/* What was sent since a mark can be taken back until the next store_flush, which nothing calls by itself: it is not
+ * written, and its answers are not called. */
+struct store_mark {
+    size_t octets, commands;
+};
+struct store_mark store_mark(const struct store *store);
+void store_take_back(struct store *store, struct store_mark mark);
 /* Writes what store_send collected; the worker calls it after each turn. A failure is told in a later turn. */
 void store_flush(struct store *store);
 

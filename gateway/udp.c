@@ -65,7 +65,7 @@ static const char *advice(int error)
 {
     switch (error) {
     case EADDRINUSE:
-        return "another program has this port; stop it or choose another port";
+        return "another program has this port, perhaps another weir; stop it or choose another port (coap_port, coaps_port)";
     case EACCES:
     case EPERM:
         return "ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose another port";
@@ -104,5 +104,16 @@ enum udp_open udp_open(const struct address *address, uint64_t receive_buffer_by
         return fail(fd, address, reterr);
     ask_for_buffers(fd, receive_buffer_bytes);
     *ret_fd = fd;
+    return UDP_OPENED;
+}
+
+enum udp_open udp_probe(const struct address *address, char reterr[static SETTINGS_ERROR_MAX])
+{
+    int family = address->any.sa_family;
+    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+    if (fd < 0 || (family == AF_INET6 && !switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY)) ||
+        bind(fd, &address->any, address_len(address)) != 0)
+        return fail(fd, address, reterr);
+    close(fd);
     return UDP_OPENED;
 }

@@ -18,3 +18,9 @@ enum udp_open {
 /* Port 0 of the address: any free port. ret_bound is the address with the port that it got. */
 enum udp_open udp_open(const struct address *address, uint64_t receive_buffer_bytes, int *ret_fd,
                        struct address *ret_bound, char reterr[static SETTINGS_ERROR_MAX]);
+
+/*
+ * Whether nobody has the port: a bind that does not share, undone at once. A second gateway could bind silently
+ * otherwise, because all of ours share, and would take a part of the datagrams. UDP_FAILED: reterr.
+ */
+enum udp_open udp_probe(const struct address *address, char reterr[static SETTINGS_ERROR_MAX]);

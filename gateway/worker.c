@@ -52,7 +52,8 @@ static bool post_device(struct worker *to, enum mail kind, struct bytes tenant, 
     memcpy(mail.text, tenant.ptr, tenant.len);
     if (device.len)
         memcpy(mail.text + tenant.len, device.ptr, device.len);
-    return mailbox_post(to->mailbox, kind, bytes_of(&mail, sizeof mail));
+    /* A change that is not told is told by the next one; a revocation comes once. */
+    return (kind == MAIL_CHANGED ? mailbox_offer : mailbox_post)(to->mailbox, kind, bytes_of(&mail, sizeof mail));
 }
 
 static void receive_record(struct worker *worker, struct bytes message)
@@ -102,8 +103,8 @@ static bool hand_over(void *ctx, unsigned owner, const struct datagram *datagram
         return false;
     memcpy(message, &head, sizeof head);
     memcpy(message + sizeof head, datagram->data, datagram->len);
-    return mailbox_post(worker->shared->workers[owner]->mailbox, MAIL_RECORD,
-                        bytes_of(message, sizeof head + datagram->len));
+    return mailbox_offer(worker->shared->workers[owner]->mailbox, MAIL_RECORD,
+                         bytes_of(message, sizeof head + datagram->len));
 }
 
 static void end_remote(void *ctx, struct presence_ref ref)

@@ -265,6 +265,7 @@ static bool open_gate(struct http *http, enum wire wire, const char *listen, uin
         .hash_key = &http->worker->shared->hash_key,
         .wire = wire,
         .share_port = wire == WIRE_HTTP && http->worker->shared->worker_count > 1,
+        .claim_port = http->worker->index == 0,
         .open = open_connection,
         .pushed = bytes_pushed,
         .ctx = http,

@@ -604,10 +604,28 @@ static void listener_ready(struct loop_watch *watch, uint32_t epoll_events)
     }
 }
 
+/* A shared port would be shared with another weir too, silently. errno says why not. */
+static bool port_is_free(const struct address *address)
+{
+    int one = 1, fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool is_free = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+                   (address->any.sa_family != AF_INET6 ||
+                    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
+                   bind(fd, &address->any, address_len(address)) == 0;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return is_free;
+}
+
 static bool listen_on(struct http_gate *gate)
 {
     const struct address *address = &gate->setup.listen;
     int one = 1;
+    if (gate->setup.claim_port && !port_is_free(address))
+        return false;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
@@ -640,8 +658,9 @@ struct http_gate *http_gate_new(const struct http_gate_setup *setup, char reterr
     if (gate->arena && listen_on(gate))
         return gate;
     char text[ADDRESS_TEXT_MAX];
-    snprintf(reterr, SETTINGS_ERROR_MAX, "cannot listen for HTTP on %s: %s", address_text(&setup->listen, text),
-             gate->arena ? strerror(errno) : "out of memory");
+    const char *name = setup->wire == WIRE_OPS ? "ops" : "http";
+    snprintf(reterr, SETTINGS_ERROR_MAX, "cannot listen on %s: %s; stop who has it, or change %s_listen or %s_port",
+             address_text(&setup->listen, text), gate->arena ? strerror(errno) : "out of memory", name, name);
     http_gate_free(gate);
     return NULL;
 }

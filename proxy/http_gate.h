@@ -37,6 +37,7 @@ struct http_gate_setup {
     struct address listen;
     enum wire wire;
     bool share_port; /* other workers listen there too */
+    bool claim_port; /* the first of them: nobody else may */
     /* Gives libmicrohttpd its end of a connection, which it then owns. False: it could not take it (and closed it). */
     bool (*open)(void *ctx, struct http_gate_connection *connection, int fd);
     /* Bytes for libmicrohttpd were written: it should run in this turn. */

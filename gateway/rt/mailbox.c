@@ -103,10 +103,10 @@ void mailbox_free(struct mailbox *mailbox)
 }
 
 /* The caller holds the lock. */
-static bool append(struct mailbox *mailbox, unsigned kind, struct bytes message)
+static bool append(struct mailbox *mailbox, size_t max_bytes, unsigned kind, struct bytes message)
 {
     struct buffer *buffer = &mailbox->filling;
-    size_t room = mailbox->max_bytes - buffer->used;
+    size_t room = buffer->used < max_bytes ? max_bytes - buffer->used : 0;
     if (message.len > room || sizeof(struct header) + aligned(message.len) > room)
         return false;
     struct header *header = (struct header *)(buffer->memory + buffer->used);
@@ -118,13 +118,23 @@ static bool append(struct mailbox *mailbox, unsigned kind, struct bytes message)
     return true;
 }
 
-bool mailbox_post(struct mailbox *mailbox, unsigned kind, struct bytes message)
+static bool post(struct mailbox *mailbox, size_t max_bytes, unsigned kind, struct bytes message)
 {
     pthread_mutex_lock(&mailbox->lock);
     bool was_empty = mailbox->filling.used == 0;
-    bool posted = append(mailbox, kind, message);
+    bool posted = append(mailbox, max_bytes, kind, message);
     if (posted && was_empty)
         (void)eventfd_write(mailbox->watch.fd, 1);
     pthread_mutex_unlock(&mailbox->lock);
     return posted;
+}
+
+bool mailbox_post(struct mailbox *mailbox, unsigned kind, struct bytes message)
+{
+    return post(mailbox, mailbox->max_bytes, kind, message);
+}
+
+bool mailbox_offer(struct mailbox *mailbox, unsigned kind, struct bytes message)
+{
+    return post(mailbox, mailbox->max_bytes - mailbox->max_bytes / 4, kind, message);
 }

@@ -16,3 +16,5 @@ struct mailbox *mailbox_new(struct loop *loop, size_t max_bytes, mailbox_receive
 void mailbox_free(struct mailbox *mailbox);
 /* Any thread; copies the message. False: full or no memory; the sender counts it. */
 bool mailbox_post(struct mailbox *mailbox, unsigned kind, struct bytes message);
+/* The same for what a stranger can send any number of: leaves a quarter of the mailbox to mailbox_post. */
+bool mailbox_offer(struct mailbox *mailbox, unsigned kind, struct bytes message);

@@ -180,11 +180,11 @@ class Peer:
         data = self.receive_bytes(timeout)
         return None if data is None else Message.decode(data)
 
-    def ask(self, message, timeout=10.0):
+    def ask(self, message, timeout=10.0, ack_timeout=2.0):
         """Sends a request with a fresh message id and returns its answer, piggy-backed or separate (acknowledged)."""
         message.mid = self.next_mid()
         data = message.encode()
-        wait = 2.0
+        wait = ack_timeout
         end = time.monotonic() + timeout
         self.send(data)
         while time.monotonic() < end:

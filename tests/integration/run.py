@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs integration tests and prints TAP.
 
-    WEIR_BIN=build/dev/cmd/weir tests/integration/run.py [module ...] [-k PART_OF_A_NAME]
+    WEIR_BIN=build/dev/cmd/weir tests/integration/run.py [module ...] [-k PART_OF_A_NAME] [-w WORKERS] [--times]
 
 A module is test_<area>.py in this folder. Its functions test_* run in the order of the file; the first line of a
 function's docstring is its name in the output. A function that takes `gateway` gets the one of its module, started
@@ -18,6 +18,7 @@ import inspect
 import os
 import shutil
 import sys
+import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -27,12 +28,16 @@ import lib  # noqa: E402
 
 
 class Tap:
-    def __init__(self):
+    def __init__(self, times):
         self.count = self.failed = 0
+        self.times, self.last = times, time.monotonic()
 
     def report(self, ok, name, note=""):
         self.count += 1
         self.failed += not ok
+        if self.times:
+            print("# %.1f s" % (time.monotonic() - self.last))
+        self.last = time.monotonic()
         name = name.replace("#", "")
         print("%s %d - %s%s" % ("ok" if ok else "not ok", self.count, name, note), flush=True)
 
@@ -108,13 +113,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("modules", nargs="*")
     parser.add_argument("-k", dest="part", default="")
-    parser.add_argument("-w", dest="workers", type=int)
+    parser.add_argument("-w", dest="workers", type=int, help="with this number of workers only")
+    parser.add_argument("--times", action="store_true", help="say how long each test took")
     options = parser.parse_args()
     if not shutil.which(lib.BINARY):
         print("Bail out! WEIR_BIN does not name the weir binary")
         return 1
     names = options.modules or sorted(os.path.basename(path)[:-3] for path in glob.glob(HERE + "/test_*.py"))
-    tap = Tap()
+    tap = Tap(options.times)
     for name in names:
         module = importlib.import_module(name)
         tests = tests_of(module, options.part)

@@ -255,6 +255,29 @@ Test(dtls, other_identities_do_not_connect)
         }
 }
 
+/* T23: between the moment when the key was given out and the end of the handshake. */
+Test(dtls, a_device_that_is_disabled_during_its_handshake_is_refused)
+{
+    static struct lab_pair pair;
+    struct device_record device = {.tenant = "acme", .id = "boiler-7", .disabled = true};
+    struct bytes datagram, message;
+    bool newest;
+    secret_set(&device.psk, bytes_of_text(LAB_KEY));
+    cr_assert(lab_pair_open(&pair, &lab, &psk_ccm_8));
+    for (unsigned i = 0; i < 2; i++) {
+        lab_client_step(&pair.client);
+        lab_serve_all(&pair);
+    }
+    lab_client_step(&pair.client);
+    while (pair.to_server.count > 1 && lab_pop(&pair.to_server, &datagram))
+        cr_assert_eq(lab_serve(&pair, datagram, &message, &newest), DTLS_NOTHING);
+    cr_assert_eq(dtls_session_identity(pair.session)->kind, IDENTITY_DEVICE, "named, not yet proved");
+    cr_assert(registry_put_device(lab.registry, &device));
+    cr_assert(lab_pop(&pair.to_server, &datagram));
+    cr_assert_eq(lab_serve(&pair, datagram, &message, &newest), DTLS_CLOSED);
+    lab_pair_close(&pair);
+}
+
 /* Makes the client's ClientKeyExchange carry a NUL in place of the letter '#', which wolfSSL's client cannot. */
 static void put_nuls(struct lab_queue *queue)
 {

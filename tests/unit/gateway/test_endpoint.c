@@ -317,6 +317,25 @@ static void refused(const char *listen, uint64_t port, const char *expected)
     loop_free(loop);
 }
 
+Test(endpoint, a_port_that_another_gateway_shares_is_not_free)
+{
+    struct settings settings;
+    char error[SETTINGS_ERROR_MAX] = "";
+    settings_default(&settings);
+    strcpy(settings.listen, "127.0.0.1,[::1]");
+    settings.coap_port = settings.coaps_port = ENDPOINT_PORT_ANY;
+    cr_assert(endpoint_ports_are_free(&settings, error), "%s", error);
+    loop = loop_new();
+    endpoint = endpoint_new(loop, &settings, &metrics, on_datagram, &metrics, error);
+    cr_assert(endpoint, "%s", error);
+
+    settings.coaps_port = endpoint_port(endpoint, true);
+    cr_assert(!endpoint_ports_are_free(&settings, error));
+    cr_assert(strstr(error, "127.0.0.1:") && strstr(error, "in use") && strstr(error, "coaps_port"), "%s", error);
+    free_endpoint();
+    cr_assert(endpoint_ports_are_free(&settings, error), "nothing is left bound: %s", error);
+}
+
 Test(endpoint, errors_name_the_address_and_why)
 {
     refused("192.0.2.77", ENDPOINT_PORT_ANY, "192.0.2.77:0: Cannot assign requested address");

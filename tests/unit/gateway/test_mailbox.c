@@ -103,6 +103,22 @@ Test(mailbox, the_receiver_may_post_to_itself)
     loop_free(loop);
 }
 
+Test(mailbox, an_offer_leaves_room_for_posts)
+{
+    struct loop *loop = loop_new();
+    struct seen seen = {0};
+    struct mailbox *mailbox = mailbox_new(loop, 1024, on_text, &seen);
+    unsigned offered = 0;
+    while (mailbox_offer(mailbox, 1, BYTES_LITERAL("y")))
+        offered++;
+    cr_assert_gt(offered, 8);
+    cr_assert(mailbox_post(mailbox, 2, BYTES_LITERAL("z")));
+    cr_assert(!mailbox_offer(mailbox, 1, BYTES_LITERAL("y")));
+    cr_assert(mailbox_post(mailbox, 2, BYTES_LITERAL("z")));
+    mailbox_free(mailbox);
+    loop_free(loop);
+}
+
 Test(mailbox, is_bounded_and_usable_again)
 {
     struct loop *loop = loop_new();

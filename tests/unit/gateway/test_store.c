@@ -384,6 +384,28 @@ Test(store, an_answer_may_send_without_a_flush)
     redis_remove(&redis);
 }
 
+Test(store, what_was_sent_can_be_taken_back)
+{
+    struct redis_fixture redis;
+    struct seen seen;
+    redis_start(&redis);
+    open_store(&seen, redis.address, 5000, 0);
+    RUN_UNTIL(seen.loop, store_is_connected(seen.store), "connected");
+    cr_assert(send_words(&seen, "SET a 1"));
+    struct store_mark mark = store_mark(seen.store);
+    cr_assert(send_words(&seen, "MULTI"));
+    cr_assert(send_words(&seen, "SET a 2"));
+    store_take_back(seen.store, mark);
+    cr_assert_eq(store_pending(seen.store), 1);
+    cr_assert(send_words(&seen, "GET a"));
+    store_flush(seen.store);
+    RUN_UNTIL(seen.loop, seen.answers == 2, "both answers");
+    cr_assert_str_eq(seen.last, "1 ");
+    cr_assert_eq(seen.failures, 0);
+    close_store(&seen);
+    redis_remove(&redis);
+}
+
 Test(store, the_client_for_commands)
 {
     struct redis_fixture redis;
