@@ -35,7 +35,8 @@ void sim_fleet_free(struct sim_fleet *fleet);
 
 /* With DTLS: all handshakes, before any request. Returns when each has succeeded or failed, or *stop is set. */
 typedef void sim_progress_fn(void *ctx, const struct sim_fleet *fleet, double seconds);
-void sim_fleet_connect(struct sim_fleet *fleet, sim_progress_fn *progress, void *ctx, const volatile sig_atomic_t *stop);
+void sim_fleet_connect(struct sim_fleet *fleet, sim_progress_fn *progress, void *ctx,
+                       const volatile sig_atomic_t *stop);
 /* Sends for the given time and waits for what is under way. progress is called about once a second. */
 void sim_fleet_run(struct sim_fleet *fleet, sim_progress_fn *progress, void *ctx, const volatile sig_atomic_t *stop);
 
