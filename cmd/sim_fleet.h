@@ -7,7 +7,7 @@
  * always under way, of the devices in turn; it finds the highest rate. A request is repeated as RFC 7252 4.2 says and
  * ends as acknowledged (2.xx), refused (any other code) or failed (RST, or no answer).
  *
- * A device takes 48 bytes; its requests are made again from its sequence number when they are repeated.
+ * A device takes 56 bytes; its requests are made again from its sequence number when they are repeated.
  */
 #pragma once
 

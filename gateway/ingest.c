@@ -25,7 +25,9 @@ static void remember_latest(const struct ingest *ingest)
     struct bytes tenant = bytes_of_text(ingest->request->who.tenant);
     for (size_t i = 0; i < ingest->count; i++) {
         struct bytes device = ingest->records[i].device;
-        latest_put(worker->shared->latest, tenant, device, ingest->records[i].observation);
+        struct observation series = *ingest->records[i].observation;
+        series.name = rights_local_name(device, series.name);
+        latest_put(worker->shared->latest, tenant, device, &series);
         if (i + 1 == ingest->count || !bytes_equal(device, ingest->records[i + 1].device))
             worker_changed(worker, tenant, device);
     }
@@ -77,7 +79,7 @@ static enum outcome assign_devices(const struct request *request, const struct o
     struct rights_question question = {
         .registry = request->worker->shared->registry,
         .who = &request->who,
-        .named_device = request_query(request, "d", NULL),
+        .named_device = request_named_device(request, NULL),
     };
     struct bytes last = {0};
     for (size_t i = 0; i < list->count; i++) {

@@ -38,7 +38,7 @@ static bool parse_limit(struct bytes text, size_t *ret)
 static bool scope(const struct request *request, struct bytes *ret_device)
 {
     bool named;
-    struct bytes device = request_query(request, "device", &named);
+    struct bytes device = request_named_device(request, &named);
     struct bytes self = bytes_of_text(request->who.device);
     if (request->who.kind == IDENTITY_DEVICE) {
         if (named && !bytes_equal(device, self))
@@ -53,7 +53,7 @@ static bool scope(const struct request *request, struct bytes *ret_device)
 
 static const char *parse(const struct request *request, struct recall_query *ret)
 {
-    static const char *const known[] = {"device", "name", "limit"};
+    static const char *const known[] = {"device", "d", "name", "limit"};
     for (size_t i = 0; i < request->query_count; i++) {
         bool is_known = false;
         for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
@@ -148,6 +148,7 @@ void recall_handle(struct request *request)
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
         return;
     }
+    query.name = rights_local_name(query.device, query.name);
     struct latest_value *values = NULL;
     size_t count = 0;
     enum latest_result result =

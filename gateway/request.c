@@ -16,6 +16,17 @@ struct bytes request_query(const struct request *request, const char *name, bool
     return (struct bytes){0};
 }
 
+struct bytes request_named_device(const struct request *request, bool *ret_found)
+{
+    bool found;
+    struct bytes device = request_query(request, "d", &found);
+    if (!found)
+        device = request_query(request, "device", &found);
+    if (ret_found)
+        *ret_found = found;
+    return device;
+}
+
 void request_finish(struct request *request, const struct response *response)
 {
     request->finish(request, response);

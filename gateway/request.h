@@ -81,6 +81,9 @@ static inline struct response response_of(enum outcome outcome)
 /* The value of the first parameter of that name; found says whether there is one (may be NULL). */
 struct bytes request_query(const struct request *request, const char *name, bool *ret_found);
 
+/* The device that the query names: d, or device in full. Empty if none. */
+struct bytes request_named_device(const struct request *request, bool *ret_found);
+
 /* Ends the request. */
 void request_finish(struct request *request, const struct response *response);
 /* Ends it with an outcome and a static sentence or NULL. */

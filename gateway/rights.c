@@ -20,6 +20,14 @@ static bool name_is_under(struct bytes name, struct bytes prefix)
     return bytes_starts_with(name, prefix) && (name.len == prefix.len || is_separator(name.ptr[prefix.len]));
 }
 
+struct bytes rights_local_name(struct bytes device, struct bytes name)
+{
+    if (device.len == 0 || name.len <= device.len + 1 || !bytes_starts_with(name, device) || name.ptr[device.len] != ':')
+        return name;
+    struct bytes rest = bytes_of(name.ptr + device.len + 1, name.len - device.len - 1);
+    return rights_name_is_global(rest) ? name : rest;
+}
+
 static bool may_write_as(const struct device_record *device, struct bytes name)
 {
     if (!rights_name_is_global(name))

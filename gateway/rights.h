@@ -25,5 +25,9 @@ struct rights_question {
  * OUTCOME_FOREIGN_NAME, OUTCOME_FORBIDDEN (disabled), OUTCOME_BAD_NAME (nothing names a device). */
 enum outcome rights_judge(const struct rights_question *question, struct bytes *ret_device);
 
+/* The name as the device itself would say it: "boiler-7:temp" of boiler-7 is its local "temp", so that what GET /obs
+ * answers and what devices post are one series. Other names stay as they are. */
+struct bytes rights_local_name(struct bytes device, struct bytes name);
+
 /* Whether a name is global, that is, has a ':' or a '/'. */
 bool rights_name_is_global(struct bytes name);

@@ -9,6 +9,7 @@
 #include "gateway/dtls.h"
 #include "gateway/endpoint.h"
 #include "gateway/follow.h"
+#include "gateway/redis_check.h"
 #include "gateway/redis_child.h"
 #include "gateway/rt/log.h"
 #include "gateway/store.h"
@@ -132,11 +133,15 @@ static bool open_redis(struct server *server)
 {
     const char *redis = server->settings.redis;
     server->shared.redis_address = redis;
-    if (redis[0] && !store_address_is_valid(redis))
+    if (redis[0] && !store_address_is_valid(redis)) {
         snprintf(server->error, sizeof server->error, "redis is \"%s\"; give unix:/path or host:port with a numeric host",
                  redis);
-    if (redis[0])
-        return store_address_is_valid(redis);
+        return false;
+    }
+    if (redis[0]) {
+        redis_check(redis, server->settings.redis_timeout_ms);
+        return true;
+    }
     server->redis = redis_child_start(server->loop, server->settings.redis_server, server->state_dir, server->error);
     if (!server->redis)
         return false;

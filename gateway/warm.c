@@ -8,6 +8,7 @@
 
 #include "codec/base64url.h"
 #include "codec/timestamp.h"
+#include "gateway/rights.h"
 #include "gateway/rt/log.h"
 #include "gateway/rt/random.h"
 #include "gateway/store.h"
@@ -114,8 +115,10 @@ static void put_entry(struct warm *warm, const struct store_reply *entry)
     struct bytes device;
     struct observation observation;
     arena_reset(warm->arena);
-    if (warm_observation(fields, count, warm->arena, &device, &observation) &&
-        latest_put(warm->latest, bytes_of_text(warm->tenants[warm->tenant]), device, &observation))
+    if (!warm_observation(fields, count, warm->arena, &device, &observation))
+        return;
+    observation.name = rights_local_name(device, observation.name);
+    if (latest_put(warm->latest, bytes_of_text(warm->tenants[warm->tenant]), device, &observation))
         warm->series++;
 }
 

@@ -111,3 +111,20 @@ Test(rights, another_tenant_is_another_world)
     struct bytes device = {0};
     cr_expect_eq(rights_judge(&question, &device), OUTCOME_FORBIDDEN);
 }
+
+Test(rights, local_names)
+{
+    static const char *const cases[][3] = {
+        {"boiler-7", "boiler-7:temp", "temp"},
+        {"boiler-7", "temp", "temp"},
+        {"boiler-7", "boiler-7:out:temp", "boiler-7:out:temp"},
+        {"boiler-7", "boiler-7/temp", "boiler-7/temp"},
+        {"boiler-7", "boiler-77:temp", "boiler-77:temp"},
+        {"boiler-7", "boiler-7:", "boiler-7:"},
+        {"urn:dev:mac:1", "urn:dev:mac:1:temp", "temp"},
+        {"", ":temp", ":temp"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect(bytes_equal_text(rights_local_name(bytes_of_text(cases[i][0]), bytes_of_text(cases[i][1])), cases[i][2]),
+                  "%s of %s", cases[i][1], cases[i][0]);
+}

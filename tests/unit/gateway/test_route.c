@@ -216,6 +216,20 @@ Test(route, latest_values_of_oneself_only)
     cr_expect_eq(answer.body.len, 0);
 }
 
+Test(route, a_local_name_may_be_asked_for_with_or_without_its_device)
+{
+    static const char *const names[] = {"temp", "boiler-7:temp"};
+    store("boiler-7", "temp", "21.50");
+    for (size_t i = 0; i < 2; i++) {
+        struct query_parameter name = {BYTES_LITERAL("name"), bytes_of_text(names[i])};
+        struct request request = make(METHOD_GET, "/obs");
+        request.query = &name;
+        request.query_count = 1;
+        dispatch(&request);
+        cr_expect(bytes_equal_text(answer.body, "[{\"n\":\"boiler-7:temp\",\"v\":21.50,\"t\":5}]"), "%s", names[i]);
+    }
+}
+
 Test(route, history_is_refused_not_ignored)
 {
     struct query_parameter since = {BYTES_LITERAL("since"), BYTES_LITERAL("0")};
