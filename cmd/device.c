@@ -133,6 +133,17 @@ static void print_psk(const struct device_record *record)
     puts("Keep the key; it is not shown again.");
 }
 
+/* A replaced record is the same device: its tokens, which are no older than it, stay good. */
+static void keep_age(struct cli *cli, struct device_record *record)
+{
+    struct device_record old;
+    if (accounts_get_device(&cli->accounts, bytes_of_text(record->tenant), bytes_of_text(record->id), &old) ==
+        ACCOUNTS_DONE) {
+        record->created_s = old.created_s;
+        secret_wipe(&old.psk);
+    }
+}
+
 static int device_add(struct cli *cli)
 {
     struct device_record record = {.created_s = time(NULL)};
@@ -142,6 +153,8 @@ static int device_add(struct cli *cli)
     strcpy(record.tenant, device.tenant);
     strcpy(record.id, device.id);
     int status = take_options(cli, &record);
+    if (status == CLI_OK && cli_value(cli, "--replace"))
+        keep_age(cli, &record);
     if (status == CLI_OK)
         status = cli_judge(cli, accounts_add_device(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
                            "device", cli->operands[0]);

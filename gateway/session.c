@@ -34,6 +34,8 @@ struct session {
     struct session *older, *newer;
     uint64_t placed_ms;  /* its place in struct ages */
     uint64_t hello_hash; /* half-open: tells a repeated hello from a new one */
+    uint64_t rate_s;     /* the second that rate_used counts in */
+    uint32_t rate_used;
     struct timer timer;  /* DTLS flights */
 };
 
@@ -299,6 +301,20 @@ static struct session *plain_new(struct sessions *sessions, const struct datagra
     return session;
 }
 
+/* After a DTLS record has authenticated, or a stranger could use up a device's share. */
+static bool is_too_frequent(struct session *session)
+{
+    uint64_t now_s = now_ms(session->owner) / 1000;
+    if (session->rate_s != now_s) {
+        session->rate_s = now_s;
+        session->rate_used = 0;
+    }
+    if (session->rate_used++ < session->owner->env.settings->peer_messages_per_s)
+        return false;
+    count(session->owner, METRIC_DROP_RATE, 1);
+    return true;
+}
+
 static void receive_plain(struct sessions *sessions, const struct datagram *datagram)
 {
     struct session *session = find_by_flow(sessions, &datagram->flow, PLAIN);
@@ -308,8 +324,9 @@ static void receive_plain(struct sessions *sessions, const struct datagram *data
         return;
     session->peer.flow = datagram->flow; /* the same addresses; the socket may be another one */
     session->peer.heard_ms = now_ms(sessions);
-    coap_wire_receive(sessions->env.coap, &session->peer, bytes_of(datagram->data, datagram->len),
-                      datagram->multicast);
+    if (!is_too_frequent(session))
+        coap_wire_receive(sessions->env.coap, &session->peer, bytes_of(datagram->data, datagram->len),
+                          datagram->multicast);
 }
 
 /* DTLS: a new association */
@@ -458,7 +475,8 @@ static void message_received(struct session *session, const struct datagram *dat
         session->peer.flow = datagram->flow;
     }
     session->peer.heard_ms = now_ms(sessions);
-    coap_wire_receive(sessions->env.coap, &session->peer, message, false);
+    if (!is_too_frequent(session))
+        coap_wire_receive(sessions->env.coap, &session->peer, message, false);
 }
 
 /* Everything in one datagram. The session may be gone after. */

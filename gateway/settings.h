@@ -42,6 +42,7 @@
     X(uint, sessions_per_device, 2, 1, 64, "sessions", "Live DTLS sessions of one device; the oldest of its own goes.") \
     X(uint, session_stale_s, 1800, 1, 1000000, "s", "A DTLS session idle for longer may be dropped to make room.")    \
     X(uint, plain_peers_max, 200000, 16, 10000000, "peers", "Plain CoAP peers remembered by each worker; the longest idle goes.") \
+    X(uint, peer_messages_per_s, 5000, 1, 1000000, "1/s", "CoAP messages of one peer; more are dropped unanswered, so that one cannot starve the others.") \
     X(uint, exchanges_per_peer, 64, 4, 1024, "exchanges", "Answers remembered for one peer.")                         \
     X(uint, exchanges_max, 500000, 64, 100000000, "exchanges", "Answers remembered by each worker.")                  \
     X(uint, ack_wait_ms, 1500, 1, 1900, "ms", "An answer that takes longer is sent separately, after an empty ACK.")  \

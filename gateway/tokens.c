@@ -75,14 +75,21 @@ bool tokens_match(const struct token_record *record, struct bytes secret)
     return secret_bytes_equal(digest, record->digest, sizeof digest);
 }
 
+/* A token of a device that was removed does not come back to life with a new device of the same id. */
+static bool device_had_it(const struct registry *registry, const struct token_record *record)
+{
+    struct bytes tenant = bytes_of_text(record->tenant), id = bytes_of_text(record->device);
+    const struct device_record *device = registry_device(registry, tenant, id);
+    return device && device->created_s <= record->created_s && registry_device_may_speak(registry, tenant, id);
+}
+
 static bool record_is_in_force(const struct registry *registry, const struct token_record *record, int64_t now_s)
 {
     if (record->revoked || (record->expires_s != 0 && record->expires_s <= now_s))
         return false;
-    struct bytes tenant_id = bytes_of_text(record->tenant);
     if (record->role == TOKEN_DEVICE)
-        return registry_device_may_speak(registry, tenant_id, bytes_of_text(record->device));
-    const struct tenant_record *tenant = registry_tenant(registry, tenant_id);
+        return device_had_it(registry, record);
+    const struct tenant_record *tenant = registry_tenant(registry, bytes_of_text(record->tenant));
     return tenant && !tenant->disabled;
 }
 

@@ -26,6 +26,7 @@
     X(METRIC_DROP_PEER_LIMIT, counter, "weir_datagrams_dropped_total", "reason=\"peer-limit\"", "")                    \
     X(METRIC_DROP_FORMAT, counter, "weir_datagrams_dropped_total", "reason=\"format\"", "")                            \
     X(METRIC_DROP_HANDOVER, counter, "weir_datagrams_dropped_total", "reason=\"handover-full\"", "")                   \
+    X(METRIC_DROP_RATE, counter, "weir_datagrams_dropped_total", "reason=\"rate\"", "")                                \
     X(METRIC_HANDED_OVER, counter, "weir_records_handed_over_total", "", "DTLS records passed to the worker that owns the CID.") \
     X(METRIC_HELLO_CHALLENGED, counter, "weir_dtls_hellos_challenged_total", "", "ClientHellos answered with a cookie.") \
     X(METRIC_HANDSHAKE_DONE, counter, "weir_dtls_handshakes_total", "result=\"done\"", "DTLS handshakes, by result.")  \

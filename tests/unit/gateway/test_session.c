@@ -652,3 +652,18 @@ Test(session, many_plain_peers_are_all_found_again)
     cr_assert_eq(gauge(METRIC_SESSIONS_PLAIN), 20000);
     cr_assert_eq(seen.received, 40000);
 }
+
+Test(session, a_peer_that_floods_loses_its_own_messages_only)
+{
+    lab.settings.peer_messages_per_s = 3;
+    open_sessions(1);
+    pass_ms(1000 - lab.now_ms % 1000);
+    for (unsigned i = 0; i < 5; i++)
+        send_plain_from("192.0.2.1", 1, GET);
+    cr_assert_eq(gauge(METRIC_DROP_RATE), 2);
+    send_plain_from("192.0.2.1", 2, GET);
+    cr_assert_eq(gauge(METRIC_DROP_RATE), 2);
+    pass_ms(1000);
+    send_plain_from("192.0.2.1", 1, GET);
+    cr_assert_eq(gauge(METRIC_DROP_RATE), 2);
+}

@@ -150,3 +150,16 @@ Test(tokens, tenant_disabled_or_gone)
     registry_remove_tenant(registry, BYTES_LITERAL("acme"));
     cr_assert_not(check(operator_text, 200));
 }
+
+Test(tokens, do_not_come_back_with_a_new_device_of_the_same_id)
+{
+    struct device_record again = {.tenant = "acme", .id = "d1", .created_s = 101};
+    cr_assert(check(device_text, 200));
+    registry_remove_device(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("d1"));
+    cr_expect_not(check(device_text, 200));
+    cr_assert(registry_put_device(registry, &again));
+    cr_expect_not(check(device_text, 200));
+    again.created_s = 100;
+    cr_assert(registry_put_device(registry, &again));
+    cr_expect(check(device_text, 200), "made in the same second as its device");
+}
