@@ -27,7 +27,8 @@ static void remember_latest(const struct ingest *ingest)
         struct bytes device = ingest->records[i].device;
         struct observation series = *ingest->records[i].observation;
         series.name = rights_local_name(device, series.name);
-        latest_put(worker->shared->latest, tenant, device, &series);
+        if (latest_is_plausible(series.time, ingest->request->received))
+            latest_put(worker->shared->latest, tenant, device, &series);
         if (i + 1 == ingest->count || !bytes_equal(device, ingest->records[i + 1].device))
             worker_changed(worker, tenant, device);
     }

@@ -18,6 +18,13 @@ struct latest;
 struct latest *latest_new(const struct hash_key *key, size_t series_max);
 void latest_free(struct latest *latest);
 
+/* A value from further ahead than a clock may be wrong would hide all later ones; it is in the stream, but never latest. */
+#define LATEST_AHEAD_MAX_S 86400
+static inline bool latest_is_plausible(struct timestamp time, struct timestamp now)
+{
+    return time.s <= now.s + LATEST_AHEAD_MAX_S;
+}
+
 /* Copies. False: out of memory (the value is in the stream all the same). */
 bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation);
 /* Forgets a device; device empty: the whole tenant. */

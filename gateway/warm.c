@@ -25,6 +25,7 @@
 #define ID_MAX 48
 
 struct warm {
+    struct loop *loop;
     struct store *store;
     struct latest *latest;
     struct arena *arena;
@@ -115,7 +116,8 @@ static void put_entry(struct warm *warm, const struct store_reply *entry)
     struct bytes device;
     struct observation observation;
     arena_reset(warm->arena);
-    if (!warm_observation(fields, count, warm->arena, &device, &observation))
+    if (!warm_observation(fields, count, warm->arena, &device, &observation) ||
+        !latest_is_plausible(observation.time, loop_wall(warm->loop)))
         return;
     observation.name = rights_local_name(device, observation.name);
     if (latest_put(warm->latest, bytes_of_text(warm->tenants[warm->tenant]), device, &observation))
@@ -189,6 +191,7 @@ struct warm *warm_new(struct loop *loop, const char *redis_address, struct lates
     struct warm *warm = calloc(1, sizeof *warm);
     if (!warm)
         return NULL;
+    warm->loop = loop;
     warm->latest = latest;
     warm->arena = arena_new(ARENA_BYTES);
     struct store_config config = {.address = redis_address, .timeout_ms = 10000, .state = connection_changed, .ctx = warm};

@@ -122,6 +122,16 @@ def test_all_or_nothing(gateway):
     equal(gateway.observations(name="aon-1"), [])
 
 
+def test_wrong_clock_does_not_hide_later_values(gateway):
+    """a value from the far future is stored, and the next one is the latest all the same (P7)"""
+    senml = "application/senml+json"
+    post(gateway, '[{"n":"clock","v":1,"t":900000000000}]', senml)
+    post(gateway, '[{"n":"clock","v":2}]', senml)
+    equal([e["v"] for e in gateway.observations(name="clock")], ["1", "2"])
+    answer = lib.curl(obs(gateway, "?name=clock"), token=gateway.device_token)
+    equal([record["v"] for record in answer.json()], [2])
+
+
 def test_device_reads_itself(gateway):
     """a device's token reads its own values"""
     post(gateway, '[{"n":"mine","v":1}]', "application/senml+json")
