@@ -42,6 +42,7 @@ struct dtls_session {
     uint32_t dropped;          /* the library's count of records that were forged, repeated or out of place */
     struct identity who;       /* whom the key or the certificate named; proved once established */
     struct dtls_number newest;
+    uint64_t plain_newest;     /* highest number of a plain record of the handshake */
     uint64_t begun_ms;
     uint64_t deadline_ms;
 };

@@ -18,6 +18,8 @@
 
 #define FLIGHT_TIMEOUT_S 1 /* RFC 6347 4.2.4.1 */
 #define FLIGHT_TIMEOUT_MAX_S 60
+#define HANDSHAKE_HEADER_BYTES 12 /* RFC 6347 4.2.2 */
+#define PLAIN_JUMP_MAX 48
 #define EPOCH_12 1 /* the only encrypted one: there is no renegotiation */
 
 /* What a handshake sends is cut to HANDSHAKE_MTU (IPv6's smallest without its headers and UDP's); what it reads may be
@@ -92,14 +94,47 @@ static bool has_right_cid(const struct dtls_session *session, const struct dtls_
                              : record->cid.len == 0;
 }
 
-/* Plain alerts are nobody's; a handshake that fails expires by itself. */
-static bool is_wanted_plain(const struct dtls_session *session, const struct dtls_record *record)
+/* Messages that a client sends in the clear (RFC 5246 7.4), whole or the first part of a fragment. */
+static bool is_plain_handshake(struct bytes body)
 {
-    return !session->established && record->content != DTLS_CONTENT_ALERT &&
-           record->content != DTLS_CONTENT_APPLICATION_DATA && record->content != DTLS_CONTENT_CID;
+    static const uint8_t types[] = {1, 11, 15, 16}; /* hello, certificate, certificate_verify, client_key_exchange */
+    return body.len >= HANDSHAKE_HEADER_BYTES && memchr(types, body.ptr[0], sizeof types);
 }
 
-static bool is_wanted(const struct dtls_session *session, const struct dtls_record *record)
+/* A plain record "authenticates" by itself, so one with a far number would close the library's replay window for the
+ * client's own records. A handshake has few of them; a jump is nobody's. */
+static bool is_near(struct dtls_session *session, const struct dtls_record *record)
+{
+    uint64_t number = 0;
+    for (unsigned i = 5; i < 11; i++)
+        number = number << 8 | record->whole.ptr[i];
+    if (number > session->plain_newest + PLAIN_JUMP_MAX)
+        return false;
+    if (number > session->plain_newest)
+        session->plain_newest = number;
+    return true;
+}
+
+/* Anybody can send a plain record in the client's name, and what the library cannot use ends the handshake. So only what
+ * a client can have to say gets there; alerts are nobody's, and a handshake that fails expires by itself. */
+static bool is_wanted_plain(struct dtls_session *session, const struct dtls_record *record)
+{
+    bool begun = session->begun_ms != 0; /* before, the library looks at hellos only */
+    if (session->established)
+        return false;
+    switch (record->content) {
+    case DTLS_CONTENT_CHANGE_CIPHER_SPEC:
+        return record->body.len == 1 && record->body.ptr[0] == 1 && is_near(session, record);
+    case DTLS_CONTENT_ACK:
+        return session->version13 && is_near(session, record);
+    case DTLS_CONTENT_HANDSHAKE:
+        return is_plain_handshake(record->body) && (!begun || is_near(session, record));
+    default:
+        return false;
+    }
+}
+
+static bool is_wanted(struct dtls_session *session, const struct dtls_record *record)
 {
     if (!record->unified && record->epoch == 0)
         return is_wanted_plain(session, record);

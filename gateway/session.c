@@ -34,6 +34,7 @@ struct session {
     struct session *older, *newer;
     uint64_t placed_ms;  /* its place in struct ages */
     uint64_t hello_hash; /* half-open: tells a repeated hello from a new one */
+    uint64_t hello_ms;   /* half-open: when a hello was last answered */
     uint64_t rate_s;     /* the second that rate_used counts in */
     uint32_t rate_used;
     struct timer timer;  /* DTLS flights */
@@ -53,6 +54,7 @@ struct sessions {
     uint64_t next_serial;
 };
 
+#define HELLO_REPEAT_MS 250
 #define EVICTION_TRIES 32 /* bounded work for one datagram */
 
 static uint64_t now_ms(const struct sessions *sessions)
@@ -396,6 +398,19 @@ static void send_reply(void *ctx, struct bytes datagram)
 
 static void feed(struct session *session, const struct datagram *datagram);
 
+/* Each repetition is answered with a whole flight, which is larger than a hello: no client repeats itself sooner than this
+ * (RFC 6347 4.2.4.1), and somebody who does it in a client's name gets little out of us. */
+static void repeat_flight(struct session *session, const struct datagram *datagram)
+{
+    uint64_t now = now_ms(session->owner);
+    if (now - session->hello_ms < HELLO_REPEAT_MS) {
+        count(session->owner, METRIC_DROP_BAD_RECORD, 1);
+        return;
+    }
+    session->hello_ms = now;
+    feed(session, datagram);
+}
+
 /* A hello that a half-open handshake began with is a repetition for it; any other begins anew, without state. */
 static void receive_hello(struct sessions *sessions, const struct datagram *datagram)
 {
@@ -408,7 +423,7 @@ static void receive_hello(struct sessions *sessions, const struct datagram *data
     uint64_t hash = hash_bytes(sessions->env.hash_key, hello.random);
     struct session *session = find_by_flow(sessions, &datagram->flow, HALF_OPEN);
     if (session && session->hello_hash == hash) {
-        feed(session, datagram);
+        repeat_flight(session, datagram);
         return;
     }
     if (hello.has_cookie && !make_room_secure(sessions)) {
@@ -419,8 +434,10 @@ static void receive_hello(struct sessions *sessions, const struct datagram *data
     struct dtls_session *dtls = dtls_hello(sessions->env.dtls, &datagram->flow.remote, input, now_ms(sessions),
                                            (struct dtls_output){send_reply, &to});
     session = dtls ? half_open_new(sessions, &datagram->flow, dtls) : NULL;
-    if (session)
+    if (session) {
         session->hello_hash = hash;
+        session->hello_ms = now_ms(sessions);
+    }
 }
 
 /* DTLS: an association that is there */

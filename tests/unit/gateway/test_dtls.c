@@ -906,6 +906,39 @@ Test(dtls, plain_alerts_do_not_end_a_handshake)
     }
 }
 
+/* Records that anybody can send in the client's name while it shakes hands (found by an attack): each of them used to end
+ * the handshake or to close the replay window for the client's own records. */
+Test(dtls, spoofed_plain_records_do_not_end_a_handshake)
+{
+    static struct lab_pair pair;
+    static const struct {
+        uint8_t data[32];
+        size_t len;
+    } spoofed[] = {
+        {{26, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 20, 0, 2, 0, 0}, 15},                               /* ACK of DTLS 1.3 */
+        {{20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 20, 0, 1, 2}, 14},                                  /* CCS that is none */
+        {{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 20, 0, 3, 16, 0, 0}, 16},                           /* cut header */
+        {{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 20, 0, 12, 20, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0}, 25}, /* plain Finished */
+        {{22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 20, 0, 12, 99, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0}, 25}, /* unknown type */
+        {{20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 97, 0, 1, 1}, 14},                                  /* far number */
+    };
+    for (unsigned i = 0; i < sizeof spoofed / sizeof spoofed[0]; i++) {
+        struct bytes message;
+        bool newest;
+        cr_assert(lab_pair_open(&pair, &lab, &psk_ccm_8));
+        for (unsigned step = 0; step < 2; step++) {
+            lab_client_step(&pair.client);
+            lab_serve_all(&pair);
+        }
+        cr_assert_not_null(pair.session);
+        cr_assert_eq(lab_serve(&pair, bytes_of(spoofed[i].data, spoofed[i].len), &message, &newest), DTLS_NOTHING, "%u",
+                     i);
+        cr_assert(lab_handshake(&pair), "%u", i);
+        cr_talk(&pair);
+        lab_pair_close(&pair);
+    }
+}
+
 /* RFC 9146 section 4: after a CID was agreed on, a record without it is nobody's, whatever it has inside. */
 Test(dtls, a_record_with_the_wrong_cid_is_dropped)
 {
