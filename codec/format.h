@@ -65,7 +65,5 @@ struct format {
 const struct format *format_table(size_t *ret_count);
 /* NULL if weir does not read it. */
 const struct format *format_by_content_format(int content_format);
-/* A media type as HTTP has it, with or without parameters, any case. charset other than utf-8: NULL. */
-const struct format *format_by_media_type(struct bytes media_type);
 /* The media type of any number in enum content_format, or NULL. */
 const char *format_media_type(int content_format);

@@ -96,16 +96,6 @@ static enum outcome assign_devices(const struct request *request, const struct o
     return OUTCOME_CHANGED;
 }
 
-/* The concentrator is named only where it brought somebody else's record. */
-static struct bytes brought_by(const struct request *request, const struct ingest *ingest)
-{
-    struct bytes speaker = bytes_of_text(request->who.device);
-    for (size_t i = 0; i < ingest->count; i++)
-        if (speaker.len && !bytes_equal(ingest->records[i].device, speaker))
-            return speaker;
-    return (struct bytes){0};
-}
-
 static enum outcome submit(struct request *request, struct ingest *ingest)
 {
     struct sink_message message = {
@@ -114,7 +104,7 @@ static enum outcome submit(struct request *request, struct ingest *ingest)
         .count = ingest->count,
         .class = 't',
         .evidence = request->who.evidence,
-        .brought_by = brought_by(request, ingest),
+        .brought_by = bytes_of_text(request->who.device),
     };
     return sink_append(request->worker->sink, &message, confirmed, ingest);
 }

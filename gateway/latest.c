@@ -271,20 +271,6 @@ static bool belongs(const struct series *series, struct bytes tenant, struct byt
     return bytes_equal(series_tenant(series), tenant) && (device.len == 0 || bytes_equal(series_device(series), device));
 }
 
-void latest_forget(struct latest *latest, struct bytes tenant, struct bytes device)
-{
-    for (size_t i = 0; i < STRIPES; i++) {
-        struct stripe *stripe = &latest->stripes[i];
-        pthread_mutex_lock(&stripe->mutex);
-        for (struct series *s = stripe->oldest, *newer; s; s = newer) {
-            newer = s->newer;
-            if (belongs(s, tenant, device))
-                drop(stripe, s);
-        }
-        pthread_mutex_unlock(&stripe->mutex);
-    }
-}
-
 /* What latest_get collects; room doubles in the arena. */
 struct collection {
     struct arena *arena;

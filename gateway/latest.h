@@ -27,9 +27,6 @@ static inline bool latest_is_plausible(struct timestamp time, struct timestamp n
 
 /* Copies. False: out of memory (the value is in the stream all the same). */
 bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation);
-/* Forgets a device; device empty: the whole tenant. */
-void latest_forget(struct latest *latest, struct bytes tenant, struct bytes device);
-
 /* A value with its device. */
 struct latest_value {
     struct bytes device;

@@ -40,7 +40,6 @@ struct sink {
     size_t in_flight, in_flight_max;
     struct pending *free_list;
     struct entry_scratch scratch;
-    struct log_rate refusals;
     unsigned connection_count;
     struct connection connections[CONNECTIONS_MAX];
 };
@@ -107,14 +106,6 @@ void sink_free(struct sink *sink)
     free(sink);
 }
 
-bool sink_is_ready(const struct sink *sink)
-{
-    for (unsigned i = 0; i < sink->connection_count; i++)
-        if (store_is_connected(sink->connections[i].store))
-            return true;
-    return false;
-}
-
 static struct pending *pending_take(struct sink *sink)
 {
     struct pending *pending = sink->free_list;
@@ -159,12 +150,9 @@ static enum outcome judge_reply(struct sink *sink, const struct store_reply *rep
         if (stored == records)
             return OUTCOME_CHANGED;
     }
-    uint32_t suppressed;
-    if (log_rate_allows(&sink->refusals, loop_now_ms(sink->loop), &suppressed)) {
-        char quoted[LOG_QUOTED_MAX];
-        log_write(LOG_WARN, "sink", "Redis refused to append; the sender was told 5.03", "reply=%s suppressed=%u",
-                  log_quote(quoted, reply->text), suppressed);
-    }
+    char quoted[LOG_QUOTED_MAX];
+    LOG_RATED(loop_now_ms(sink->loop), LOG_WARN, "sink", "Redis refused to append; the sender was told 5.03", "reply=%s",
+              log_quote(quoted, reply->text));
     return OUTCOME_STORE_REFUSED;
 }
 

@@ -34,7 +34,7 @@ struct sink_message {
     size_t count;
     char class;               /* t, a, e, c: docs/streams.md */
     enum evidence evidence;
-    struct bytes brought_by;  /* concentrator, or empty */
+    struct bytes brought_by;  /* the device that spoke, if one did; written where the record is not its own */
 };
 
 /* Called once, never from within sink_append. */
@@ -43,7 +43,6 @@ typedef void sink_done_fn(void *ctx, enum outcome outcome);
 struct sink *sink_new(struct loop *loop, const struct settings *settings, const char *redis_address,
                       struct metrics *metrics, const uint64_t random_seed[4]);
 void sink_free(struct sink *sink);
-bool sink_is_ready(const struct sink *sink);
 /* OUTCOME_CHANGED: taken, done will be called. Anything else: refused at once, done will not be called. */
 enum outcome sink_append(struct sink *sink, const struct sink_message *message, sink_done_fn *done, void *ctx);
 /* Sends what was collected; the worker calls it after each turn. */

@@ -52,8 +52,6 @@ Test(latest, tenants_and_devices_do_not_mix)
     cr_expect_eq(get(latest, "acme", "", "t", 10, arena, &values), 2);
     cr_expect_eq(get(latest, "other", "d1", "", 10, arena, &values), 0);
     cr_expect_eq(get(latest, "acm", "ed1", "", 10, arena, &values), 0);
-    latest_forget(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d1"));
-    cr_expect_eq(get(latest, "acme", "", "", 10, arena, &values), 1);
     arena_free(arena);
     latest_free(latest);
 }

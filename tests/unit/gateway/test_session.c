@@ -497,6 +497,27 @@ Test(session, a_repeated_hello_goes_on_with_the_handshake_it_began)
     cr_assert(talks(device, "hello"));
 }
 
+/* T2: renumbered copies of a hello whose cookie is good, in the device's name, to have it flooded with flights. */
+Test(session, hellos_that_repeat_too_soon_get_nothing)
+{
+    open_sessions(1);
+    struct device *device = device_new(0, NULL, true);
+    lab_client_step(&device->client);
+    flush_device(device);
+    lab_client_step(&device->client);
+    struct lab_datagram hello = device->out.slots[device->out.first % LAB_QUEUE_MAX];
+    flush_device(device);
+    size_t answered = device->in.count;
+    uint64_t dropped = gauge(METRIC_DROP_BAD_RECORD);
+    for (unsigned i = 1; i <= 10; i++) {
+        hello.data[10] = (uint8_t)(hello.data[10] + 1);
+        send_from(&device->address, true, bytes_of(hello.data, hello.len));
+    }
+    cr_assert_eq(device->in.count, answered);
+    cr_assert_eq(gauge(METRIC_DROP_BAD_RECORD) - dropped, 10);
+    cr_assert(connect_device(device));
+}
+
 Test(session, a_record_of_another_worker_is_handed_over)
 {
     open_sessions(2);

@@ -100,3 +100,38 @@ Test(http_field, bearer)
     text[7 + 256] = 0;
     cr_assert(http_field_bearer(bytes_of_text(text), &token));
 }
+
+Test(http_field, media_types_with_parameters)
+{
+    static const struct {
+        const char *media_type;
+        int content_format;
+    } cases[] = {
+        {"application/senml+json", 110},
+        {"Application/SenML+JSON", 110},
+        {" application/senml+json ", 110},
+        {"application/json; charset=utf-8", 50},
+        {"application/json;charset=UTF-8", 50},
+        {"application/json; Charset=\"utf-8\"", 50},
+        {"application/json ;; charset=utf-8 ; x=1", 50},
+        {"application/json; charset=iso-8859-1", REQUEST_FORMAT_UNKNOWN},
+        {"application/json; charset=\"utf-16\"", REQUEST_FORMAT_UNKNOWN},
+        {"application/json; charset", REQUEST_FORMAT_UNKNOWN},
+        {"application/json; charset=", REQUEST_FORMAT_UNKNOWN},
+        {"application/json; charset=\"utf-8", REQUEST_FORMAT_UNKNOWN},
+        {"application/json, text/plain", REQUEST_FORMAT_UNKNOWN},
+        {"application/json x", REQUEST_FORMAT_UNKNOWN},
+        {"text/plain", 0},
+        {"text/plain;charset=us-ascii", REQUEST_FORMAT_UNKNOWN},
+        {"application/senml+xml", REQUEST_FORMAT_UNKNOWN},
+        {"application/problem+json", CONTENT_FORMAT_PROBLEM_JSON},
+        {"application/jsonx", REQUEST_FORMAT_UNKNOWN},
+        {"application/jso", REQUEST_FORMAT_UNKNOWN},
+        {"", REQUEST_FORMAT_UNKNOWN},
+        {";charset=utf-8", REQUEST_FORMAT_UNKNOWN},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_eq(http_field_media_type(bytes_of_text(cases[i].media_type)), cases[i].content_format, "%s",
+                     cases[i].media_type);
+    cr_expect_eq(http_field_media_type(BYTES_LITERAL("application/json\0;charset=utf-8")), REQUEST_FORMAT_UNKNOWN);
+}
