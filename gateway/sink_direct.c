@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One sink per worker, with a few connections. Records of one device always take the same connection while it is up,
+ * One per worker, with a few connections. Records of one device always take the same connection while it is up,
  * so that their order in the stream is the order of acceptance.
  *
  * A message under way is a `pending`; what confirms it is the reply to its last command: the XADD itself, or the EXEC
  * whose reply lists all entries. Replies of MULTI and of queued XADDs say nothing that EXEC does not repeat. A
  * connection that fails answers every command under way with NULL, so a pending always ends.
  */
-#include "gateway/sink.h"
+#include "gateway/sink_direct.h"
 
 #include "codec/hash.h"
 #include "gateway/entry.h"
+#include "gateway/redis.h"
 #include "gateway/rt/log.h"
 #include "gateway/rt/random.h"
-#include "gateway/store.h"
 
 #include <stdlib.h>
 
 #define CONNECTIONS_MAX 16
 
 struct pending {
-    struct sink *sink;
+    struct sink_direct *sink;
     sink_done_fn *done;
     void *ctx;
     size_t records;
@@ -28,11 +28,11 @@ struct pending {
 };
 
 struct connection {
-    struct sink *sink;
-    struct store *store;
+    struct sink_direct *sink;
+    struct redis *redis;
 };
 
-struct sink {
+struct sink_direct {
     struct loop *loop;
     struct metrics *metrics;
     struct random random;
@@ -52,12 +52,13 @@ static void connection_changed(void *ctx, bool connected)
         metrics_add(connection->sink->metrics, METRIC_STORE_CONNECTS, 1);
 }
 
-static bool open_connections(struct sink *sink, const struct settings *settings, const char *redis_address)
+static bool open_connections(struct sink_direct *sink, const struct settings *settings,
+                             const struct store_target *redis)
 {
     for (unsigned i = 0; i < settings->redis_connections; i++) {
         struct connection *connection = &sink->connections[i];
-        struct store_config config = {
-            .address = redis_address,
+        struct redis_config config = {
+            .target = redis,
             .timeout_ms = settings->redis_timeout_ms,
             .state = connection_changed,
             .ctx = connection,
@@ -65,38 +66,37 @@ static bool open_connections(struct sink *sink, const struct settings *settings,
         for (unsigned k = 0; k < 4; k++)
             config.random_seed[k] = random_next(&sink->random);
         connection->sink = sink;
-        connection->store = store_new(sink->loop, &config);
-        if (!connection->store)
+        connection->redis = redis_new(sink->loop, &config);
+        if (!connection->redis)
             return false;
         sink->connection_count++;
     }
     return true;
 }
 
-struct sink *sink_new(struct loop *loop, const struct settings *settings, const char *redis_address,
-                      struct metrics *metrics, const uint64_t seed[4])
+struct sink_direct *sink_direct_new(const struct sink_config *config)
 {
-    struct sink *sink = calloc(1, sizeof *sink);
+    struct sink_direct *sink = calloc(1, sizeof *sink);
     if (!sink)
         return NULL;
-    sink->loop = loop;
-    sink->metrics = metrics;
-    sink->in_flight_max = settings->in_flight_max;
-    random_seed(&sink->random, seed);
+    sink->loop = config->loop;
+    sink->metrics = config->metrics;
+    sink->in_flight_max = config->settings->in_flight_max;
+    random_seed(&sink->random, config->random_seed);
     sink->hash_key = (struct hash_key){random_next(&sink->random), random_next(&sink->random)};
-    if (!open_connections(sink, settings, redis_address)) {
-        sink_free(sink);
+    if (!open_connections(sink, config->settings, config->redis)) {
+        sink_direct_free(sink);
         return NULL;
     }
     return sink;
 }
 
-void sink_free(struct sink *sink)
+void sink_direct_free(struct sink_direct *sink)
 {
     if (!sink)
         return;
     for (unsigned i = 0; i < sink->connection_count; i++)
-        store_free(sink->connections[i].store);
+        redis_free(sink->connections[i].redis);
     while (sink->free_list) {
         struct pending *next = sink->free_list->next_free;
         free(sink->free_list);
@@ -106,7 +106,7 @@ void sink_free(struct sink *sink)
     free(sink);
 }
 
-static struct pending *pending_take(struct sink *sink)
+static struct pending *pending_take(struct sink_direct *sink)
 {
     struct pending *pending = sink->free_list;
     if (pending)
@@ -122,7 +122,7 @@ static struct pending *pending_take(struct sink *sink)
 
 static void pending_give(struct pending *pending)
 {
-    struct sink *sink = pending->sink;
+    struct sink_direct *sink = pending->sink;
     pending->next_free = sink->free_list;
     sink->free_list = pending;
     sink->in_flight--;
@@ -137,7 +137,7 @@ static bool is_entry_id(const struct store_reply *reply)
            memchr(text.ptr, '-', text.len);
 }
 
-static enum outcome judge_reply(struct sink *sink, const struct store_reply *reply, size_t records)
+static enum outcome judge_reply(struct sink_direct *sink, const struct store_reply *reply, size_t records)
 {
     if (!reply)
         return OUTCOME_STORE_TIMEOUT;
@@ -159,7 +159,7 @@ static enum outcome judge_reply(struct sink *sink, const struct store_reply *rep
 static void answered(void *ctx, const struct store_reply *reply)
 {
     struct pending *pending = ctx;
-    struct sink *sink = pending->sink;
+    struct sink_direct *sink = pending->sink;
     enum outcome outcome = judge_reply(sink, reply, pending->records);
     if (outcome_is_success(outcome)) {
         metrics_add(sink->metrics, METRIC_RECORDS_STORED, (int64_t)pending->records);
@@ -170,7 +170,9 @@ static void answered(void *ctx, const struct store_reply *reply)
     sink_done_fn *done = pending->done;
     void *done_ctx = pending->ctx;
     pending_give(pending);
-    done(done_ctx, outcome);
+    /* Redis answers after its fsync, and what the direct way appends it appends anew. */
+    static const struct sink_receipt stored = {.level = LEVEL_STORED};
+    done(done_ctx, outcome, outcome_is_success(outcome) ? &stored : NULL);
 }
 
 /* For the replies before the one that confirms. */
@@ -180,13 +182,14 @@ static void ignored(void *ctx, const struct store_reply *reply)
     (void)reply;
 }
 
-static struct store *choose_connection(struct sink *sink, const struct sink_message *message)
+/* To the node of the tenant; all streams of a tenant lie in one slot. */
+static struct redis *choose_connection(struct sink_direct *sink, const struct sink_message *message, struct bytes key)
 {
     uint64_t hash = hash_pair(&sink->hash_key, message->tenant, message->records[0].device);
     for (unsigned i = 0; i < sink->connection_count; i++) {
-        struct store *store = sink->connections[(hash + i) % sink->connection_count].store;
-        if (store_is_connected(store))
-            return store;
+        struct redis *redis = sink->connections[(hash + i) % sink->connection_count].redis;
+        if (redis_is_connected(redis, key))
+            return redis;
     }
     return NULL;
 }
@@ -197,22 +200,26 @@ static bool send_command(struct store *store, const char *command, store_answer_
     return store_send(store, &argument, 1, answer, ctx);
 }
 
-static bool send_records(struct sink *sink, struct store *store, const struct sink_message *message,
-                         struct pending *pending)
+/* A transaction goes to one connection and is not redirected; a record alone may be. */
+static bool send_records(struct sink_direct *sink, struct redis *redis, struct store *transaction,
+                         const struct sink_message *message, struct pending *pending)
 {
     static const char digits[] = "0123456789abcdef";
-    char key[SCHEMA_KEY_MAX], message_id[16];
-    size_t key_len = schema_key(key, message->tenant, "obs");
+    char message_id[16];
     uint64_t id = random_next(&sink->random);
     for (unsigned i = 0; i < sizeof message_id; i++)
         message_id[i] = digits[id >> (60 - 4 * i) & 15];
     for (size_t i = 0; i < message->count; i++) {
-        struct bytes arguments[ENTRY_ARGUMENTS];
-        if (!entry_arguments(bytes_of(key, key_len), message, &message->records[i],
-                             bytes_of(message_id, sizeof message_id), &sink->scratch, arguments))
+        const struct sink_record *record = &message->records[i];
+        struct bytes arguments[ENTRY_ARGUMENTS_MAX];
+        char key[SCHEMA_KEY_MAX];
+        size_t key_len = schema_key_of_stream(key, message->tenant, record->stream);
+        size_t count = entry_arguments(bytes_of(key, key_len), message, record,
+                                       bytes_of(message_id, sizeof message_id), &sink->scratch, arguments);
+        if (count == 0)
             return false;
-        bool confirms = message->count == 1;
-        if (!store_send(store, arguments, ENTRY_ARGUMENTS, confirms ? answered : ignored, confirms ? pending : NULL))
+        if (transaction ? !store_send(transaction, arguments, count, ignored, NULL)
+                        : !redis_send(redis, arguments[1], arguments, count, answered, pending))
             return false;
     }
     return true;
@@ -222,38 +229,40 @@ static bool send_records(struct sink *sink, struct store *store, const struct si
  * A transaction that cannot be written to its end is taken back whole. A MULTI left open would make Redis answer QUEUED
  * to everything that follows on the connection, and a DISCARD may find no room either.
  */
-static bool send_transaction(struct sink *sink, struct store *store, const struct sink_message *message,
-                             struct pending *pending)
+static bool send_transaction(struct sink_direct *sink, struct redis *redis, struct store *store,
+                             const struct sink_message *message, struct pending *pending)
 {
     struct store_mark mark = store_mark(store);
-    if (send_command(store, "MULTI", ignored, NULL) && send_records(sink, store, message, pending) &&
+    if (send_command(store, "MULTI", ignored, NULL) && send_records(sink, redis, store, message, pending) &&
         send_command(store, "EXEC", answered, pending))
         return true;
     store_take_back(store, mark);
     return false;
 }
 
-enum outcome sink_append(struct sink *sink, const struct sink_message *message, sink_done_fn *done, void *ctx)
+enum outcome sink_direct_append(struct sink_direct *sink, const struct sink_message *message, sink_done_fn *done, void *ctx)
 {
     if (sink->in_flight >= sink->in_flight_max)
         return OUTCOME_OVERLOADED;
-    struct store *store = choose_connection(sink, message);
-    if (!store)
+    char text[SCHEMA_KEY_MAX];
+    struct bytes key = bytes_of(text, schema_key(text, message->tenant, SCHEMA_SUFFIX_OBS));
+    struct redis *redis = choose_connection(sink, message, key);
+    if (!redis)
         return OUTCOME_STORE_AWAY;
     struct pending *pending = pending_take(sink);
     if (!pending)
         return OUTCOME_OUT_OF_MEMORY;
     *pending = (struct pending){.sink = sink, .done = done, .ctx = ctx, .records = message->count};
-    bool sent = message->count == 1 ? send_records(sink, store, message, pending)
-                                    : send_transaction(sink, store, message, pending);
+    bool sent = message->count == 1 ? send_records(sink, redis, NULL, message, pending)
+                                    : send_transaction(sink, redis, redis_store(redis, key), message, pending);
     if (sent)
         return OUTCOME_CHANGED;
     pending_give(pending);
-    return store_is_connected(store) ? OUTCOME_OUT_OF_MEMORY : OUTCOME_STORE_AWAY;
+    return redis_is_connected(redis, key) ? OUTCOME_OUT_OF_MEMORY : OUTCOME_STORE_AWAY;
 }
 
-void sink_flush(struct sink *sink)
+void sink_direct_flush(struct sink_direct *sink)
 {
     for (unsigned i = 0; i < sink->connection_count; i++)
-        store_flush(sink->connections[i].store);
+        redis_flush(sink->connections[i].redis);
 }

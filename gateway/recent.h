@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Keys of the messages that this gateway has made durable lately, so that a repetition is answered from memory and other
+ * content under the same sequence is refused before it is acknowledged. Shared by all workers; filled again from the
+ * spool at start. A help, not the judge: what it has forgotten the Redis Function still knows.
+ *
+ * Bounded: sets of eight entries of 24 octets; a new key takes the place of the oldest of its set. Locked in stripes.
+ */
+#pragma once
+
+#include "codec/bytes.h"
+
+#define RECENT_KEY_BYTES 16
+#define RECENT_FOR_EVER UINT64_MAX
+
+struct recent;
+
+/* NULL: out of memory. */
+struct recent *recent_new(size_t entries_max);
+void recent_free(struct recent *recent);
+
+enum recent_result { RECENT_UNKNOWN, RECENT_SAME, RECENT_OTHER_CONTENT };
+
+/* Keys are digests: their first octets choose the set. now_ms: monotonic. */
+enum recent_result recent_find(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES], uint32_t fingerprint,
+                               uint64_t now_ms);
+/* expires_ms: on the same clock, or RECENT_FOR_EVER. */
+void recent_put(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES], uint32_t fingerprint,
+                uint64_t expires_ms);
