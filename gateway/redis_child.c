@@ -5,6 +5,7 @@
  */
 #include "gateway/redis_child.h"
 
+#include "gateway/redis_rights.h"
 #include "gateway/rt/log.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ struct redis_child {
     char folder[SETTINGS_TEXT_MAX + 8];
     char socket[SETTINGS_TEXT_MAX + 16];
     char address[SETTINGS_TEXT_MAX + 24];
+    char rights[SETTINGS_TEXT_MAX + 24]; /* the file of them */
     int lock_fd;
     pid_t pid;
     uint64_t started_ms, backoff_ms;
@@ -54,7 +56,8 @@ static _Noreturn void become_redis(const struct redis_child *child, pid_t parent
     const char *arguments[] = {child->program, "--port", "0", "--unixsocket", child->socket, "--unixsocketperm", "700",
                                "--dir", child->folder, "--appendonly", "yes", "--appendfsync", "always",
                                "--no-appendfsync-on-rewrite", "no", "--save", "", "--maxmemory-policy", "noeviction",
-                               "--daemonize", "no", "--loglevel", "warning", "--logfile", "redis.log", NULL};
+                               "--daemonize", "no", "--loglevel", "warning", "--logfile", "redis.log", "--aclfile",
+                               child->rights, NULL};
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) /* it died before prctl */
         _exit(1);
@@ -165,6 +168,22 @@ static bool wait_until_it_answers(struct redis_child *child, char reterr[static 
     return false;
 }
 
+/*
+ * weir works with the rights of a user of its own, so that a mistake of ours cannot do more than our work needs. The
+ * default user keeps all rights: who can open the socket owns the folder, and with it the data.
+ */
+static bool write_rights(struct redis_child *child, char reterr[static SETTINGS_ERROR_MAX])
+{
+    int fd = open(child->rights, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    static const char text[] = "user default on nopass ~* &* +@all\nuser " REDIS_RIGHTS_USER " on nopass " REDIS_RIGHTS "\n";
+    bool ok = fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1;
+    if (!ok)
+        snprintf(reterr, SETTINGS_ERROR_MAX, "%.250s: %s", child->rights, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 static bool name_paths(struct redis_child *child, const char *program, const char *state_dir,
                        char reterr[static SETTINGS_ERROR_MAX])
 {
@@ -181,6 +200,7 @@ static bool name_paths(struct redis_child *child, const char *program, const cha
     snprintf(child->program, sizeof child->program, "%s", program);
     snprintf(child->folder, sizeof child->folder, "%.*s", len - (int)sizeof "redis.sock", child->socket);
     snprintf(child->address, sizeof child->address, "unix:%s", child->socket);
+    snprintf(child->rights, sizeof child->rights, "%s/users.acl", child->folder);
     if (mkdir(child->folder, 0700) < 0 && errno != EEXIST) {
         snprintf(reterr, SETTINGS_ERROR_MAX, "%.250s: %s", child->folder, strerror(errno));
         return false;
@@ -200,7 +220,7 @@ struct redis_child *redis_child_start(struct loop *loop, const char *program, co
     child->watch = (struct loop_watch){.fd = -1, .ready = died};
     child->restart.fire = restart;
     child->lock_fd = -1;
-    if (name_paths(child, program, state_dir, reterr) && lock_folder(child, reterr)) {
+    if (name_paths(child, program, state_dir, reterr) && lock_folder(child, reterr) && write_rights(child, reterr)) {
         unlink(child->socket); /* a stale one would refuse, ours will be made anew */
         if (!spawn(child))
             snprintf(reterr, SETTINGS_ERROR_MAX, "cannot start %s: %s", program, strerror(errno));
@@ -211,9 +231,9 @@ struct redis_child *redis_child_start(struct loop *loop, const char *program, co
     return NULL;
 }
 
-const char *redis_child_address(const struct redis_child *child)
+struct store_target redis_child_target(const struct redis_child *child)
 {
-    return child->address;
+    return (struct store_target){.address = child->address, .user = REDIS_RIGHTS_USER};
 }
 
 /* A clean stop writes what is left to disk; a Redis that hangs is killed, which loses nothing that it answered. */

@@ -87,3 +87,34 @@ void resp_clear(struct resp *resp, size_t keep_bytes)
     if (resp->room > keep_bytes)
         resp_deinit(resp);
 }
+
+/* "$12\r\n" or "*3\r\n" */
+static bool take_length(struct bytes *rest, uint8_t kind, size_t *ret)
+{
+    size_t length = 0, at = 1;
+    if (rest->len == 0 || rest->ptr[0] != kind)
+        return false;
+    for (; at < rest->len && rest->ptr[at] >= '0' && rest->ptr[at] <= '9' && length < SIZE_MAX / 16; at++)
+        length = 10 * length + (rest->ptr[at] - '0');
+    if (rest->len - at < 2 || rest->ptr[at] != '\r')
+        return false;
+    *rest = bytes_of(rest->ptr + at + 2, rest->len - at - 2);
+    *ret = length;
+    return true;
+}
+
+bool resp_take(struct bytes *rest, struct bytes *ret_command)
+{
+    struct bytes at = *rest;
+    size_t count, length;
+    if (!take_length(&at, '*', &count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!take_length(&at, '$', &length) || at.len < 2 || at.len - 2 < length)
+            return false;
+        at = bytes_of(at.ptr + length + 2, at.len - length - 2);
+    }
+    *ret_command = bytes_of(rest->ptr, (size_t)(at.ptr - rest->ptr));
+    *rest = at;
+    return true;
+}

@@ -19,3 +19,5 @@ bool resp_command(struct resp *resp, const struct bytes *arguments, size_t count
 bool resp_append(struct resp *resp, struct bytes commands);
 /* Forgets the contents; keeps the memory up to keep_bytes. */
 void resp_clear(struct resp *resp, size_t keep_bytes);
+/* Takes the first of commands that resp_command wrote off their beginning. False: there is no whole one. */
+bool resp_take(struct bytes *rest, struct bytes *ret_command);

@@ -1,224 +1,37 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * hiredis is used in three parts: it connects (redisConnectWithOptions), it moves octets (redisBufferRead and
- * redisBufferWrite, whose function table is where TLS will go in), and it parses replies (redisReader, with our own
- * object functions, so that a reply is built in an arena and not in a dozen mallocs). Its async layer is not used:
- * a reply that nobody asked for is an assert() there, every command costs a malloc and a second parse, and a failed
- * context frees itself under its user (docs/decisions/0008-hiredis-without-its-async-layer.md).
+ * A connection goes AWAY -> (RESOLVING) -> CONNECTING -> SECURING (TLS) -> GREETING -> CONNECTED and from each of them
+ * back to AWAY, in one function, connection_lost. Towards Sentinels it goes the way twice: first to a Sentinel, whose
+ * answer in GREETING says where to go on to. Each attempt takes the next of the configured addresses.
  *
- * A connection goes AWAY -> CONNECTING -> GREETING (PING sent) -> CONNECTED and from each of them back to AWAY, in
- * one function, connection_lost. One timer serves all phases: retry, time to connect, the oldest command's deadline.
+ * One timer serves all phases: retry, time to connect, the oldest command's deadline, the PING of an idle connection.
  * Callbacks run only from `ready`, from the timer and from store_free, never from store_send or store_flush.
  */
 #include "gateway/store.h"
 
-#include "codec/arena.h"
+#include "gateway/redirect.h"
+#include "gateway/resolve.h"
 #include "gateway/resp.h"
 #include "gateway/rt/log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <hiredis/hiredis.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #define CONNECT_TIMEOUT_MS 5000
+#define IDLE_MS 2000       /* then a PING */
+#define PING_TIMEOUT_MS 2000
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
+#define RETRY_MAX_OF_MANY_MS 1000 /* where a failover is worth looking for */
 #define UNSENT_MAX_BYTES ((size_t)64 << 20)
 #define UNSENT_KEPT_BYTES ((size_t)1 << 20)
-#define REPLY_ITEMS_MAX (1 << 20)
-#define REPLY_DEPTH_MAX 16
-#define KEEPALIVE_S 15
 #define REASON_MAX 160
-
-/* Addresses. */
-
-struct address {
-    char host[INET6_ADDRSTRLEN]; /* empty: unix */
-    int port;
-    char path[sizeof((struct sockaddr_un *)0)->sun_path];
-};
-
-static bool parse_port(const char *text, int *ret)
-{
-    char *end;
-    if (text[0] < '0' || text[0] > '9')
-        return false;
-    long port = strtol(text, &end, 10);
-    if (*end || port < 1 || port > 65535)
-        return false;
-    *ret = (int)port;
-    return true;
-}
-
-/* Numeric only, because asking for a name would block the loop. */
-static bool parse_host(const char *text, size_t len, char ret[static INET6_ADDRSTRLEN])
-{
-    struct in6_addr any;
-    if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-        text++;
-        len -= 2;
-    }
-    if (len == 0 || len >= INET6_ADDRSTRLEN)
-        return false;
-    memcpy(ret, text, len);
-    ret[len] = '\0';
-    if (strcmp(ret, "localhost") == 0)
-        strcpy(ret, "127.0.0.1");
-    return inet_pton(AF_INET, ret, &any) == 1 || inet_pton(AF_INET6, ret, &any) == 1;
-}
-
-static bool parse_address(const char *text, struct address *ret)
-{
-    static const char scheme[] = "unix:";
-    struct address address = {0};
-    if (strncmp(text, scheme, sizeof scheme - 1) == 0) {
-        const char *path = text + sizeof scheme - 1;
-        if (!path[0] || strlen(path) >= sizeof address.path)
-            return false;
-        strcpy(address.path, path);
-    } else {
-        const char *colon = strrchr(text, ':');
-        if (!colon || !parse_port(colon + 1, &address.port) ||
-            !parse_host(text, (size_t)(colon - text), address.host))
-            return false;
-    }
-    *ret = address;
-    return true;
-}
 
 bool store_address_is_valid(const char *address)
 {
-    struct address ignored;
-    return parse_address(address, &ignored);
-}
-
-/* NULL: out of memory; else look at its err. */
-static redisContext *open_context(const struct address *address, int options, const struct timeval *timeout)
-{
-    redisOptions wanted = {.options = options | REDIS_OPT_NO_PUSH_AUTOFREE};
-    if (address->host[0])
-        REDIS_OPTIONS_SET_TCP(&wanted, address->host, address->port);
-    else
-        REDIS_OPTIONS_SET_UNIX(&wanted, address->path);
-    wanted.connect_timeout = timeout;
-    wanted.command_timeout = timeout;
-    return redisConnectWithOptions(&wanted);
-}
-
-/* Replies: the parser calls these for each item; a list's items are filled in where the list already has room. */
-
-struct replies {
-    struct arena *arena;
-    const char *refused; /* why an item was not taken */
-};
-
-static struct store_reply *place_of(const redisReadTask *task)
-{
-    struct replies *replies = task->privdata;
-    if (!task->parent)
-        return arena_alloc(replies->arena, sizeof(struct store_reply));
-    const struct store_reply *list = task->parent->obj;
-    return (struct store_reply *)&list->items[task->idx];
-}
-
-static void *refuse(const redisReadTask *task, const char *why)
-{
-    struct replies *replies = task->privdata;
-    replies->refused = why;
-    return NULL;
-}
-
-static void *make_text(const redisReadTask *task, char *text, size_t len)
-{
-    struct replies *replies = task->privdata;
-    if (task->type != REDIS_REPLY_STRING && task->type != REDIS_REPLY_STATUS && task->type != REDIS_REPLY_ERROR)
-        return refuse(task, "a reply of a type that RESP2 does not have");
-    struct store_reply *reply = place_of(task);
-    struct bytes copy;
-    if (!reply || !arena_copy(replies->arena, bytes_of(text, len), &copy))
-        return NULL;
-    *reply = (struct store_reply){.type = task->type == REDIS_REPLY_ERROR ? STORE_ERROR : STORE_TEXT, .text = copy};
-    return reply;
-}
-
-static void *make_list(const redisReadTask *task, size_t count)
-{
-    struct replies *replies = task->privdata;
-    unsigned depth = 1;
-    for (const redisReadTask *above = task->parent; above; above = above->parent)
-        depth++;
-    if (task->type != REDIS_REPLY_ARRAY)
-        return refuse(task, "a reply of a type that RESP2 does not have");
-    if (depth > REPLY_DEPTH_MAX)
-        return refuse(task, "a reply that is nested too deeply");
-    struct store_reply *reply = place_of(task);
-    struct store_reply *items = arena_calloc(replies->arena, count, sizeof *items);
-    if (!reply || !items)
-        return NULL;
-    *reply = (struct store_reply){.type = STORE_LIST, .items = items, .count = count};
-    return reply;
-}
-
-static void *make_integer(const redisReadTask *task, long long integer)
-{
-    struct store_reply *reply = place_of(task);
-    if (reply)
-        *reply = (struct store_reply){.type = STORE_INTEGER, .integer = integer};
-    return reply;
-}
-
-static void *make_nil(const redisReadTask *task)
-{
-    struct store_reply *reply = place_of(task);
-    if (reply)
-        *reply = (struct store_reply){.type = STORE_NIL};
-    return reply;
-}
-
-static void *make_double(const redisReadTask *task, double value, char *text, size_t len)
-{
-    (void)value;
-    (void)text;
-    (void)len;
-    return refuse(task, "a reply of a type that RESP2 does not have");
-}
-
-static void *make_bool(const redisReadTask *task, int value)
-{
-    (void)value;
-    return refuse(task, "a reply of a type that RESP2 does not have");
-}
-
-/* The arena owns all of it. */
-static void free_nothing(void *reply)
-{
-    (void)reply;
-}
-
-static redisReplyObjectFunctions reply_functions = {
-    .createString = make_text,
-    .createArray = make_list,
-    .createInteger = make_integer,
-    .createDouble = make_double,
-    .createNil = make_nil,
-    .createBool = make_bool,
-    .freeObject = free_nothing,
-};
-
-static void take_replies(redisContext *context, struct replies *replies)
-{
-    replies->refused = NULL;
-    arena_reset(replies->arena);
-    context->reader->fn = &reply_functions;
-    context->reader->privdata = replies;
-    context->reader->maxelements = REPLY_ITEMS_MAX;
+    struct store_places ignored;
+    return store_target_parse(address, &ignored);
 }
 
 /* Commands under way: a ring in the order of sending. */
@@ -267,34 +80,42 @@ static struct command ring_shift(struct ring *ring)
 
 /* The connection. */
 
-enum phase { AWAY, CONNECTING, GREETING, CONNECTED };
+enum phase { AWAY, RESOLVING, CONNECTING, SECURING, GREETING, CONNECTED };
 
 struct store {
     struct loop *loop;
-    char *address_text;
-    struct address address;
+    struct store_target *target;
+    struct store_places places;
     uint64_t timeout_ms;
     size_t reply_max_bytes;
     store_state_fn *state;
+    store_error_fn *error;
     void *ctx;
     struct random random;
 
     enum phase phase;
-    redisContext *context; /* NULL when AWAY */
+    size_t place; /* counts attempts: which of the places is next */
+    struct store_endpoint endpoint; /* of this attempt; host as it was given */
+    size_t address; /* counts attempts: which of the addresses of a name is next */
+    bool asks_sentinel;
+    bool must_be_primary;
+    bool has_found; /* a Sentinel has said where: endpoint is that */
+    struct resolve *resolve;
+    struct store_wire *wire; /* NULL: AWAY, RESOLVING */
     struct loop_watch watch;
     struct timer timer;
-    uint64_t retry_ms;
+    uint64_t retry_ms, used_ms;
     struct log_rate losses;
 
     struct resp unsent;
-    bool write_is_blocked; /* hiredis holds octets that the socket did not take */
+    bool write_is_blocked; /* the wire holds octets that the socket did not take */
     struct ring ring;
-    struct replies replies;
+    bool was_refused; /* the password */
     char broken[REASON_MAX]; /* set where connection_lost must not be called: why it will be */
 };
 
 static void connection_open(struct store *store);
-static void greeted(void *ctx, const struct store_reply *reply);
+static void approach(struct store *store);
 
 static struct store *store_of_watch(struct loop_watch *watch)
 {
@@ -329,19 +150,20 @@ static void fail_commands(struct store *store)
     free(ring.commands);
 }
 
-static void close_context(struct store *store)
+static void close_wire(struct store *store)
 {
     timers_cancel(loop_timers(store->loop), &store->timer);
-    if (store->context) {
+    resolve_cancel(store->resolve);
+    store->resolve = NULL;
+    if (store->wire) {
         loop_remove(store->loop, &store->watch);
-        redisFree(store->context);
+        store_wire_close(store->wire);
     }
-    store->context = NULL;
+    store->wire = NULL;
     store->phase = AWAY;
-    store->write_is_blocked = false;
+    store->write_is_blocked = store->has_found = false;
     store->broken[0] = '\0';
     resp_clear(&store->unsent, UNSENT_KEPT_BYTES);
-    arena_reset(store->replies.arena);
 }
 
 static void log_loss(struct store *store, bool was_connected, const char *reason)
@@ -349,35 +171,57 @@ static void log_loss(struct store *store, bool was_connected, const char *reason
     uint32_t suppressed;
     if (!log_rate_allows(&store->losses, loop_now_ms(store->loop), &suppressed))
         return;
-    char quoted[LOG_QUOTED_MAX];
-    log_write(LOG_WARN, "store", was_connected ? "connection to Redis lost" : "cannot connect to Redis",
-              "address=%s reason=%s suppressed=%u", store->address_text, log_quote(quoted, bytes_of_text(reason)),
-              suppressed);
+    char quoted[LOG_QUOTED_MAX], address[STORE_ADDRESS_MAX + 16];
+    const char *what = was_connected        ? "connection to Redis lost"
+                       : store->was_refused ? "Redis refused the password"
+                                            : "cannot connect to Redis";
+    log_write(LOG_WARN, "store", what, "address=%s at=%s reason=%s suppressed=%u", store->target->address,
+              store_endpoint_text(&store->endpoint, address), log_quote(quoted, bytes_of_text(reason)), suppressed);
+}
+
+static bool has_choice(const struct store *store)
+{
+    return store->places.form == STORE_FORM_SENTINEL || store->places.count > 1;
 }
 
 /* Half of the delay is random, so that many connections do not come back in step. */
 static void plan_retry(struct store *store)
 {
-    uint64_t half = store->retry_ms / 2;
+    uint64_t half = store->retry_ms / 2, most = has_choice(store) ? RETRY_MAX_OF_MANY_MS : RETRY_MAX_MS;
     set_timer(store, half + random_below(&store->random, half + 1));
-    store->retry_ms = store->retry_ms < RETRY_MAX_MS / 2 ? 2 * store->retry_ms : RETRY_MAX_MS;
+    store->retry_ms = store->retry_ms < most / 2 ? 2 * store->retry_ms : most;
 }
 
 static void connection_lost(struct store *store, const char *reason)
 {
     bool was_connected = store->phase == CONNECTED;
     log_loss(store, was_connected, reason);
-    close_context(store);
+    close_wire(store);
+    /* The one that just was fine is tried first: mostly the network blinked. */
+    if (!was_connected)
+        store->place++;
     plan_retry(store);
     fail_commands(store);
     if (was_connected && store->state)
         store->state(store->ctx, false);
 }
 
+/* The reason lies in what connection_lost clears. */
+static void lose_if_broken(struct store *store)
+{
+    char reason[REASON_MAX];
+    if (!store->broken[0])
+        return;
+    memcpy(reason, store->broken, sizeof reason);
+    connection_lost(store, reason);
+}
+
+/* Sending. */
+
 static void push_command(struct store *store, store_answer_fn *answer, void *ctx)
 {
     if (store->ring.count == 0 && store->timeout_ms && store->phase == CONNECTED)
-        set_timer(store, store->timeout_ms);
+        set_timer(store, store->timeout_ms < IDLE_MS ? store->timeout_ms : IDLE_MS);
     ring_push(&store->ring, (struct command){answer, ctx, loop_now_ms(store->loop)});
 }
 
@@ -423,18 +267,16 @@ static void watch_writing(struct store *store, bool blocked)
         mark_broken(store, strerror(errno));
 }
 
-/* What hiredis holds goes first; only when the socket has taken all of it the next batch is handed over. */
+/* What the wire holds goes first; only when the socket has taken all of it the next batch is handed over. */
 static void write_unsent(struct store *store)
 {
-    int done = 1;
-    if (store->write_is_blocked && redisBufferWrite(store->context, &done) != REDIS_OK)
-        mark_broken(store, store->context->errstr);
-    if (done && !store->broken[0] && store->unsent.len > 0) {
-        if (redisAppendFormattedCommand(store->context, (char *)store->unsent.ptr, store->unsent.len) != REDIS_OK ||
-            redisBufferWrite(store->context, &done) != REDIS_OK)
-            mark_broken(store, store->context->errstr);
+    bool done = true, ok = !store->write_is_blocked || store_wire_continue(store->wire, &done);
+    if (ok && done && store->unsent.len > 0) {
+        ok = store_wire_write(store->wire, bytes_of(store->unsent.ptr, store->unsent.len), &done);
         resp_clear(&store->unsent, UNSENT_KEPT_BYTES);
     }
+    if (!ok)
+        mark_broken(store, store_wire_error(store->wire));
     watch_writing(store, !done);
     if (store->broken[0])
         set_timer(store, 0);
@@ -447,107 +289,222 @@ void store_flush(struct store *store)
         write_unsent(store);
 }
 
-/* Octets that are no whole reply yet. */
-static bool reply_is_too_large(const struct store *store)
+void store_reconnect(struct store *store, const char *reason)
 {
-    const redisReader *reader = store->context->reader;
-    return reader->len - reader->pos > store->reply_max_bytes;
+    if (!store->wire)
+        return;
+    mark_broken(store, reason);
+    set_timer(store, 0);
+}
+
+/* Replies. */
+
+/* What says that this Redis does not take writes any more: it became a replica. */
+static bool is_no_primary(struct bytes error)
+{
+    return bytes_starts_with(error, BYTES_LITERAL("READONLY")) || bytes_starts_with(error, BYTES_LITERAL("UNBLOCKED"));
+}
+
+static void notice_error(struct store *store, const struct store_reply *reply)
+{
+    if (store->phase != CONNECTED)
+        return;
+    if (store->error)
+        store->error(store->ctx, reply);
+    if (is_no_primary(reply->text)) {
+        store->must_be_primary = true;
+        mark_broken(store, "Redis is a replica and takes no writes (READONLY)");
+    }
 }
 
 static void tell_replies(struct store *store)
 {
-    void *reply;
-    while (!store->broken[0]) {
-        if (redisGetReplyFromReader(store->context, &reply) != REDIS_OK) {
-            mark_broken(store, store->replies.refused ? store->replies.refused : store->context->errstr);
+    const struct store_reply *reply;
+    while (!store->broken[0] && !store->has_found) {
+        if (!store_wire_next(store->wire, &reply)) {
+            mark_broken(store, store_wire_error(store->wire));
             return;
         }
         if (!reply)
-            break;
+            return;
         if (store->ring.count == 0) {
             mark_broken(store, "a reply that nobody asked for");
             return;
         }
         struct command command = ring_shift(&store->ring);
+        if (reply->type == STORE_ERROR)
+            notice_error(store, reply);
         command.answer(command.ctx, reply);
-        arena_reset(store->replies.arena);
     }
-    if (!store->broken[0] && reply_is_too_large(store))
-        mark_broken(store, "a reply that is too large");
 }
 
 static void read_replies(struct store *store)
 {
-    if (redisBufferRead(store->context) != REDIS_OK)
-        mark_broken(store, store->context->errstr);
-    else
-        tell_replies(store);
+    store->used_ms = loop_now_ms(store->loop);
+    bool ok = store_wire_read(store->wire);
+    tell_replies(store); /* also what came before the end */
+    if (!ok)
+        mark_broken(store, store_wire_error(store->wire));
 }
 
-/* Connecting. */
+/* Greeting. */
 
-static void set_socket_options(int fd, bool tcp)
+static void mark_answer(struct store *store, const char *question, const struct store_reply *reply)
 {
-    /* The private Redis is a child of ours and must not inherit it. What the kernel refuses here is not needed. */
-    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-    if (!tcp)
-        return;
-    int on = 1, keepalive_s = KEEPALIVE_S;
-    unsigned user_timeout_ms = CONNECT_TIMEOUT_MS;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keepalive_s, sizeof keepalive_s);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keepalive_s, sizeof keepalive_s);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+    char reason[REASON_MAX];
+    struct bytes text = reply->text;
+    snprintf(reason, sizeof reason, "answer to %s: %.*s", question, (int)(text.len < 100 ? text.len : 100),
+             text.ptr ? (const char *)text.ptr : "");
+    mark_broken(store, reason);
 }
 
-static void finish_connecting(struct store *store)
+static void welcome(struct store *store)
 {
-    static const struct bytes ping = {(const uint8_t *)"PING", 4};
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (getsockopt(store->watch.fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
-        error = errno;
-    if (error) {
-        mark_broken(store, strerror(error));
+    char address[STORE_ADDRESS_MAX + 16];
+    if (store->phase == CONNECTED || store->broken[0])
         return;
-    }
-    set_socket_options(store->watch.fd, store->address.host[0] != '\0');
-    if (!loop_change(store->loop, &store->watch, EPOLLIN) || !ring_reserve(&store->ring, 1) ||
-        !resp_command(&store->unsent, &ping, 1)) {
-        mark_broken(store, strerror(errno));
-        return;
-    }
-    store->phase = GREETING;
-    push_command(store, greeted, store);
-    store_flush(store);
+    store->phase = CONNECTED;
+    store->retry_ms = RETRY_MIN_MS;
+    store->was_refused = false;
+    store->used_ms = loop_now_ms(store->loop);
+    set_timer(store, IDLE_MS);
+    log_write(LOG_INFO, "store", "connected to Redis", "address=%s at=%s", store->target->address,
+              store_endpoint_text(&store->endpoint, address));
+    if (store->state)
+        store->state(store->ctx, true);
 }
 
-static void greeted(void *ctx, const struct store_reply *reply)
+/* A Sentinel that has no password refuses ours, which does not matter. */
+static void authenticated(void *ctx, const struct store_reply *reply)
+{
+    struct store *store = ctx;
+    if (!reply || reply->type != STORE_ERROR || store->asks_sentinel)
+        return;
+    store->was_refused = true;
+    mark_answer(store, "AUTH", reply);
+}
+
+/* In the greeting, and of an idle connection. */
+static void ponged(void *ctx, const struct store_reply *reply)
 {
     struct store *store = ctx;
     if (!reply)
         return;
-    if (reply->type != STORE_TEXT || !bytes_equal_text(reply->text, "PONG")) {
-        char reason[REASON_MAX];
-        snprintf(reason, sizeof reason, "answer to PING: %.*s", (int)(reply->text.len < 100 ? reply->text.len : 100),
-                 reply->text.ptr ? (const char *)reply->text.ptr : "");
-        mark_broken(store, reason);
+    if (reply->type != STORE_TEXT || !bytes_equal_text(reply->text, "PONG"))
+        mark_answer(store, "PING", reply);
+    else if (!store->must_be_primary)
+        welcome(store);
+}
+
+/* Who has no right to ask must trust the address. */
+static void role_told(void *ctx, const struct store_reply *reply)
+{
+    struct store *store = ctx;
+    if (!reply)
         return;
+    bool is_told = reply->type == STORE_LIST && reply->count > 0;
+    if (is_told && !bytes_equal_text(reply->items[0].text, "master"))
+        mark_broken(store, "Redis is a replica here, not the primary");
+    else
+        welcome(store);
+}
+
+static void sentinel_told(void *ctx, const struct store_reply *reply)
+{
+    struct store *store = ctx;
+    struct store_endpoint found;
+    if (!reply)
+        return;
+    if (redirect_parse_pair(reply, &found)) {
+        store->endpoint = found;
+        store->has_found = true;
+    } else if (reply->type == STORE_NIL) {
+        mark_broken(store, "the Sentinel does not know this master");
+    } else {
+        mark_answer(store, "SENTINEL", reply);
     }
-    store->phase = CONNECTED;
-    store->retry_ms = RETRY_MIN_MS;
-    timers_cancel(loop_timers(store->loop), &store->timer);
-    log_write(LOG_INFO, "store", "connected to Redis", "address=%s", store->address_text);
-    if (store->state)
-        store->state(store->ctx, true);
+}
+
+static bool ask(struct store *store, const struct bytes *arguments, size_t count, store_answer_fn *answer)
+{
+    if (!ring_reserve(&store->ring, 1) || !resp_command(&store->unsent, arguments, count)) {
+        mark_broken(store, "out of memory");
+        return false;
+    }
+    push_command(store, answer, store);
+    return true;
+}
+
+/* Past the buffers, and wiped: the password is in memory for as long as it takes to write it. */
+static bool send_password(struct store *store)
+{
+    struct store_password password;
+    const char *user = store->target->user;
+    struct bytes arguments[3] = {BYTES_LITERAL("AUTH")};
+    struct resp resp = {0};
+    size_t count = 1;
+    if (!store_target_read_password(store->target, &password)) {
+        char reason[REASON_MAX];
+        snprintf(reason, sizeof reason, "redis_password_file cannot be used: %s", strerror(errno));
+        mark_broken(store, reason);
+        return false;
+    }
+    if (!user[0] && password.len == 0)
+        return true;
+    if (user[0])
+        arguments[count++] = bytes_of_text(user);
+    arguments[count++] = bytes_of(password.text, password.len);
+    bool ok = ring_reserve(&store->ring, 1) && resp_command(&resp, arguments, count) &&
+              store_wire_write_secret(store->wire, bytes_of(resp.ptr, resp.len));
+    explicit_bzero(&password, sizeof password);
+    if (resp.ptr)
+        explicit_bzero(resp.ptr, resp.room);
+    resp_deinit(&resp);
+    if (ok)
+        push_command(store, authenticated, store);
+    else
+        mark_broken(store, store_wire_error(store->wire)[0] ? store_wire_error(store->wire) : "out of memory");
+    return ok;
+}
+
+static void greet(struct store *store)
+{
+    struct bytes ping = BYTES_LITERAL("PING"), role = BYTES_LITERAL("ROLE");
+    struct bytes master[] = {BYTES_LITERAL("SENTINEL"), BYTES_LITERAL("GET-MASTER-ADDR-BY-NAME"),
+                             bytes_of_text(store->places.master)};
+    store->phase = GREETING;
+    if (!loop_change(store->loop, &store->watch, EPOLLIN))
+        mark_broken(store, strerror(errno));
+    else if (!send_password(store))
+        return;
+    else if (store->asks_sentinel)
+        ask(store, master, 3, sentinel_told);
+    else if (ask(store, &ping, 1, ponged) && store->must_be_primary)
+        ask(store, &role, 1, role_told);
+}
+
+static void secure(struct store *store)
+{
+    store->phase = SECURING;
+    enum store_wire_step step = store_wire_handshake(store->wire);
+    if (step == STORE_WIRE_DONE)
+        greet(store);
+    else if (step == STORE_WIRE_FAILED)
+        mark_broken(store, store_wire_error(store->wire));
+    else if (!loop_change(store->loop, &store->watch, step == STORE_WIRE_WANTS_READ ? EPOLLIN : EPOLLOUT))
+        mark_broken(store, strerror(errno));
 }
 
 static void ready(struct loop_watch *watch, uint32_t events)
 {
     struct store *store = store_of_watch(watch);
     if (store->phase == CONNECTING) {
-        finish_connecting(store);
+        if (store_wire_finish_connecting(store->wire))
+            secure(store);
+        else
+            mark_broken(store, store_wire_error(store->wire));
+    } else if (store->phase == SECURING) {
+        secure(store);
     } else {
         if (events & EPOLLOUT)
             write_unsent(store);
@@ -555,68 +512,128 @@ static void ready(struct loop_watch *watch, uint32_t events)
             read_replies(store);
     }
     store_flush(store);
-    if (store->broken[0]) {
-        char reason[REASON_MAX];
-        memcpy(reason, store->broken, sizeof reason);
-        connection_lost(store, reason);
+    if (store->has_found && !store->broken[0]) {
+        close_wire(store);
+        store->asks_sentinel = false;
+        approach(store);
     }
+    lose_if_broken(store);
 }
 
-/* Sets the timer to the oldest command's deadline, or fails the connection if that has passed. */
-static void check_deadline(struct store *store)
+/* Time. */
+
+static uint64_t deadline_of(const struct store *store, const struct command *command)
 {
-    if (store->ring.count == 0 || store->timeout_ms == 0)
-        return;
-    uint64_t waited_ms = loop_now_ms(store->loop) - store->ring.commands[store->ring.first].sent_ms;
-    if (waited_ms >= store->timeout_ms)
-        connection_lost(store, "no answer in time");
-    else
-        set_timer(store, store->timeout_ms - waited_ms);
+    bool is_ours = command->answer == ponged || command->answer == role_told;
+    uint64_t timeout_ms = is_ours ? PING_TIMEOUT_MS : store->timeout_ms;
+    return timeout_ms ? command->sent_ms + timeout_ms : UINT64_MAX;
+}
+
+/* A path that is dead shows only to somebody who asks. */
+static void ask_for_life(struct store *store)
+{
+    struct bytes ping = BYTES_LITERAL("PING"), role = BYTES_LITERAL("ROLE");
+    if (ask(store, store->must_be_primary ? &role : &ping, 1, store->must_be_primary ? role_told : ponged))
+        store_flush(store);
+}
+
+/* While connected the timer fires at least every IDLE_MS. */
+static void look_at_the_time(struct store *store)
+{
+    uint64_t now = loop_now_ms(store->loop), next = now + IDLE_MS;
+    if (store->ring.count == 0 && now - store->used_ms >= IDLE_MS)
+        ask_for_life(store);
+    else if (store->ring.count == 0)
+        next = store->used_ms + IDLE_MS;
+    if (store->ring.count > 0) {
+        uint64_t deadline = deadline_of(store, &store->ring.commands[store->ring.first]);
+        if (deadline <= now) {
+            connection_lost(store, "no answer in time");
+            return;
+        }
+        next = deadline < next ? deadline : next;
+    }
+    set_timer(store, store->broken[0] ? 0 : next - now);
 }
 
 static void timer_fired(struct timer *timer)
 {
     struct store *store = store_of_timer(timer);
-    if (store->phase == AWAY) {
+    if (store->phase == AWAY)
         connection_open(store);
-    } else if (store->broken[0]) {
-        char reason[REASON_MAX];
-        memcpy(reason, store->broken, sizeof reason);
-        connection_lost(store, reason);
-    } else if (store->phase == CONNECTED) {
-        check_deadline(store);
-    } else {
+    else if (store->broken[0])
+        lose_if_broken(store);
+    else if (store->phase == CONNECTED)
+        look_at_the_time(store);
+    else
         connection_lost(store, "no connection in time");
-    }
 }
 
-static void connection_open(struct store *store)
+/* Connecting. */
+
+static void open_wire(struct store *store, const struct store_endpoint *endpoint)
 {
-    store->context = open_context(&store->address, REDIS_OPT_NONBLOCK, NULL);
-    if (!store->context || store->context->err) {
-        char reason[REASON_MAX];
-        snprintf(reason, sizeof reason, "%s", store->context ? store->context->errstr : "out of memory");
-        log_loss(store, false, reason);
-        redisFree(store->context);
-        store->context = NULL;
-        plan_retry(store);
+    char reason[STORE_WIRE_ERROR_MAX];
+    struct store_wire_config config = {
+        .endpoint = endpoint,
+        .target = store->target,
+        .host = store->endpoint.host,
+        .reply_max_bytes = store->reply_max_bytes,
+    };
+    store->wire = store_wire_open(&config, reason);
+    if (!store->wire) {
+        connection_lost(store, reason);
         return;
     }
-    take_replies(store->context, &store->replies);
-    store->watch.fd = store->context->fd;
+    store->watch.fd = store_wire_fd(store->wire);
     if (!loop_add(store->loop, &store->watch, EPOLLOUT)) {
-        log_loss(store, false, strerror(errno));
-        redisFree(store->context);
-        store->context = NULL;
-        plan_retry(store);
+        snprintf(reason, sizeof reason, "%s", strerror(errno));
+        store_wire_close(store->wire);
+        store->wire = NULL;
+        connection_lost(store, reason);
         return;
     }
     store->phase = CONNECTING;
     set_timer(store, CONNECT_TIMEOUT_MS);
 }
 
+static void resolved(void *ctx, const struct resolve_result *result)
+{
+    struct store *store = ctx;
+    struct store_endpoint endpoint = store->endpoint;
+    store->resolve = NULL;
+    if (result->error) {
+        connection_lost(store, result->error);
+        return;
+    }
+    snprintf(endpoint.host, sizeof endpoint.host, "%s", result->addresses[store->address++ % result->count]);
+    open_wire(store, &endpoint);
+}
+
+/* Towards store->endpoint. */
+static void approach(struct store *store)
+{
+    if (store_endpoint_is_numeric(&store->endpoint)) {
+        open_wire(store, &store->endpoint);
+        return;
+    }
+    store->phase = RESOLVING;
+    set_timer(store, CONNECT_TIMEOUT_MS);
+    store->resolve = resolve_start(store->loop, store->endpoint.host, resolved, store);
+    if (!store->resolve)
+        connection_lost(store, "no thread to resolve the name");
+}
+
+static void connection_open(struct store *store)
+{
+    store->asks_sentinel = store->places.form == STORE_FORM_SENTINEL;
+    store->endpoint = store->places.endpoints[store->place % store->places.count];
+    approach(store);
+}
+
 struct store *store_new(struct loop *loop, const struct store_config *config)
 {
+    struct store_target bare = {.address = config->address};
     struct store *store = calloc(1, sizeof *store);
     if (!store)
         return NULL;
@@ -624,17 +641,18 @@ struct store *store_new(struct loop *loop, const struct store_config *config)
     store->timeout_ms = config->timeout_ms;
     store->reply_max_bytes = config->reply_max_bytes ? config->reply_max_bytes : STORE_REPLY_MAX_BYTES;
     store->state = config->state;
+    store->error = config->error;
     store->ctx = config->ctx;
     store->retry_ms = RETRY_MIN_MS;
     store->watch.ready = ready;
     store->timer.fire = timer_fired;
     random_seed(&store->random, config->random_seed);
-    store->address_text = strdup(config->address);
-    store->replies.arena = arena_new(2 * store->reply_max_bytes);
-    if (!store->address_text || !store->replies.arena || !parse_address(config->address, &store->address)) {
+    store->target = store_target_copy(config->target ? config->target : &bare);
+    if (!store->target || !store_target_parse(store->target->address, &store->places)) {
         store_free(store);
         return NULL;
     }
+    store->must_be_primary = has_choice(store);
     connection_open(store);
     return store;
 }
@@ -643,12 +661,10 @@ void store_free(struct store *store)
 {
     if (!store)
         return;
-    if (store->replies.arena)
-        close_context(store);
+    close_wire(store);
     fail_commands(store);
     resp_deinit(&store->unsent);
-    arena_free(store->replies.arena);
-    free(store->address_text);
+    free(store->target);
     free(store);
 }
 
@@ -662,60 +678,12 @@ size_t store_pending(const struct store *store)
     return store->ring.count;
 }
 
-/* The synchronous client. */
-
-struct store_client {
-    redisContext *context;
-    struct replies replies;
-    struct resp command;
-};
-
-struct store_client *store_client_open(const char *address, uint64_t timeout_ms,
-                                       char reterr[static STORE_CLIENT_ERROR_MAX])
+size_t store_unsent(const struct store *store)
 {
-    struct timeval timeout = {(time_t)(timeout_ms / 1000), (suseconds_t)(timeout_ms % 1000 * 1000)};
-    struct address parsed;
-    if (!parse_address(address, &parsed)) {
-        snprintf(reterr, STORE_CLIENT_ERROR_MAX,
-                 "\"%s\" is not an address of Redis: unix:/path or host:port with a numeric host", address);
-        return NULL;
-    }
-    struct store_client *client = calloc(1, sizeof *client);
-    if (client) {
-        client->replies.arena = arena_new(2 * STORE_REPLY_MAX_BYTES);
-        client->context = client->replies.arena ? open_context(&parsed, 0, &timeout) : NULL;
-    }
-    if (!client || !client->context || client->context->err) {
-        const char *reason = client && client->context ? client->context->errstr : "out of memory";
-        snprintf(reterr, STORE_CLIENT_ERROR_MAX, "cannot connect to Redis at %s: %s", address, reason);
-        store_client_close(client);
-        return NULL;
-    }
-    set_socket_options(client->context->fd, parsed.host[0] != '\0');
-    take_replies(client->context, &client->replies);
-    return client;
+    return store->unsent.len;
 }
 
-void store_client_close(struct store_client *client)
+const struct store_endpoint *store_endpoint(const struct store *store)
 {
-    if (!client)
-        return;
-    redisFree(client->context);
-    arena_free(client->replies.arena);
-    resp_deinit(&client->command);
-    free(client);
-}
-
-const struct store_reply *store_client_call(struct store_client *client, const struct bytes *arguments, size_t count)
-{
-    void *reply = NULL;
-    arena_reset(client->replies.arena);
-    if (!resp_command(&client->command, arguments, count))
-        return NULL;
-    bool sent = redisAppendFormattedCommand(client->context, (char *)client->command.ptr, client->command.len) ==
-                REDIS_OK;
-    /* The CLI sends keys of devices. */
-    explicit_bzero(client->command.ptr, client->command.len);
-    resp_clear(&client->command, UNSENT_KEPT_BYTES);
-    return sent && redisGetReply(client->context, &reply) == REDIS_OK ? reply : NULL;
+    return &store->endpoint;
 }

@@ -93,9 +93,10 @@ static void ask(struct seen *seen, const char *text)
 
 Test(store, addresses)
 {
-    static const char *const good[] = {"unix:/a", "127.0.0.1:6379", "localhost:1", "[::1]:6379", "::1:6379"};
+    static const char *const good[] = {"unix:/a", "127.0.0.1:6379", "localhost:1", "[::1]:6379", "::1:6379",
+                                       "redis.example:6379", "a:1,b:2", "sentinel:a:1/m", "cluster:a:1"};
     static const char *const bad[] = {"", "unix:", "/a", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536",
-                                      "redis.example:6379", ":6379", "[::1]", "127.0.0.1:6379x", "[]:1"};
+                                      ":6379", "[::1]", "127.0.0.1:6379x", "[]:1"};
     for (size_t i = 0; i < COUNT_OF(good); i++)
         cr_expect(store_address_is_valid(good[i]), "%s", good[i]);
     for (size_t i = 0; i < COUNT_OF(bad); i++)
@@ -404,6 +405,89 @@ Test(store, what_was_sent_can_be_taken_back)
     cr_assert_eq(seen.failures, 0);
     close_store(&seen);
     redis_remove(&redis);
+}
+
+/* Answers the greeting of a store that wants a primary. */
+static void greet_as(struct fake *fake, struct seen *seen, const char *role)
+{
+    char said[64];
+    RUN_UNTIL(seen->loop, fake_accept(fake), "accept");
+    RUN_UNTIL(seen->loop, strstr(fake_hear(fake), "ROLE"), "asks for the role");
+    snprintf(said, sizeof said, "+PONG\r\n*1\r\n$%zu\r\n%s\r\n", strlen(role), role);
+    fake_say(fake, said);
+}
+
+Test(store, a_replica_is_left_and_met_again_only_as_primary)
+{
+    struct fake fake;
+    struct seen seen;
+    meet(&fake, &seen, 5000, 0);
+    cr_assert(send_words(&seen, "XADD s"));
+    cr_assert(send_words(&seen, "XADD s"));
+    store_flush(seen.store);
+    fake_say(&fake, "-READONLY You can't write against a read only replica.\r\n+1-1\r\n");
+    RUN_UNTIL(seen.loop, seen.losses == 1, "lost");
+    cr_assert_eq(seen.answers, 1, "the refusal is told");
+    cr_assert_eq(seen.failures, 1, "what follows it is not believed");
+    fake_close(&fake);
+    greet_as(&fake, &seen, "slave");
+    RUN_UNTIL(seen.loop, read(fake.fd, seen.last, 1) == 0, "hangs up");
+    cr_assert_eq(seen.connects, 1);
+    fake_close(&fake);
+    greet_as(&fake, &seen, "master");
+    RUN_UNTIL(seen.loop, seen.connects == 2, "connected again");
+    part(&fake, &seen);
+}
+
+Test(store, an_idle_connection_is_asked_for_life)
+{
+    struct fake fake;
+    struct seen seen;
+    meet(&fake, &seen, 20000, 0);
+    RUN_UNTIL(seen.loop, strstr(fake_hear(&fake), "PING"), "asked");
+    fake_say(&fake, "+PONG\r\n");
+    uint64_t began_ms = real_ms();
+    RUN_UNTIL(seen.loop, strstr(fake_hear(&fake), "PING"), "asked again");
+    RUN_UNTIL(seen.loop, seen.losses == 1, "silence is noticed");
+    cr_expect_leq(real_ms() - began_ms, 5000 + 2000 /* of a busy machine */);
+    part(&fake, &seen);
+}
+
+Test(store, a_password_and_a_refusal)
+{
+    struct fake fake;
+    struct seen seen = {.loop = loop_new()};
+    char path[] = "/tmp/weir-test-XXXXXX";
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0 && write(fd, "first\n", 6) == 6);
+    fake_listen(&fake);
+    struct store_target target = {.address = fake.address, .user = "weir", .password_file = path};
+    struct store_config config = {.target = &target, .timeout_ms = 5000, .state = state, .ctx = &seen, .random_seed = {1}};
+    seen.store = store_new(seen.loop, &config);
+    RUN_UNTIL(seen.loop, fake_accept(&fake), "accept");
+    RUN_UNTIL(seen.loop, strstr(fake_hear(&fake), "AUTH\r\n$4\r\nweir\r\n$5\r\nfirst\r\n"), "password");
+    cr_assert(pwrite(fd, "other\n", 6, 0) == 6);
+    fake_say(&fake, "-WRONGPASS invalid username-password pair or user is disabled.\r\n");
+    RUN_UNTIL(seen.loop, read(fake.fd, seen.last, 1) == 0, "hangs up");
+    cr_assert_eq(seen.connects, 0);
+    fake_close(&fake);
+    RUN_UNTIL(seen.loop, fake_accept(&fake), "tries again");
+    RUN_UNTIL(seen.loop, strstr(fake_hear(&fake), "other\r\n"), "the changed password");
+    fake_say(&fake, "+OK\r\n+PONG\r\n");
+    RUN_UNTIL(seen.loop, seen.connects == 1, "connected");
+    close(fd);
+    unlink(path);
+    part(&fake, &seen);
+}
+
+Test(store, a_name_that_does_not_resolve)
+{
+    struct seen seen;
+    open_store(&seen, "no-such-host.invalid:6379", 1000, 0);
+    for (unsigned i = 0; i < 50; i++)
+        loop_wait(seen.loop, 5, NULL, NULL);
+    cr_assert_eq(seen.connects + seen.losses, 0);
+    close_store(&seen);
 }
 
 Test(store, the_client_for_commands)
