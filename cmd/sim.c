@@ -7,6 +7,7 @@
  *   weir sim --check FILE ...  compare the ledger of a run with the stream
  */
 #include "cmd/commands.h"
+#include "cmd/place.h"
 #include "cmd/sim_fleet.h"
 #include "cmd/sim_provision.h"
 #include "gateway/rt/log.h"
@@ -35,13 +36,31 @@ static int complain(const char *error)
     return EXIT_FAILURE;
 }
 
+/* --redis, and what goes with it from WEIR_REDIS_*. */
+static bool find_redis(const struct sim_options *options, struct settings *settings, struct store_target *ret)
+{
+    char error[SETTINGS_ERROR_MAX];
+    settings_default(settings);
+    if (!settings_set(settings, BYTES_LITERAL("redis"), bytes_of_text(options->redis), error) ||
+        !place_from_environment(settings, error)) {
+        complain(error);
+        return false;
+    }
+    *ret = settings_redis(settings);
+    return true;
+}
+
 static int provision(const struct sim_options *options)
 {
+    struct settings settings;
+    struct store_target redis;
+    if (!find_redis(options, &settings, &redis))
+        return EXIT_USAGE;
     char error[SIM_ERROR_MAX];
     struct secret fleet_key;
     if (!sim_provision_key(options->key_from, &fleet_key, error))
         return complain(error);
-    bool ok = sim_provision_write(options->redis, options->tenant, (uint32_t)options->devices, &fleet_key, error);
+    bool ok = sim_provision_write(&redis, options->tenant, (uint32_t)options->devices, &fleet_key, error);
     secret_wipe(&fleet_key);
     if (!ok)
         return complain(error);
@@ -51,9 +70,13 @@ static int provision(const struct sim_options *options)
 
 static int check(const struct sim_options *options)
 {
+    struct settings settings;
+    struct store_target redis;
+    if (!find_redis(options, &settings, &redis))
+        return EXIT_USAGE;
     char error[SIM_ERROR_MAX];
     struct sim_ledger_result result;
-    if (!sim_ledger_check(options->check, options->redis, options->tenant, &result, error))
+    if (!sim_ledger_check(options->check, &redis, options->tenant, &result, error))
         return complain(error);
     printf("%" PRIu64 " acknowledged, %" PRIu64 " lost, %" PRIu64 " doubled\n", result.acknowledged, result.lost,
            result.doubled);
@@ -106,17 +129,31 @@ static void print_codes(const struct sim_counts *counts)
     printf("}");
 }
 
+static void print_levels(const struct sim_counts *counts)
+{
+    const char *separator = "";
+    printf(", \"levels\": {");
+    for (enum delivery_level level = LEVEL_SPOOLED; level < LEVEL_COUNT; level++) {
+        printf("%s\"%s\": %" PRIu64, separator, delivery_level_name(level), counts->levels[level]);
+        separator = ", ";
+    }
+    printf("}, \"duplicates\": %" PRIu64, counts->duplicates);
+}
+
 static void print_summary(const struct sim_options *options, const struct sim_fleet *fleet)
 {
     const struct sim_counts *counts = sim_fleet_counts(fleet);
     double seconds = sim_fleet_seconds(fleet);
     printf("{\"devices\": %" PRIu64 ", \"dtls\": %s, \"format\": \"%s\", \"sent\": %" PRIu64
            ", \"acknowledged\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"failed\": %" PRIu64
-           ", \"unanswered\": %" PRIu64 ", \"retransmitted\": %" PRIu64 ", \"seconds\": %.3f, \"per_second\": %.1f",
+           ", \"unanswered\": %" PRIu64 ", \"retransmitted\": %" PRIu64
+           ", \"retried\": %" PRIu64 ", \"seconds\": %.3f, \"per_second\": %.1f",
            options->devices, options->dtls ? "true" : "false", options->format, counts->sent, counts->acknowledged,
-           counts->refused, counts->failed, counts->in_flight, counts->retransmitted, seconds,
-           seconds > 0 ? (double)counts->acknowledged / seconds : 0.0);
+           counts->refused, counts->failed, counts->in_flight, counts->retransmitted, counts->retried,
+           seconds, seconds > 0 ? (double)counts->acknowledged / seconds : 0.0);
     print_codes(counts);
+    if (options->level[0])
+        print_levels(counts);
     print_latency("latency_us", sim_fleet_latency(fleet));
     if (options->dtls) {
         printf(", \"handshakes\": %" PRIu64 ", \"handshakes_failed\": %" PRIu64, counts->handshakes,

@@ -3,7 +3,7 @@
  * One thread, one socket, one timer wheel. A turn: fire timers, begin what is due, flush, wait, take in what came.
  *
  *   IDLE -> begin -> WAITING -> (empty ACK) -> PROMISED -> answer -> IDLE
- *                      `-> retransmit, at last failed -> IDLE
+ *                      `-> retransmit, at last a new exchange -> WAITING, or failed -> IDLE
  *
  * With DTLS a device whose session is gone begins nothing more; the others go on.
  */
@@ -40,7 +40,11 @@ struct device {
     uint32_t attempts : 4;
     uint32_t state : 4;
     uint32_t index;
+    uint32_t begun_s : 20; /* of the observation under way: seconds of the run */
+    uint32_t retries : 12; /* new exchanges so far, of all observations */
 };
+
+_Static_assert(sizeof(struct device) == 56, "a million of them");
 
 struct sim_fleet {
     const struct sim_options *options;
@@ -76,9 +80,11 @@ static struct sim_fleet *fleet_of(struct device *device)
     return (struct sim_fleet *)((char *)first - offsetof(struct sim_fleet, devices));
 }
 
-static uint16_t mid_of(const struct sim_fleet *fleet, uint32_t index, uint32_t seq)
+/* The message ID of the exchange under way; each exchange has the next one. */
+static uint16_t mid_of(const struct sim_fleet *fleet, uint32_t index)
 {
-    return (uint16_t)(fleet->mid_salt + index * 7919 + seq);
+    const struct device *device = &fleet->devices[index];
+    return (uint16_t)(fleet->mid_salt + index * 7919 + device->seq + device->retries);
 }
 
 static void send_bytes(struct sim_fleet *fleet, uint32_t index, struct bytes message)
@@ -93,23 +99,35 @@ static void transmit(struct sim_fleet *fleet, uint32_t index)
 {
     struct message_writer writer;
     uint32_t seq = fleet->devices[index].seq;
-    send_bytes(fleet, index, sim_message_request(&writer, &fleet->shape, index, seq, mid_of(fleet, index, seq)));
+    send_bytes(fleet, index, sim_message_request(&writer, &fleet->shape, index, seq, mid_of(fleet, index)));
+}
+
+static void begin_exchange(struct sim_fleet *fleet, uint32_t index)
+{
+    struct device *device = &fleet->devices[index];
+    uint64_t timeout_ms = fleet->options->ack_timeout_ms;
+    timeout_ms += random_below(&fleet->random, timeout_ms / 2 + 1); /* ACK_RANDOM_FACTOR 1.5 */
+    device->attempts = 0;
+    device->timeout_ms = (uint32_t)(fleet->shape.non ? NON_WAIT_MS : timeout_ms);
+    device->state = DEVICE_WAITING;
+    timers_set(fleet->timers, &device->timer, fleet->now_us / 1000 + device->timeout_ms);
+    transmit(fleet, index);
+}
+
+static uint32_t run_seconds(const struct sim_fleet *fleet)
+{
+    return (uint32_t)((fleet->now_us - fleet->begin_us) / 1000000) & ((1U << 20) - 1);
 }
 
 static void begin(struct sim_fleet *fleet, uint32_t index, uint64_t due_us)
 {
     struct device *device = &fleet->devices[index];
-    uint64_t timeout_ms = fleet->options->ack_timeout_ms;
-    timeout_ms += random_below(&fleet->random, timeout_ms / 2 + 1); /* ACK_RANDOM_FACTOR 1.5 */
     device->seq++;
     device->due_us = due_us;
-    device->attempts = 0;
-    device->timeout_ms = (uint32_t)(fleet->shape.non ? NON_WAIT_MS : timeout_ms);
-    device->state = DEVICE_WAITING;
+    device->begun_s = run_seconds(fleet);
     fleet->counts.sent++;
     fleet->counts.in_flight++;
-    timers_set(fleet->timers, &device->timer, fleet->now_us / 1000 + device->timeout_ms);
-    transmit(fleet, index);
+    begin_exchange(fleet, index);
 }
 
 static bool is_up(const struct sim_fleet *fleet, uint32_t index)
@@ -182,23 +200,49 @@ static void finish(struct sim_fleet *fleet, uint32_t index)
         begin_next(fleet);
 }
 
-static void answered(struct sim_fleet *fleet, uint32_t index, uint8_t code)
+static void acknowledged(struct sim_fleet *fleet, uint32_t index, const struct message *answer)
 {
     struct device *device = &fleet->devices[index];
-    fleet->counts.codes[code]++;
-    if (code >> 5 != 2) {
-        fleet->counts.refused++;
-    } else {
-        fleet->counts.acknowledged++;
-        sim_histogram_add(&fleet->latency, fleet->now_us - device->due_us);
-        if (fleet->ledger)
-            sim_ledger_add(fleet->ledger, index, device->seq);
+    struct sim_receipt receipt;
+    const char *level = NULL;
+    fleet->counts.acknowledged++;
+    sim_histogram_add(&fleet->latency, fleet->now_us - device->due_us);
+    if (sim_message_receipt(answer, &receipt)) {
+        level = delivery_level_name(receipt.level);
+        fleet->counts.levels[receipt.level]++;
+        fleet->counts.duplicates += receipt.duplicate;
     }
+    if (fleet->ledger)
+        sim_ledger_add(fleet->ledger, index, device->seq, level);
+}
+
+static void answered(struct sim_fleet *fleet, uint32_t index, const struct message *answer)
+{
+    fleet->counts.codes[answer->code]++;
+    if (answer->code >> 5 == 2)
+        acknowledged(fleet, index, answer);
+    else
+        fleet->counts.refused++;
     finish(fleet, index);
 }
 
+/* Without a sequence a repetition would be another observation. */
+static bool may_retry(const struct sim_fleet *fleet, const struct device *device)
+{
+    return fleet->shape.sequence != SIM_SEQUENCE_NONE && !fleet->shape.non && is_up(fleet, device->index) &&
+           run_seconds(fleet) - device->begun_s < fleet->options->give_up_s;
+}
+
+/* The exchange has come to nothing. */
 static void failed(struct sim_fleet *fleet, uint32_t index)
 {
+    struct device *device = &fleet->devices[index];
+    if (may_retry(fleet, device)) {
+        device->retries++;
+        fleet->counts.retried++;
+        begin_exchange(fleet, index);
+        return;
+    }
     fleet->counts.failed++;
     finish(fleet, index);
 }
@@ -230,10 +274,10 @@ static void send_empty(struct sim_fleet *fleet, uint32_t index, enum message_typ
 static void receive_empty(struct sim_fleet *fleet, uint32_t index, const struct message *message)
 {
     struct device *device = &fleet->devices[index];
-    if (device->state != DEVICE_WAITING || message->id != mid_of(fleet, index, device->seq))
+    if (device->state != DEVICE_WAITING || message->id != mid_of(fleet, index))
         return;
     if (message->type == MESSAGE_RST) {
-        failed(fleet, index);
+        device->attempts = MAX_RETRANSMIT; /* fails when its time is over: whoever resets does not want more at once */
     } else if (message->type == MESSAGE_ACK && !fleet->shape.non) {
         device->state = DEVICE_PROMISED;
         timers_set(fleet->timers, &device->timer, fleet->now_us / 1000 + RESPONSE_WAIT_MS);
@@ -258,7 +302,7 @@ static void receive_message(struct sim_fleet *fleet, uint32_t index, struct byte
     struct device *device = &fleet->devices[index];
     bool is_response = message.code >> 5 >= 2;
     if (is_response && device->state != DEVICE_IDLE && sim_message_matches(&message, index, device->seq))
-        answered(fleet, index, message.code);
+        answered(fleet, index, &message);
 }
 
 static void on_secure_message(void *ctx, uint32_t index, struct bytes message)
@@ -372,7 +416,11 @@ struct sim_fleet *sim_fleet_new(const struct sim_options *options, const char *r
     fleet->ledger = ledger;
     fleet->device_count = (uint32_t)options->devices;
     fleet->shape = (struct sim_message_shape){.run_name = run_name, .cbor = strcmp(options->format, "senml-cbor") == 0,
-                                              .non = options->non, .names_device = !options->dtls};
+                                              .non = options->non, .names_device = !options->dtls,
+                                              .sequence = options->sequence, .epoch = (uint32_t)options->epoch,
+                                              .level = options->level};
+    if (options->epoch == 0)
+        random_bytes(&fleet->shape.epoch, sizeof fleet->shape.epoch);
     for (uint32_t i = 0; i < fleet->device_count; i++) {
         fleet->devices[i].index = i;
         fleet->devices[i].timer.fire = fire;

@@ -4,8 +4,10 @@
  *
  * Open loop: request k of the fleet is due at k / rate and belongs to device k modulo devices; latency counts from that
  * moment, whatever the gateway does, so that a slow gateway cannot hide its queue. Closed loop: `window` requests are
- * always under way, of the devices in turn; it finds the highest rate. A request is repeated as RFC 7252 4.2 says and
- * ends as acknowledged (2.xx), refused (any other code) or failed (RST, or no answer).
+ * always under way, of the devices in turn; it finds the highest rate. A request is repeated as RFC 7252 4.2 says; if
+ * it gets no answer, or a RST, the same observation begins a new exchange under the same sequence number, as a device
+ * does that keeps what it has measured until it knows it safe. It ends as acknowledged (2.xx), refused (any other code)
+ * or failed (options.give_up_s are over).
  *
  * A device takes 56 bytes; its requests are made again from its sequence number when they are repeated.
  */
@@ -23,6 +25,9 @@ struct sim_fleet;
 struct sim_counts {
     uint64_t sent; /* requests, each once */
     uint64_t acknowledged, refused, failed, retransmitted;
+    uint64_t retried;              /* exchanges begun for an observation that had one already */
+    uint64_t levels[LEVEL_COUNT]; /* of the acknowledged, where the answer said one */
+    uint64_t duplicates;           /* the same */
     uint64_t in_flight;
     uint64_t handshakes, handshakes_failed; /* DTLS */
     uint64_t codes[256];                    /* answers by response code */

@@ -71,11 +71,11 @@ bool sim_ledger_free(struct sim_ledger *ledger)
     return ok;
 }
 
-void sim_ledger_add(struct sim_ledger *ledger, uint32_t device, uint32_t seq)
+void sim_ledger_add(struct sim_ledger *ledger, uint32_t device, uint32_t seq, const char *level)
 {
     char name[SIM_DEVICE_NAME_MAX];
     sim_device_name(name, device);
-    fprintf(ledger->file, "%s %" PRIu32 "\n", name, seq);
+    fprintf(ledger->file, "%s %" PRIu32 "%s%s\n", name, seq, level ? " " : "", level ? level : "");
 }
 
 static bool list_add(struct list *list, uint32_t device, uint32_t seq)
@@ -123,7 +123,7 @@ static bool add_line(struct list *list, const char *line)
     const char *space = strchr(line, ' ');
     uint32_t device, seq;
     if (!space || !sim_device_parse(bytes_of(line, (size_t)(space - line)), &device) ||
-        !parse_seq(bytes_of(space + 1, strcspn(space + 1, "\n")), &seq))
+        !parse_seq(bytes_of(space + 1, strcspn(space + 1, " \n")), &seq))
         return false;
     return list_add(list, device, seq);
 }
@@ -185,10 +185,10 @@ static bool read_page(struct store_client *client, struct bytes key, char start[
     return true;
 }
 
-static bool read_stream(const char *redis_address, const char *tenant, const char *name, struct list *ret,
+static bool read_stream(const struct store_target *redis, const char *tenant, const char *name, struct list *ret,
                         char reterr[static SIM_LEDGER_ERROR_MAX])
 {
-    struct store_client *client = store_client_open(redis_address, STORE_TIMEOUT_MS, reterr);
+    struct store_client *client = store_client_open_target(redis, STORE_TIMEOUT_MS, reterr);
     if (!client)
         return false;
     char key[SCHEMA_KEY_MAX], start[64] = "-";
@@ -198,7 +198,7 @@ static bool read_stream(const char *redis_address, const char *tenant, const cha
         ok = read_page(client, bytes_of(key, key_len), start, name, ret, &count);
     } while (ok && count > 0);
     if (!ok)
-        snprintf(reterr, SIM_LEDGER_ERROR_MAX, "cannot read %s from %s", key, redis_address);
+        snprintf(reterr, SIM_LEDGER_ERROR_MAX, "cannot read %s from %s", key, redis->address);
     store_client_close(client);
     return ok;
 }
@@ -228,13 +228,13 @@ static struct sim_ledger_result compare_lists(const struct list *ledger, const s
     return result;
 }
 
-bool sim_ledger_check(const char *path, const char *redis_address, const char *tenant, struct sim_ledger_result *ret,
+bool sim_ledger_check(const char *path, const struct store_target *redis, const char *tenant, struct sim_ledger_result *ret,
                       char reterr[static SIM_LEDGER_ERROR_MAX])
 {
     char own_tenant[SCHEMA_TENANT_MAX + 1], name[SIM_LEDGER_NAME_MAX];
     struct list ledger = {0}, stream = {0};
     bool ok = read_ledger(path, own_tenant, name, &ledger, reterr) &&
-              read_stream(redis_address, tenant ? tenant : own_tenant, name, &stream, reterr);
+              read_stream(redis, tenant ? tenant : own_tenant, name, &stream, reterr);
     if (ok) {
         list_sort(&ledger);
         list_sort(&stream);

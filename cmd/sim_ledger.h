@@ -4,12 +4,13 @@
  *
  * A text file. The first line is a JSON object {"tenant": "...", "name": "..."}: the run's observations carry that
  * name, which no other run has, and their value is the device's sequence number. Each further line is one acknowledged
- * observation, "DEVICE SEQ", in the order of the acknowledgements. Lines of a run that was killed are valid up to the
- * last newline.
+ * observation, "DEVICE SEQ" and behind it the level that the answer said if it did, in the order of the
+ * acknowledgements. Lines of a run that was killed are valid up to the last newline.
  */
 #pragma once
 
 #include "codec/bytes.h"
+#include "gateway/store_target.h"
 
 #define SIM_LEDGER_ERROR_MAX 256
 #define SIM_LEDGER_NAME_MAX 32
@@ -21,8 +22,8 @@ struct sim_ledger *sim_ledger_new(const char *path, const char *tenant, const ch
                                   char reterr[static SIM_LEDGER_ERROR_MAX]);
 /* Writes what is left and closes. False: the file is not complete. NULL is fine. */
 bool sim_ledger_free(struct sim_ledger *ledger);
-/* Device i of the fleet and its sequence number. */
-void sim_ledger_add(struct sim_ledger *ledger, uint32_t device, uint32_t seq);
+/* Device i of the fleet, its sequence number, the level that was said or NULL. */
+void sim_ledger_add(struct sim_ledger *ledger, uint32_t device, uint32_t seq, const char *level);
 
 struct sim_ledger_result {
     uint64_t acknowledged;
@@ -32,7 +33,7 @@ struct sim_ledger_result {
 };
 
 /* Compares a ledger with the tenant's stream (tenant NULL: the ledger's). False: reterr says why it cannot. */
-bool sim_ledger_check(const char *path, const char *redis_address, const char *tenant, struct sim_ledger_result *ret,
+bool sim_ledger_check(const char *path, const struct store_target *redis, const char *tenant, struct sim_ledger_result *ret,
                       char reterr[static SIM_LEDGER_ERROR_MAX]);
 
 /* Name of device i: "sim-000001" for 0. */

@@ -34,6 +34,14 @@ static const struct option_row rows[] = {
     {"format", OPTION_TEXT, AT(format), 0, 0, "senml-json", "senml-json or senml-cbor"},
     {"non", OPTION_FLAG, AT(non), 0, 0, NULL, "non-confirmable requests"},
     {"ack-timeout-ms", OPTION_UINT, AT(ack_timeout_ms), 10, 60000, "2000", "ACK_TIMEOUT of RFC 7252 4.8"},
+    {"seq", OPTION_TEXT, AT(seq), 0, 0, "option",
+     "how requests say epoch and seq: option (CoAP option 65100), query (?n=), senml (labels), none"},
+    {"epoch", OPTION_UINT, AT(epoch), 0, 4294967295.0, "0", "the epoch; 0: a random one, since each run counts from 1"},
+    {"give-up-s", OPTION_REAL, AT(give_up_s), 0, 86400, "120",
+     "seconds for which an observation is sent again in a new exchange when one has timed out; not with --non, and not "
+     "with --seq=none, where it could be stored twice"},
+    {"level", OPTION_TEXT, AT(level), 0, 0, "",
+     "demand spooled, stored or replicated, and count what the answers say"},
     {"tenant", OPTION_TEXT, AT(tenant), 0, 0, "demo", "tenant of the fleet"},
     {"dtls", OPTION_FLAG, AT(dtls), 0, 0, NULL, "DTLS with the pre-shared keys of --key-from"},
     {"suites", OPTION_TEXT, AT(suites), 0, 0, "",
@@ -84,8 +92,21 @@ static const struct option_row *find(const char *name, size_t len)
     return NULL;
 }
 
-static bool check_together(const struct sim_options *options, char reterr[static SIM_ERROR_MAX])
+static bool read_sequence(const char *text, enum sim_sequence *ret)
 {
+    static const char *const names[] = {[SIM_SEQUENCE_NONE] = "none", [SIM_SEQUENCE_OPTION] = "option",
+                                        [SIM_SEQUENCE_QUERY] = "query", [SIM_SEQUENCE_SENML] = "senml"};
+    for (enum sim_sequence i = SIM_SEQUENCE_NONE; i <= SIM_SEQUENCE_SENML; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *ret = i;
+            return true;
+        }
+    return false;
+}
+
+static bool check_together(struct sim_options *options, char reterr[static SIM_ERROR_MAX])
+{
+    enum delivery_level level;
     const char *wrong = NULL;
     if ((options->provision || options->check) && !options->redis)
         wrong = "--provision and --check need --redis=ADDRESS";
@@ -93,6 +114,10 @@ static bool check_together(const struct sim_options *options, char reterr[static
         wrong = "--provision and --dtls need --key-from=FILE";
     else if (strcmp(options->format, "senml-json") != 0 && strcmp(options->format, "senml-cbor") != 0)
         wrong = "--format is senml-json or senml-cbor";
+    else if (!read_sequence(options->seq, &options->sequence))
+        wrong = "--seq is option, query, senml or none";
+    else if (options->level[0] && !delivery_level_parse(bytes_of_text(options->level), &level))
+        wrong = "--level is spooled, stored or replicated";
     if (wrong)
         snprintf(reterr, SIM_ERROR_MAX, "%s", wrong);
     return !wrong;

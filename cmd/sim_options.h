@@ -2,12 +2,17 @@
 /* Options of `weir sim`: one table of name, type, range, default and help that parses and explains them. */
 #pragma once
 
+#include "gateway/delivery.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #define SIM_ERROR_MAX 256
 #define SIM_DEVICES_MAX 1000000
+
+/* Where requests carry epoch and seq. */
+enum sim_sequence { SIM_SEQUENCE_NONE, SIM_SEQUENCE_OPTION, SIM_SEQUENCE_QUERY, SIM_SEQUENCE_SENML };
 
 struct sim_options {
     /* What to do: send (neither is set), or one of these. */
@@ -34,6 +39,11 @@ struct sim_options {
     const char *format;
     bool non;
     uint64_t ack_timeout_ms;
+    const char *seq; /* as it was given */
+    enum sim_sequence sequence;
+    uint64_t epoch; /* 0: random */
+    double give_up_s;
+    const char *level; /* as it was given; empty: nothing is asked for */
     uint64_t seed;
     bool progress;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Redis hears of a device in the order SADD, HSET, XADD weir:changes, so that a gateway that follows never reads half a
- * record, also when this is cut off. gateway/accounts does the same for single devices with a round trip each; a fleet
+ * Redis hears of all devices (SADD, HSET), then of their changes (XADD weir:changes), so that a gateway that follows never
+ * reads half a record, also when this is cut off. gateway/accounts does the same for single devices with a round trip each; a fleet
  * of a million would take it an hour.
  */
 #include "cmd/sim_provision.h"
@@ -9,6 +9,7 @@
 #include "cmd/sim_ledger.h"
 #include "gateway/accounts.h"
 #include "gateway/crypto.h"
+#include "gateway/redis.h"
 #include "gateway/resp.h"
 
 #include <stdio.h>
@@ -22,7 +23,9 @@
 
 struct provision {
     struct loop *loop;
-    struct store *store;
+    struct redis *redis;
+    bool is_connected;
+    bool tells; /* the second pass: the word of what the first has written */
     const char *tenant;
     const struct secret *fleet_key;
     int64_t created_s;
@@ -63,6 +66,12 @@ static void answered(void *ctx, const struct store_reply *reply)
     provision->failed += !reply || reply->type == STORE_ERROR;
 }
 
+static void connection_changed(void *ctx, bool connected)
+{
+    struct provision *provision = ctx;
+    provision->is_connected = connected;
+}
+
 static bool put_hash(struct resp *resp, const struct provision *provision, const struct device_record *record)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
@@ -88,26 +97,36 @@ static bool put_device(struct resp *resp, const struct provision *provision, uin
     struct bytes tenant = bytes_of_text(provision->tenant);
     struct bytes id = bytes_of(record.id, sim_device_name(record.id, device));
     const struct bytes add[] = {BYTES_LITERAL("SADD"), bytes_of(key, schema_key(key, tenant, "devices")), id};
+    bool ok = sim_provision_psk(provision->fleet_key, device, &record.psk) && resp_command(resp, add, 3) &&
+              put_hash(resp, provision, &record);
+    secret_wipe(&record.psk);
+    return ok;
+}
+
+static bool tell_device(struct resp *resp, const struct provision *provision, uint32_t device)
+{
+    char id[SCHEMA_DEVICE_MAX + 1];
     const struct bytes tell[] = {
         BYTES_LITERAL("XADD"), BYTES_LITERAL(SCHEMA_KEY_CHANGES), BYTES_LITERAL("MAXLEN"), BYTES_LITERAL("~"),
         BYTES_LITERAL(SCHEMA_CHANGES_KEPT), BYTES_LITERAL("*"), BYTES_LITERAL(SCHEMA_CHANGE_OBJECT),
-        BYTES_LITERAL("device"), BYTES_LITERAL(SCHEMA_CHANGE_TENANT), tenant, BYTES_LITERAL(SCHEMA_CHANGE_ID), id};
-    bool ok = sim_provision_psk(provision->fleet_key, device, &record.psk) && resp_command(resp, add, 3) &&
-              put_hash(resp, provision, &record) && resp_command(resp, tell, sizeof tell / sizeof tell[0]);
-    secret_wipe(&record.psk);
-    return ok;
+        BYTES_LITERAL("device"), BYTES_LITERAL(SCHEMA_CHANGE_TENANT), bytes_of_text(provision->tenant),
+        BYTES_LITERAL(SCHEMA_CHANGE_ID), bytes_of(id, sim_device_name(id, device))};
+    return resp_command(resp, tell, sizeof tell / sizeof tell[0]);
 }
 
 static bool send_batch(struct provision *provision, struct resp *resp, uint32_t first, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
-        if (!put_device(resp, provision, first + i))
+        if (!(provision->tells ? tell_device : put_device)(resp, provision, first + i))
             return false;
-    size_t commands = (size_t)count * 3;
-    if (!store_send_raw(provision->store, bytes_of(resp->ptr, resp->len), commands, answered, provision))
+    char key[SCHEMA_KEY_MAX];
+    size_t len = schema_key(key, bytes_of_text(provision->tenant), SCHEMA_SUFFIX_DEVICES);
+    size_t commands = (size_t)count * (provision->tells ? 1 : 2);
+    if (!redis_send_raw(provision->redis, provision->tells ? BYTES_LITERAL(SCHEMA_KEY_CHANGES) : bytes_of(key, len),
+                        bytes_of(resp->ptr, resp->len), commands, answered, provision))
         return false;
     provision->pending += commands;
-    store_flush(provision->store);
+    redis_flush(provision->redis);
     if (resp->ptr)
         explicit_bzero(resp->ptr, resp->len);
     resp_clear(resp, SIZE_MAX);
@@ -117,15 +136,16 @@ static bool send_batch(struct provision *provision, struct resp *resp, uint32_t 
 static bool wait_connected(struct provision *provision)
 {
     uint64_t end_ms = loop_now_ms(provision->loop) + STORE_TIMEOUT_MS;
-    while (!store_is_connected(provision->store) && loop_now_ms(provision->loop) < end_ms)
+    while (!provision->is_connected && loop_now_ms(provision->loop) < end_ms)
         loop_wait(provision->loop, 100, NULL, NULL);
-    return store_is_connected(provision->store);
+    return provision->is_connected;
 }
 
-static bool write_all(struct provision *provision, uint32_t devices)
+/* One of the two passes. */
+static bool write_pass(struct provision *provision, uint32_t devices)
 {
     struct resp resp = {0};
-    bool ok = wait_connected(provision);
+    bool ok = true;
     for (uint32_t first = 0; ok && first < devices; first += BATCH_DEVICES) {
         uint32_t left = devices - first;
         ok = send_batch(provision, &resp, first, left < BATCH_DEVICES ? left : BATCH_DEVICES);
@@ -139,9 +159,17 @@ static bool write_all(struct provision *provision, uint32_t devices)
     return ok && provision->failed == 0;
 }
 
-static bool add_tenant(const char *redis_address, const char *tenant, char reterr[static SIM_PROVISION_ERROR_MAX])
+/* All records, then the word of them: where keys lie on several nodes, one does not wait for the other by itself. */
+static bool write_all(struct provision *provision, uint32_t devices)
 {
-    struct accounts accounts = {.client = store_client_open(redis_address, STORE_TIMEOUT_MS, reterr)};
+    bool ok = wait_connected(provision) && write_pass(provision, devices);
+    provision->tells = true;
+    return ok && write_pass(provision, devices);
+}
+
+static bool add_tenant(const struct store_target *redis, const char *tenant, char reterr[static SIM_PROVISION_ERROR_MAX])
+{
+    struct accounts accounts = {.client = store_client_open_target(redis, STORE_TIMEOUT_MS, reterr)};
     if (!accounts.client)
         return false;
     struct tenant_record record = {.created_s = time(NULL)};
@@ -150,27 +178,28 @@ static bool add_tenant(const char *redis_address, const char *tenant, char reter
     store_client_close(accounts.client);
     if (result == ACCOUNTS_DONE || result == ACCOUNTS_EXISTS)
         return true;
-    snprintf(reterr, SIM_PROVISION_ERROR_MAX, "cannot add tenant %s in %s", tenant, redis_address);
+    snprintf(reterr, SIM_PROVISION_ERROR_MAX, "cannot add tenant %s in %s", tenant, redis->address);
     return false;
 }
 
-bool sim_provision_write(const char *redis_address, const char *tenant, uint32_t devices,
+bool sim_provision_write(const struct store_target *redis, const char *tenant, uint32_t devices,
                          const struct secret *fleet_key, char reterr[static SIM_PROVISION_ERROR_MAX])
 {
     if (!schema_tenant_is_valid(bytes_of_text(tenant))) {
         snprintf(reterr, SIM_PROVISION_ERROR_MAX, "\"%.40s\" cannot be a tenant", tenant);
         return false;
     }
-    if (!add_tenant(redis_address, tenant, reterr))
+    if (!add_tenant(redis, tenant, reterr))
         return false;
     struct provision provision = {.tenant = tenant, .fleet_key = fleet_key, .created_s = time(NULL)};
-    struct store_config config = {.address = redis_address, .timeout_ms = STORE_TIMEOUT_MS, .random_seed = {1}};
+    struct redis_config config = {
+        .target = redis, .timeout_ms = STORE_TIMEOUT_MS, .state = connection_changed, .ctx = &provision, .random_seed = {1}};
     provision.loop = loop_new();
-    provision.store = provision.loop ? store_new(provision.loop, &config) : NULL;
-    bool ok = provision.store && write_all(&provision, devices);
+    provision.redis = provision.loop ? redis_new(provision.loop, &config) : NULL;
+    bool ok = provision.redis && write_all(&provision, devices);
     if (!ok)
-        snprintf(reterr, SIM_PROVISION_ERROR_MAX, "Redis at %s did not take all devices", redis_address);
-    store_free(provision.store);
+        snprintf(reterr, SIM_PROVISION_ERROR_MAX, "Redis at %s did not take all devices", redis->address);
+    redis_free(provision.redis);
     loop_free(provision.loop);
     return ok;
 }

@@ -76,9 +76,20 @@ uint64_t hash_bytes(const struct hash_key *key, struct bytes input)
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+uint64_t hash_parts(const struct hash_key *key, const struct bytes *parts, size_t count)
+{
+    /* The hash of each run keys that of the next: no bytes can move over a border unnoticed. */
+    struct hash_key next = *key;
+    uint64_t hash = 0;
+    for (size_t i = 0; i < count; i++) {
+        hash = hash_bytes(&next, parts[i]);
+        next = (struct hash_key){key->k0 ^ hash, ~next.k1};
+    }
+    return hash;
+}
+
 uint64_t hash_pair(const struct hash_key *key, struct bytes a, struct bytes b)
 {
-    /* The hash of the first run keys that of the second: no bytes can move over the border unnoticed. */
-    struct hash_key second = {key->k0 ^ hash_bytes(key, a), ~key->k1};
-    return hash_bytes(&second, b);
+    const struct bytes parts[] = {a, b};
+    return hash_parts(key, parts, 2);
 }

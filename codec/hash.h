@@ -14,3 +14,5 @@ struct hash_key {
 uint64_t hash_bytes(const struct hash_key *key, struct bytes input);
 /* Hash of two runs as if they were one with an unambiguous border (tenant, device). */
 uint64_t hash_pair(const struct hash_key *key, struct bytes a, struct bytes b);
+/* The same of any number of runs. */
+uint64_t hash_parts(const struct hash_key *key, const struct bytes *parts, size_t count);

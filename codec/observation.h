@@ -50,7 +50,19 @@ struct observation {
     struct number sum;
 };
 
+/*
+ * Which observation of a device this is (docs/delivery.md): seq counts up by one for each new message and is never
+ * used twice within an epoch; the epoch changes when a device cannot go on counting.
+ */
+#define SEQUENCE_MAX ((UINT64_C(1) << 53) - 1)
+struct sequence {
+    bool given;
+    uint32_t epoch;
+    uint64_t seq; /* 0..SEQUENCE_MAX */
+};
+
 struct observation_list {
     struct observation *items;
     size_t count;
+    struct sequence sequence; /* if the payload has one */
 };

@@ -8,6 +8,7 @@
 #include "codec/cborin.h"
 #include "codec/json.h"
 #include "codec/senml.h"
+#include "codec/sequence.h"
 #include "codec/timestamp.h"
 
 #define NS_PER_S 1000000000
@@ -17,8 +18,15 @@ struct times {
     const struct node *ts, *ts_ns, *t;
 };
 
-/* The place of a key that is not a name, or NULL. */
-static const struct node **reserved(struct times *times, const struct node *key)
+/* What in the object is no value. */
+struct envelope {
+    struct times times;
+    struct sequence_members sequence;
+    size_t members; /* how many that are */
+};
+
+/* The place of a key that says a time, or NULL. */
+static const struct node **time_place(struct times *times, const struct node *key)
 {
     if (key->kind != NODE_TEXT)
         return NULL;
@@ -31,16 +39,32 @@ static const struct node **reserved(struct times *times, const struct node *key)
     return NULL;
 }
 
-static struct times find_times(const struct node *object)
+static struct envelope find_envelope(const struct node *object)
 {
-    struct times times = {NULL, NULL, NULL};
+    struct envelope envelope = {.members = 0};
     const struct node *key = node_first(object);
     for (uint32_t i = 0; i < object->count; i++, key = node_next(key + 1)) {
-        const struct node **place = reserved(&times, key);
-        if (place)
+        const struct node **place = time_place(&envelope.times, key);
+        if (place) {
             *place = key + 1;
+            envelope.members++;
+        } else {
+            (void)sequence_note(&envelope.sequence, key);
+        }
     }
-    return times;
+    if (sequence_is_there(&envelope.sequence))
+        envelope.members += 2;
+    return envelope;
+}
+
+/* One of epoch and seq without the other is a value like any other. */
+static bool is_value(const struct envelope *envelope, const struct node *key)
+{
+    struct times times;
+    if (time_place(&times, key))
+        return false;
+    return !sequence_is_there(&envelope->sequence) ||
+           (key + 1 != envelope->sequence.epoch && key + 1 != envelope->sequence.seq);
 }
 
 static bool read_time(const struct node *node, timestamp_atto *ret, struct refusal *reterr)
@@ -139,15 +163,17 @@ static bool resolve(const struct format_input *input, const struct node *object,
 {
     if (object->kind != NODE_MAP)
         return refuse(reterr, OUTCOME_BAD_VALUE, "The payload has to be an object.", node_offset(object));
-    struct times times = find_times(object);
-    size_t count = object->count - (times.ts != NULL) - (times.ts_ns != NULL) - (times.t != NULL);
+    struct envelope envelope = find_envelope(object);
+    size_t count = object->count - envelope.members;
     if (count == 0)
         return refuse(reterr, OUTCOME_BAD_VALUE, "The object has no value.", node_offset(object));
     if (count > input->limits.records)
         return refuse(reterr, OUTCOME_TOO_COMPLEX, "The object has too many values.", node_offset(object));
 
     struct observation common = {.kind = VALUE_NONE};
-    if (!resolve_time(&times, input->now, &common.time, &common.time_source, reterr))
+    struct observation_list list = {.count = count};
+    if (!resolve_time(&envelope.times, input->now, &common.time, &common.time_source, reterr) ||
+        !sequence_read(&envelope.sequence, &list.sequence, reterr))
         return false;
     struct observation *items = arena_calloc(arena, count, sizeof(*items));
     if (!items)
@@ -155,13 +181,14 @@ static bool resolve(const struct format_input *input, const struct node *object,
     struct observation *item = items;
     const struct node *key = node_first(object);
     for (uint32_t i = 0; i < object->count; i++, key = node_next(key + 1)) {
-        if (reserved(&times, key))
+        if (!is_value(&envelope, key))
             continue;
         *item = common;
         if (!read_member(key, arena, item++, reterr))
             return false;
     }
-    *ret = (struct observation_list){items, count};
+    list.items = items;
+    *ret = list;
     return true;
 }
 

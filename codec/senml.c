@@ -13,6 +13,7 @@
 #include "codec/base64url.h"
 #include "codec/cborin.h"
 #include "codec/json.h"
+#include "codec/sequence.h"
 #include "codec/sort.h"
 #include "codec/timestamp.h"
 
@@ -87,6 +88,8 @@ struct pack {
     struct observation *items;
     size_t count;
     bool in_order;
+    bool in_first_record;
+    struct sequence_members sequence; /* of the first record */
 };
 
 static const struct node *field(const struct fields *fields, enum label label)
@@ -198,7 +201,7 @@ static bool check_type(const struct pack *pack, enum label label, const struct n
     return good || refuse_at(pack, value, OUTCOME_BAD_VALUE, "A field has a value of the wrong type.");
 }
 
-static bool sort_fields(const struct pack *pack, const struct node *record, struct fields *ret)
+static bool sort_fields(struct pack *pack, const struct node *record, struct fields *ret)
 {
     if (record->kind != NODE_MAP)
         return refuse_at(pack, record, OUTCOME_BAD_VALUE, "A record is not an object.");
@@ -210,6 +213,8 @@ static bool sort_fields(const struct pack *pack, const struct node *record, stru
         enum label label;
         if (!read_label(pack, key, &label))
             return false;
+        if (label == LABEL_UNKNOWN && pack->in_first_record)
+            (void)sequence_note(&pack->sequence, key);
         key = node_next(value);
         if (label == LABEL_UNKNOWN)
             continue;
@@ -508,12 +513,15 @@ static bool resolve_pack(struct pack *pack, const struct node *root, struct obse
         return refuse_memory(pack->reterr);
     const struct node *record = node_first(root);
     for (uint32_t i = 0; i < root->count; i++, record = node_next(record)) {
+        pack->in_first_record = i == 0;
         if (!resolve_record(pack, record))
             return false;
     }
-    if (!sort_by_time(pack))
+    struct observation_list list = {.count = pack->count};
+    if (!sequence_read(&pack->sequence, &list.sequence, pack->reterr) || !sort_by_time(pack))
         return false;
-    *ret = (struct observation_list){pack->items, pack->count};
+    list.items = pack->items;
+    *ret = list;
     return true;
 }
 

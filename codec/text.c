@@ -69,6 +69,6 @@ enum outcome text_decode(const struct format_input *input, struct arena *arena, 
     bool good = observation ? resolve(input, arena, observation, &refusal) : refuse_memory(&refusal);
     if (!good)
         return refusal_report(&refusal, reterr);
-    *ret = (struct observation_list){observation, 1};
+    *ret = (struct observation_list){.items = observation, .count = 1};
     return OUTCOME_CHANGED;
 }

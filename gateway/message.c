@@ -41,6 +41,8 @@ static const struct message_option_row option_table[] = {
     {MESSAGE_ECHO, "Echo", false, 1, 40, MESSAGE_USED},
     {MESSAGE_NO_RESPONSE, "No-Response", false, 0, 1, MESSAGE_USED},
     {MESSAGE_REQUEST_TAG, "Request-Tag", true, 0, 8, MESSAGE_USED},
+    /* Of any length: a malformed one is told, because passing it over would weaken what the sender was promised. */
+    {MESSAGE_SEQUENCE, "Sequence", false, 0, UINT16_MAX, MESSAGE_USED},
 };
 
 #define OPTION_COUNT (sizeof option_table / sizeof option_table[0])
@@ -167,6 +169,10 @@ static void take_option(struct message *message, uint16_t number, struct bytes v
         break;
     case MESSAGE_NO_RESPONSE:
         message->no_response = (uint8_t)read_uint(value);
+        break;
+    case MESSAGE_SEQUENCE:
+        message->has_sequence = true;
+        message->sequence = value;
         break;
     default: /* recognised and without effect here, or read again by whoever needs it (Request-Tag) */
         break;

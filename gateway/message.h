@@ -45,6 +45,7 @@ enum message_option {
     MESSAGE_ECHO = 252,
     MESSAGE_NO_RESPONSE = 258,
     MESSAGE_REQUEST_TAG = 292,
+    MESSAGE_SEQUENCE = 65100, /* experimental, elective, part of the cache key: gateway/delivery.h */
 };
 
 /* What weir does with a recognised option of a request. */
@@ -92,6 +93,8 @@ struct message {
     struct etag etags[REQUEST_ETAGS_MAX], if_match[REQUEST_ETAGS_MAX];
     unsigned etag_count, if_match_count;
     struct bytes echo;
+    bool has_sequence;
+    struct bytes sequence; /* as received, of any length */
     uint16_t refused[MESSAGE_REFUSED_MAX]; /* critical options that were not understood: 4.02 */
     unsigned refused_count;
 };

@@ -27,6 +27,11 @@ struct bytes request_named_device(const struct request *request, bool *ret_found
     return device;
 }
 
+void request_exchange_key(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES])
+{
+    request->exchange_key(request, ret);
+}
+
 void request_finish(struct request *request, const struct response *response)
 {
     request->finish(request, response);

@@ -18,6 +18,7 @@ enum wire { WIRE_COAP, WIRE_HTTP, WIRE_OPS };
 
 #define REQUEST_ETAGS_MAX 8
 #define REQUEST_ETAG_BYTES 8
+#define REQUEST_KEY_BYTES 16
 
 struct etag {
     uint8_t octets[REQUEST_ETAG_BYTES];
@@ -36,6 +37,7 @@ struct request {
     enum wire wire;
     enum method method;
     struct bytes path; /* "/obs"; decoded once; "/" for the root */
+    struct bytes path_parameter; /* what stands where the route has "*", set by route_dispatch */
     const struct query_parameter *query;
     size_t query_count;
     int content_format; /* CONTENT_FORMAT_NONE: absent; -2: a media type weir does not know */
@@ -47,6 +49,9 @@ struct request {
     bool if_none_match; /* CoAP If-None-Match, HTTP If-None-Match: * */
     bool observe;       /* GET that wants to be told of changes */
     struct bytes body;
+    struct sequence sequence; /* CoAP option 65100, HTTP Weir-Seq; query and payload may have one too: gateway/claim */
+    const char *bad_sequence; /* it is there and none can be read from it: a static sentence; else NULL */
+    bool best_effort;         /* a CoAP NON: nobody waits for the answer */
     struct identity who;
     struct address remote;
     struct timestamp received;
@@ -55,6 +60,9 @@ struct request {
     const struct route *route; /* set by route_dispatch */
     void (*finish)(struct request *request, const struct response *response); /* the wire's */
     void *wire_state;                                                        /* the wire's */
+    /* The wire's: what tells this exchange from all others, the same for a repetition over plain CoAP also after a
+     * restart. Called by request_exchange_key only, before the handler returns. */
+    void (*exchange_key)(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES]);
 };
 
 #define REQUEST_FORMAT_UNKNOWN (-2)
@@ -69,6 +77,8 @@ struct response {
     size_t offset;       /* for errors: position in the body, SIZE_MAX if none */
     uint32_t size1;      /* 4.13: our limit; 0: not said */
     bool observable;     /* the GET was answered and may be observed */
+    const char *level;   /* POST of observations: a static word, for Weir-Level; else NULL */
+    bool duplicate;      /* it was there already, for Weir-Duplicate */
 };
 
 /* A response with an outcome and nothing else. */
@@ -83,6 +93,8 @@ struct bytes request_query(const struct request *request, const char *name, bool
 
 /* The device that the query names: d, or device in full. Empty if none. */
 struct bytes request_named_device(const struct request *request, bool *ret_found);
+
+void request_exchange_key(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES]);
 
 /* Ends the request. */
 void request_finish(struct request *request, const struct response *response);

@@ -51,7 +51,7 @@ static void add_allow(struct MHD_Response *answer, const struct request *request
     for (size_t i = 0; i < count; i++) {
         const char *name = http_head_method_name(routes[i].method);
         bool is_here = (routes[i].security == ROUTE_OPS) == (request->wire == WIRE_OPS);
-        if (!name || !is_here || !bytes_equal_text(request->path, routes[i].path))
+        if (!name || !is_here || !route_matches(&routes[i], request->path, NULL))
             continue;
         const char *more = routes[i].method == METHOD_GET ? ", HEAD" : "";
         int added = snprintf(text + len, sizeof text - len, "%s%s%s", len ? ", " : "", name, more);
@@ -85,6 +85,10 @@ static void add_fields(const struct http_exchange *exchange, struct MHD_Response
         char text[HTTP_FIELD_ETAG_TEXT_MAX];
         add_field(answer, MHD_HTTP_HEADER_ETAG, http_field_etag_text(&response->etag, text));
     }
+    if (response->level)
+        add_field(answer, "Weir-Level", response->level);
+    if (response->duplicate)
+        add_field(answer, "Weir-Duplicate", "true");
     if (status == MHD_HTTP_UNAUTHORIZED)
         add_field(answer, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
                   exchange->had_token ? "Bearer realm=\"weir\", error=\"invalid_token\"" : "Bearer realm=\"weir\"");

@@ -3,7 +3,9 @@
  * From an HTTP head to a request of the route table. http_gate has checked the framing; here the meaning of the fields
  * is checked, before the body is read and before "100 Continue" is sent.
  */
+#include "gateway/delivery.h"
 #include "gateway/route.h"
+#include "gateway/rt/random.h"
 #include "gateway/tokens.h"
 #include "proxy/http_exchange.h"
 #include "proxy/http_field.h"
@@ -51,12 +53,13 @@ enum field {
     FIELD_IF_MATCH,
     FIELD_IF_NONE_MATCH,
     FIELD_TRANSFER_ENCODING,
+    FIELD_WEIR_SEQ,
     FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
     "accept",       "authorization", "content-encoding", "content-length",
-    "content-type", "if-match",      "if-none-match",    "transfer-encoding",
+    "content-type", "if-match",      "if-none-match",    "transfer-encoding", "weir-seq",
 };
 
 struct fields {
@@ -128,6 +131,14 @@ static bool read_content(struct http_exchange *exchange, const struct fields *fi
     if (fields->values[FIELD_ACCEPT].ptr)
         request->accept = http_field_accept(fields->values[FIELD_ACCEPT]);
     return true;
+}
+
+/* Two fields are one with a comma, and so none that can be read. Judged by the handler that wants it. */
+static void take_sequence(struct request *request, const struct fields *fields)
+{
+    struct bytes text = fields->values[FIELD_WEIR_SEQ];
+    if (text.ptr && !delivery_parse_sequence(http_text_trim(text), &request->sequence))
+        request->bad_sequence = "Weir-Seq is not one EPOCH.SEQ in decimal digits without leading zeros.";
 }
 
 /* --- who --- */
@@ -236,6 +247,13 @@ static bool read_head(struct http_exchange *exchange, struct worker *worker, str
            check_length(exchange, worker, fields);
 }
 
+/* Every HTTP request is an exchange of its own: who repeats one says so by a sequence. */
+static void exchange_key(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES])
+{
+    (void)request;
+    random_bytes(ret, REQUEST_KEY_BYTES);
+}
+
 bool http_request_read(struct http_exchange *exchange, struct worker *worker, struct http_backoff *backoff,
                        const char *method)
 {
@@ -246,10 +264,12 @@ bool http_request_read(struct http_exchange *exchange, struct worker *worker, st
     request->arena = exchange->arena;
     request->worker = worker;
     request->wire_state = exchange;
+    request->exchange_key = exchange_key;
 
     struct fields fields = {.arena = exchange->arena};
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, take_field, &fields);
     bool has_body = fields.values[FIELD_CONTENT_LENGTH].ptr || fields.values[FIELD_TRANSFER_ENCODING].ptr;
+    take_sequence(request, &fields);
     bool good = fields.failed ? refuse(exchange, OUTCOME_OUT_OF_MEMORY, NULL)
                               : read_head(exchange, worker, backoff, method, &fields);
     exchange->is_body_left = !good && has_body;

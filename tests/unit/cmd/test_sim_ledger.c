@@ -37,14 +37,14 @@ Test(sim_ledger, file)
     close(mkstemp(path));
     struct sim_ledger *ledger = sim_ledger_new(path, "demo", "sim-1", error);
     cr_assert_not_null(ledger, "%s", error);
-    sim_ledger_add(ledger, 0, 1);
-    sim_ledger_add(ledger, 99, 4000000000);
+    sim_ledger_add(ledger, 0, 1, NULL);
+    sim_ledger_add(ledger, 99, 4000000000, "stored");
     cr_assert(sim_ledger_free(ledger));
     FILE *file = fopen(path, "r");
     cr_assert(fread(text, 1, sizeof text - 1, file) > 0);
     fclose(file);
     unlink(path);
-    cr_assert_str_eq(text, "{\"tenant\": \"demo\", \"name\": \"sim-1\"}\nsim-000001 1\nsim-000100 4000000000\n");
+    cr_assert_str_eq(text, "{\"tenant\": \"demo\", \"name\": \"sim-1\"}\nsim-000001 1\nsim-000100 4000000000 stored\n");
 }
 
 Test(sim_ledger, a_file_that_cannot_be_written)
@@ -62,7 +62,7 @@ Test(sim_ledger, only_ledgers_are_checked)
     FILE *file = fdopen(mkstemp(path), "w");
     fputs("something else\n", file);
     fclose(file);
-    cr_assert_not(sim_ledger_check(path, "unix:/nonexistent", NULL, &result, error));
+    cr_assert_not(sim_ledger_check(path, &(struct store_target){.address = "unix:/nonexistent"}, NULL, &result, error));
     cr_assert(strstr(error, "not a ledger"), "%s", error);
     unlink(path);
 }

@@ -22,6 +22,24 @@ Test(sim_options, defaults)
     cr_assert_eq(options.ack_timeout_ms, 2000);
     cr_assert(options.progress && !options.dtls && !options.non && !options.provision);
     cr_assert_null(options.ledger);
+    cr_assert_eq(options.sequence, SIM_SEQUENCE_OPTION);
+    cr_assert_eq(options.epoch, 0);
+    cr_assert_str_eq(options.level, "");
+}
+
+Test(sim_options, words)
+{
+    static const char *const words[] = {"none", "option", "query", "senml"};
+    for (enum sim_sequence i = SIM_SEQUENCE_NONE; i <= SIM_SEQUENCE_SENML; i++) {
+        cr_assert(PARSE("--seq", (char *)words[i]), "%s", error);
+        cr_assert_eq(options.sequence, i);
+    }
+    cr_assert_not(PARSE("--seq=header"));
+    cr_assert(strstr(error, "--seq"), "%s", error);
+    cr_assert(PARSE("--level=replicated", "--epoch=4294967295"), "%s", error);
+    cr_assert_eq(options.epoch, UINT32_MAX);
+    cr_assert_not(PARSE("--level=best"));
+    cr_assert_not(PARSE("--epoch=4294967296"));
 }
 
 Test(sim_options, both_forms)

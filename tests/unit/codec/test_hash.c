@@ -44,3 +44,16 @@ Test(hash, pairs_keep_their_border)
     cr_assert_eq(one, hash_pair(&key, BYTES_LITERAL("ab"), BYTES_LITERAL("c")));
     cr_assert_neq(one, hash_pair(&(struct hash_key){2, 2}, BYTES_LITERAL("ab"), BYTES_LITERAL("c")));
 }
+
+Test(hash, any_number_of_runs)
+{
+    struct hash_key key = {1, 2};
+    const struct bytes runs[] = {BYTES_LITERAL("ab"), BYTES_LITERAL("c"), BYTES_LITERAL("de")};
+    const struct bytes moved[] = {BYTES_LITERAL("ab"), BYTES_LITERAL("cd"), BYTES_LITERAL("e")};
+    const struct bytes turned[] = {BYTES_LITERAL("de"), BYTES_LITERAL("c"), BYTES_LITERAL("ab")};
+    cr_assert_eq(hash_parts(&key, runs, 1), hash_bytes(&key, runs[0]));
+    cr_assert_eq(hash_parts(&key, runs, 2), hash_pair(&key, runs[0], runs[1]));
+    cr_assert_neq(hash_parts(&key, runs, 3), hash_parts(&key, moved, 3));
+    cr_assert_neq(hash_parts(&key, runs, 3), hash_parts(&key, turned, 3));
+    cr_assert_neq(hash_parts(&key, runs, 3), hash_parts(&key, runs, 2));
+}

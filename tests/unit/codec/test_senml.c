@@ -301,7 +301,7 @@ Test(senml, bounds_the_number_of_records)
 Test(senml, error_leaves_the_list_untouched)
 {
     struct arena *arena = arena_new(ARENA_BYTES);
-    struct observation_list list = {NULL, 77};
+    struct observation_list list = {.items = NULL, .count = 77};
     struct format_error error = {NULL, 0};
     struct bytes payload = BYTES_LITERAL("[{\"n\":\"a\",\"v\":1},{\"n\":\"b\",\"v\":\"x\"}]");
     cr_assert_eq(decode_as(CONTENT_FORMAT_SENML_JSON, payload, arena, &list, &error), OUTCOME_BAD_VALUE);
@@ -319,7 +319,7 @@ Test(senml, out_of_memory_is_an_outcome_at_every_allocation)
     do {
         struct arena *arena = arena_new(limit);
         struct format_input input = {.payload = payload, .now = NOW, .limits = FORMAT_LIMITS_DEFAULT};
-        struct observation_list list = {NULL, 77};
+        struct observation_list list = {.items = NULL, .count = 77};
         outcome = format_by_content_format(CONTENT_FORMAT_SENML_JSON)->decode(&input, arena, &list, NULL);
         if (outcome != OUTCOME_CHANGED) {
             cr_assert_eq(outcome, OUTCOME_OUT_OF_MEMORY);

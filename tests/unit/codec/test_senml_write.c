@@ -28,7 +28,7 @@ Test(senml_write, writes_every_kind)
         {.name = BYTES_LITERAL("e"), .time = {1763692800, 0}, .kind = VALUE_NONE, .has_sum = true,
          .sum = number_of(arena, "7")},
     };
-    struct observation_list list = {items, COUNT_OF(items)};
+    struct observation_list list = {.items = items, .count = COUNT_OF(items)};
     struct bytes out;
     cr_assert_eq(senml_write_json(&list, arena, &out), OUTCOME_CONTENT);
     cr_expect_str_eq(arena_text(arena, out),
@@ -49,7 +49,7 @@ Test(senml_write, cbor_form)
         {.name = BYTES_LITERAL("d"), .time = {1763692800, 500000000}, .kind = VALUE_BYTES,
          .data = BYTES_LITERAL("\xff")},
     };
-    struct observation_list list = {items, COUNT_OF(items)};
+    struct observation_list list = {.items = items, .count = COUNT_OF(items)};
     struct bytes out;
     cr_assert_eq(senml_write_cbor(&list, arena, &out), OUTCOME_CONTENT);
     cr_expect_str_eq(to_hex(arena, out), "82"
@@ -61,7 +61,7 @@ Test(senml_write, cbor_form)
 Test(senml_write, an_empty_list_is_an_empty_array)
 {
     struct arena *arena = arena_new(1000);
-    struct observation_list list = {NULL, 0};
+    struct observation_list list = {.items = NULL, .count = 0};
     struct bytes out;
     cr_assert_eq(senml_write_json(&list, arena, &out), OUTCOME_CONTENT);
     cr_assert(bytes_equal_text(out, "[]"));
@@ -74,7 +74,7 @@ Test(senml_write, says_when_memory_is_used_up)
 {
     struct arena *arena = arena_new(32);
     struct observation item = {.name = BYTES_LITERAL("abcdefghijklmnopqrstuvwxyz"), .time = NOW, .kind = VALUE_NONE};
-    struct observation_list list = {&item, 1};
+    struct observation_list list = {.items = &item, .count = 1};
     struct bytes untouched = {NULL, 77};
     cr_assert_eq(senml_write_json(&list, arena, &untouched), OUTCOME_OUT_OF_MEMORY);
     cr_assert_eq(senml_write_cbor(&list, arena, &untouched), OUTCOME_OUT_OF_MEMORY);
@@ -161,7 +161,7 @@ Test(senml_write, round_trips)
         size_t count = 1 + next_random(&random) % COUNT_OF(items);
         for (size_t i = 0; i < count; i++)
             items[i] = random_observation(&random, arena, i);
-        struct observation_list list = {items, count};
+        struct observation_list list = {.items = items, .count = count};
         check_round_trip(&list, CONTENT_FORMAT_SENML_JSON, arena);
         check_round_trip(&list, CONTENT_FORMAT_SENML_CBOR, arena);
         arena_free(arena);

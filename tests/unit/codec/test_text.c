@@ -39,7 +39,7 @@ Test(text, payloads)
 static enum outcome with_name(const char *name, struct bytes unit)
 {
     struct arena *arena = arena_new(ARENA_BYTES);
-    struct observation_list list = {NULL, 77};
+    struct observation_list list = {.items = NULL, .count = 77};
     struct format_input input = {
         .payload = BYTES_LITERAL("1"),
         .now = NOW,

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * What a message of observations says about its delivery: which one it is (sequence), how safe it must be (level), and
+ * how it is recognised when it comes again. Between the wires, which know where it is said, and the sink, which keeps
+ * the promise (docs/delivery.md). Pure but for the key of the exchange.
+ */
+#pragma once
+
+#include "gateway/request.h"
+#include "gateway/sink.h"
+
+struct claim {
+    struct sequence sequence;
+    enum delivery_level level; /* to reach before the answer */
+    bool wants_receipt;        /* ?level: the answer says what was reached */
+};
+
+/*
+ * The sequence of the payload, of the wire (option 65100, Weir-Seq) and of ?n=EPOCH.SEQ, which must agree where there
+ * is more than one; the level of the tenant, raised by ?level. False: bad-value, and why in a static sentence.
+ */
+bool claim_read(const struct request *request, const struct sequence *of_payload, enum delivery_level of_tenant,
+                struct claim *ret, const char **ret_detail);
+
+/* The name of a bare number: the first ?n= that is no sequence. Empty: none. */
+struct bytes claim_name(const struct request *request);
+
+/* identity_class, sequence, key, fingerprint and level of a message whose tenant, speaker and records are set, while
+ * the body is there. False: the digest failed. */
+bool claim_identify(const struct claim *claim, const struct request *request, struct sink_message *message);
+
+/* The answer to whoever asked: {"level":"spooled","n":3}, "duplicate":true in it if so, n the number of records; in
+ * request->accept, or in JSON. False: out of memory. */
+bool claim_receipt_body(const struct request *request, const struct sink_receipt *receipt, size_t records,
+                        struct response *response);
