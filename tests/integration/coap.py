@@ -17,6 +17,7 @@ IF_MATCH, URI_HOST, ETAG, IF_NONE_MATCH, OBSERVE, URI_PORT = 1, 3, 4, 5, 6, 7
 URI_PATH, CONTENT_FORMAT, MAX_AGE, URI_QUERY, ACCEPT = 11, 12, 14, 15, 17
 BLOCK2, BLOCK1, SIZE2, PROXY_URI, PROXY_SCHEME, SIZE1 = 23, 27, 28, 35, 39, 60
 ECHO, NO_RESPONSE, REQUEST_TAG = 252, 258, 292
+SEQUENCE = 65100
 
 TEXT, LINK, JSON, CBOR, SENML_JSON, SENML_CBOR = 0, 40, 50, 60, 110, 112
 
@@ -39,6 +40,11 @@ def uint(value):
 def block(number, more, size):
     """Value of Block1 or Block2 (RFC 7959 2.2)."""
     return uint(number << 4 | (8 if more else 0) | (size.bit_length() - 5))
+
+
+def sequence(epoch, seq):
+    """Value of option 65100: length of the epoch, epoch, seq."""
+    return bytes([len(uint(epoch))]) + uint(epoch) + uint(seq)
 
 
 class FormatError(Exception):

@@ -32,19 +32,33 @@ class Weather:
     max_bytes: int = 65536  # larger datagrams are dropped
     # A reordered datagram leaves after this time even if nothing follows it.
     reorder_wait_ms: float = 50
+    corrupt: float = 0  # one bit is turned
+    truncate: float = 0  # the end is cut off
 
 
 class _Direction:
     def __init__(self, weather, seed):
         self.weather, self.random = weather, random.Random(seed)
+        self.damage = random.Random("damage %d" % seed)
         self.late = []  # [datagrams to let pass, due, send]
-        self.seen = self.dropped = self.duplicated = self.reordered = 0
+        self.seen = self.dropped = self.duplicated = self.reordered = self.corrupted = self.truncated = 0
 
     def decide(self):
         # Always three draws, so that one setting does not shift the decisions of another.
         drop, duplicate, reorder = (self.random.random() * 100 for _ in range(3))
         weather = self.weather
         return drop < weather.drop, duplicate < weather.duplicate, reorder < weather.reorder
+
+    def damaged(self, data):
+        corrupt, truncate, where = (self.damage.random() for _ in range(3))
+        if data and corrupt * 100 < self.weather.corrupt:
+            self.corrupted += 1
+            at = int(where * len(data))
+            data = data[:at] + bytes([data[at] ^ 1 << int(where * 8191) % 8]) + data[at + 1:]
+        if truncate * 100 < self.weather.truncate:
+            self.truncated += 1
+            data = data[:int(where * len(data))]
+        return data
 
 
 class _Client:
@@ -168,6 +182,7 @@ class Relay:
                 data, address = sock.recvfrom(65536)
             except (BlockingIOError, OSError):
                 return
+            data = self.directions[self.UP if sock is self.socket else self.DOWN].damaged(data)
             if sock is self.socket:
                 client = self._client(address)
                 self._weather(self.UP, data, lambda d=data, c=client: self._send(c.upstream, d, self.target))
