@@ -5,6 +5,8 @@
  */
 #include "cmd/cli.h"
 
+#include "cmd/place.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,14 @@
 #define CLIENT_TIMEOUT_MS 5000
 
 static const struct cli_option common_options[] = {
-    {"--redis", "ADDRESS", "unix:/path or host:port of Redis"},
+    {"--redis", "ADDRESS", "unix:/path, host:port, sentinel:... or cluster:... (docs/settings.md)"},
+    {"--redis-user", "USER", "ACL user in Redis"},
+    {"--redis-password-file", "FILE", "its first line is the password for Redis"},
+    {"--redis-tls", NULL, "TLS towards Redis"},
+    {"--redis-tls-ca", "FILE", "authorities that its certificate may come from"},
+    {"--redis-tls-certificate", "FILE", "certificate to show to it"},
+    {"--redis-tls-key", "FILE", "key of that"},
+    {"--redis-tls-name", "NAME", "what its certificate must carry, if not the host"},
     {"--state-dir", "FOLDER", "where weir serve keeps its state; tells where Redis is"},
     {"--help", NULL, "print this"},
     {NULL, NULL, NULL},
@@ -58,6 +67,9 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
     case ACCOUNTS_DAMAGED:
         return cli_fail(cli, CLI_REFUSED, "what Redis has of %s %s is no valid record; remove it or add it with "
                         "--replace", kind, name);
+    case ACCOUNTS_FULL:
+        return cli_fail(cli, CLI_REFUSED, "%s %s: the tenant has %d of them, which is the most; remove one", kind, name,
+                        RECORD_RULES_MAX);
     case ACCOUNTS_BUSY:
         return cli_fail(cli, CLI_REFUSED, "%s %s is being changed by others all the time; try again", kind, name);
     case ACCOUNTS_REFUSED:
@@ -66,7 +78,7 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
         break;
     }
     return cli_fail(cli, CLI_AWAY, "%s %s: Redis at %s did not answer; whether anything changed is not known", kind,
-                    name, cli->redis_address);
+                    name, cli->settings.redis);
 }
 
 static void print_options(const struct cli_option *options)
@@ -159,10 +171,17 @@ static size_t count_words(const char *text)
     return count;
 }
 
+/* Without those in brackets, which come last. */
+static size_t count_needed(const char *operands)
+{
+    const char *bracket = strchr(operands, '[');
+    return !bracket ? count_words(operands) : bracket == operands ? 0 : count_words(operands) - count_words(bracket);
+}
+
 static bool take_arguments(struct cli *cli, int argc, char **argv)
 {
     static char help[] = "--help";
-    size_t wanted = count_words(cli->command->operands), count = 0;
+    size_t wanted = count_words(cli->command->operands), needed = count_needed(cli->command->operands), count = 0;
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "-h") == 0)
             argv[i] = help;
@@ -176,7 +195,7 @@ static bool take_arguments(struct cli *cli, int argc, char **argv)
             return false;
         }
     }
-    if (count < wanted && !cli_value(cli, "--help")) {
+    if (count < needed && !cli_value(cli, "--help")) {
         cli_fail(cli, CLI_USAGE, "needs %s; see --help", cli->command->operands);
         return false;
     }
@@ -214,48 +233,61 @@ bool cli_split_device(const struct cli *cli, const char *text, struct cli_device
 
 /* Connecting. */
 
-/* The first line of redis.address in the state folder. */
-static bool read_address(const char *state_dir, char *ret, size_t size)
+/* --redis-user and its like, by the names of the settings. */
+static bool take_settings(struct cli *cli, char reterr[static SETTINGS_ERROR_MAX])
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/redis.address", state_dir);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    bool found = fgets(ret, (int)size, file) != NULL;
-    fclose(file);
-    if (found)
-        ret[strcspn(ret, "\r\n")] = '\0';
-    return found && ret[0];
+    for (const struct cli_option *option = common_options; option->name; option++) {
+        const char *value = cli_value(cli, option->name);
+        if (value && strncmp(option->name, "--redis", 7) == 0 &&
+            !settings_set(&cli->settings, bytes_of_text(option->name + 2), bytes_of_text(option->value ? value : "true"),
+                          reterr))
+            return false;
+    }
+    return true;
+}
+
+const char *cli_state_dir(const struct cli *cli)
+{
+    const char *state_dir = cli_value(cli, "--state-dir");
+    if (!state_dir)
+        state_dir = getenv("WEIR_STATE_DIR");
+    return state_dir && state_dir[0] ? state_dir : "state";
+}
+
+int cli_find_redis(struct cli *cli)
+{
+    bool from_environment = !cli_value(cli, "--state-dir");
+    const char *state_dir = cli_state_dir(cli), *address = from_environment ? getenv("WEIR_REDIS") : NULL;
+    char error[SETTINGS_ERROR_MAX] = "";
+    settings_default(&cli->settings);
+    if (address && address[0]) {
+        if (!settings_set(&cli->settings, BYTES_LITERAL("redis"), bytes_of_text(address), error))
+            return cli_fail(cli, CLI_USAGE, "WEIR_REDIS: %s", error);
+    } else if (!cli_value(cli, "--redis") && !place_read(&cli->settings, state_dir, error)) {
+        return cli_fail(cli, CLI_AWAY, "where is Redis? There is no %s/redis.address%s%s; start weir serve, or give "
+                        "--redis or --state-dir", state_dir, error[0] ? " to be used: " : "", error);
+    }
+    if ((from_environment && !place_from_environment(&cli->settings, error)) || !take_settings(cli, error))
+        return cli_fail(cli, CLI_USAGE, "%s", error);
+    return CLI_OK;
 }
 
 static int connect_redis(struct cli *cli)
 {
-    const char *address = cli_value(cli, "--redis"), *state_dir = cli_value(cli, "--state-dir");
     char error[STORE_CLIENT_ERROR_MAX];
-    if (!address && !state_dir)
-        address = getenv("WEIR_REDIS");
-    if (address && address[0]) {
-        snprintf(cli->redis_address, sizeof cli->redis_address, "%s", address);
-    } else {
-        if (!state_dir)
-            state_dir = getenv("WEIR_STATE_DIR");
-        if (!state_dir || !state_dir[0])
-            state_dir = "state";
-        if (!read_address(state_dir, cli->redis_address, sizeof cli->redis_address))
-            return cli_fail(cli, CLI_AWAY, "where is Redis? There is no %s/redis.address; start weir serve, or give "
-                            "--redis or --state-dir", state_dir);
-    }
-    if (!store_address_is_valid(cli->redis_address))
-        return cli_fail(cli, CLI_USAGE, "\"%s\" is not an address of Redis: unix:/path or host:port with a numeric host",
-                        cli->redis_address);
-    cli->accounts.client = store_client_open(cli->redis_address, CLIENT_TIMEOUT_MS, error);
+    int status = cli_find_redis(cli);
+    if (status != CLI_OK)
+        return status;
+    struct store_target redis = settings_redis(&cli->settings);
+    if (!store_target_check(&redis, error))
+        return cli_fail(cli, CLI_USAGE, "%s", error);
+    cli->accounts.client = store_client_open_target(&redis, CLIENT_TIMEOUT_MS, error);
     if (cli->accounts.client)
         return CLI_OK;
     return cli_fail(cli, CLI_AWAY, "%s; is weir serve running?", error);
 }
 
-int cli_main(const struct cli_group *group, int argc, char **argv)
+static int run_group(const struct cli_group *group, bool offline, int argc, char **argv)
 {
     struct cli cli = {.group = group};
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
@@ -273,11 +305,21 @@ int cli_main(const struct cli_group *group, int argc, char **argv)
         print_help(&cli);
         return CLI_OK;
     }
-    int status = connect_redis(&cli);
+    int status = offline ? CLI_OK : connect_redis(&cli);
     if (status == CLI_OK)
         status = cli.command->run(&cli);
     store_client_close(cli.accounts.client);
     return status;
+}
+
+int cli_main(const struct cli_group *group, int argc, char **argv)
+{
+    return run_group(group, false, argc, argv);
+}
+
+int cli_main_offline(const struct cli_group *group, int argc, char **argv)
+{
+    return run_group(group, true, argc, argv);
 }
 
 /* Printing. */

@@ -4,14 +4,16 @@
  * from which parsing and --help are made; the connection; messages that name the thing and say what to do next.
  *
  * Where Redis is: --redis, else WEIR_REDIS, else the file redis.address in the state folder (--state-dir, else
- * WEIR_STATE_DIR, else ./state), which `weir serve` writes.
+ * WEIR_STATE_DIR, else ./state), which `weir serve` writes. What goes with the address (--redis-user and so on) is taken
+ * from that file, then from WEIR_REDIS_USER and so on unless --state-dir was given, then from the options.
  */
 #pragma once
 
 #include "gateway/accounts.h"
+#include "gateway/settings.h"
 
 #define CLI_OPERANDS_MAX 2
-#define CLI_OPTIONS_MAX 24
+#define CLI_OPTIONS_MAX 40
 
 enum cli_exit {
     CLI_OK = 0,
@@ -30,7 +32,7 @@ struct cli;
 
 struct cli_command {
     const char *name;
-    const char *operands; /* names of exactly what must be given, separated by spaces; may be "" */
+    const char *operands; /* what must be given, separated by spaces, then in brackets what may be; may be "" */
     const char *help;
     const struct cli_option *options; /* may be NULL */
     int (*run)(struct cli *cli); /* connected; returns an exit status */
@@ -46,14 +48,21 @@ struct cli_group {
 struct cli {
     const struct cli_group *group;
     const struct cli_command *command;
-    const char *operands[CLI_OPERANDS_MAX];
+    const char *operands[CLI_OPERANDS_MAX]; /* NULL: not given */
     const char *values[CLI_OPTIONS_MAX]; /* by option: the command's, then the common ones */
-    char redis_address[256];
+    struct settings settings; /* where Redis is; all else as by default */
     struct accounts accounts;
 };
 
 /* Parses, connects, runs. argv[0] is the group's name. Returns the exit status. */
 int cli_main(const struct cli_group *group, int argc, char **argv);
+/* The same without a connection: for commands that work on this disk. */
+int cli_main_offline(const struct cli_group *group, int argc, char **argv);
+
+/* The state folder: --state-dir, else WEIR_STATE_DIR, else "state". */
+const char *cli_state_dir(const struct cli *cli);
+/* Sets cli->settings: where Redis is. For those that are run offline. Returns an exit status. */
+int cli_find_redis(struct cli *cli);
 
 /* The value of an option of this command, "" for a flag that was given; NULL: not given. */
 const char *cli_value(const struct cli *cli, const char *option);

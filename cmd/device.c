@@ -7,6 +7,7 @@
 #include "cmd/commands.h"
 #include "codec/base64url.h"
 #include "gateway/crypto.h"
+#include "gateway/history.h"
 #include "gateway/rt/random.h"
 
 #include <stdio.h>
@@ -192,28 +193,13 @@ static void print_record(const struct device_record *record)
     puts(record->has_rpk ? "" : "none");
 }
 
-static int device_show(struct cli *cli)
-{
-    struct cli_device device;
-    struct device_record record;
-    if (!cli_split_device(cli, cli->operands[0], &device))
-        return CLI_USAGE;
-    int status = cli_judge(
-        cli, accounts_get_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id), &record),
-        "device", cli->operands[0]);
-    if (status != CLI_OK)
-        return status;
-    print_record(&record);
-    secret_wipe(&record.psk);
-    return status;
-}
-
 static void put_json_member(const char *name, const char *text)
 {
     printf(",\"%s\":", name);
     cli_put_json(text);
 }
 
+/* Without the closing brace. */
 static void print_json(const struct device_record *record)
 {
     printf("{\"device\":");
@@ -226,7 +212,97 @@ static void print_json(const struct device_record *record)
     put_json_member("x509", record->x509);
     printf(",\"psk\":%s,\"rpk\":\"", secret_is_set(&record->psk) ? "true" : "false");
     print_digest(record);
-    printf("\",\"created\":%lld}", (long long)record->created_s);
+    printf("\",\"created\":%lld", (long long)record->created_s);
+}
+
+/* How its deliveries stand; level: of the tenant, NULL: not known. */
+struct delivery {
+    const char *level;
+    bool known;
+    struct history history;
+};
+
+static struct delivery read_delivery(struct cli *cli, const struct cli_device *device)
+{
+    struct delivery delivery = {.known = true};
+    struct bytes tenant = bytes_of_text(device->tenant), id = bytes_of_text(device->id);
+    struct tenant_record record;
+    struct history_question question;
+    if (accounts_get_tenant(&cli->accounts, tenant, &record) == ACCOUNTS_DONE)
+        delivery.level = delivery_level_name((enum delivery_level)record.level);
+    for (enum history_part part = 0; part < HISTORY_PARTS && delivery.known; part++) {
+        if (!history_ask(part, tenant, id, &delivery.history, &question))
+            continue;
+        const struct store_reply *reply = store_client_call(cli->accounts.client, question.arguments, question.count);
+        delivery.known = reply && history_take(part, id, reply, &delivery.history);
+    }
+    return delivery;
+}
+
+static void print_delivery(const struct delivery *delivery)
+{
+    const struct history *history = &delivery->history;
+    const char *level = delivery->level ? delivery->level : "unknown";
+    printf("level:        telemetry %s, alarm %s, action %s\n", level, level, level);
+    if (!delivery->known) {
+        puts("delivery:     unknown");
+        return;
+    }
+    printf("identity:     %s\n", delivery_class_name(history_class(history)));
+    printf("conflicts:    %u\n", history->conflicts);
+    if (!history->has_epoch)
+        return;
+    printf("sequence:     epoch %u, highest %llu\n", history->epoch, (unsigned long long)history->seen.highest);
+    printf("missing:      %llu", (unsigned long long)history->seen.missing);
+    for (size_t i = 0; i < history->seen.range_count; i++)
+        printf("%s%llu-%llu", i ? ", " : ": ", (unsigned long long)history->seen.ranges[i].lo,
+               (unsigned long long)history->seen.ranges[i].hi);
+    puts(history->seen.range_count == SEEN_RANGES_MAX ? ", ..." : "");
+}
+
+static void print_json_delivery(const struct delivery *delivery)
+{
+    const struct history *history = &delivery->history;
+    const char *level = delivery->level ? delivery->level : "unknown";
+    printf(",\"delivery_state\":\"%s\",\"delivery\":{\"level\":\"%s\",\"levels\":{\"telemetry\":\"%s\","
+           "\"alarm\":\"%s\",\"action\":\"%s\"}",
+           delivery->known ? "known" : "unknown", level, level, level, level);
+    if (delivery->known)
+        printf(",\"identity\":\"%s\",\"conflicts\":%u", delivery_class_name(history_class(history)),
+               history->conflicts);
+    if (delivery->known && history->has_epoch) {
+        printf(",\"epoch\":%u,\"highest\":%llu,\"missing\":%llu,\"ranges\":[", history->epoch,
+               (unsigned long long)history->seen.highest, (unsigned long long)history->seen.missing);
+        for (size_t i = 0; i < history->seen.range_count; i++)
+            printf("%s[%llu,%llu]", i ? "," : "", (unsigned long long)history->seen.ranges[i].lo,
+                   (unsigned long long)history->seen.ranges[i].hi);
+        putchar(']');
+    }
+    putchar('}');
+}
+
+static int device_show(struct cli *cli)
+{
+    struct cli_device device;
+    struct device_record record;
+    if (!cli_split_device(cli, cli->operands[0], &device))
+        return CLI_USAGE;
+    int status = cli_judge(
+        cli, accounts_get_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id), &record),
+        "device", cli->operands[0]);
+    if (status != CLI_OK)
+        return status;
+    struct delivery delivery = read_delivery(cli, &device);
+    if (cli_value(cli, "--json")) {
+        print_json(&record);
+        print_json_delivery(&delivery);
+        puts("}");
+    } else {
+        print_record(&record);
+        print_delivery(&delivery);
+    }
+    secret_wipe(&record.psk);
+    return status;
 }
 
 static void print_line(const struct device_record *record)
@@ -250,6 +326,7 @@ static int list_device(struct cli *cli, const char *tenant, const char *id, bool
     if (json) {
         fputs(*first ? "\n" : ",\n", stdout);
         print_json(&record);
+        putchar('}');
     } else {
         print_line(&record);
     }
@@ -339,10 +416,15 @@ static const struct cli_option list_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct cli_option show_options[] = {
+    {"--json", NULL, "as a JSON object"},
+    {NULL, NULL, NULL},
+};
+
 static const struct cli_command commands[] = {
     {"add", "TENANT/ID", "add a device and print its key, once", add_options, device_add},
     {"list", "TENANT", "the tenant's devices", list_options, device_list},
-    {"show", "TENANT/ID", "one device, without its secrets", NULL, device_show},
+    {"show", "TENANT/ID", "one device, without its secrets, and what is missing of it", show_options, device_show},
     {"disable", "TENANT/ID", "it may not speak any more; its sessions end", NULL, device_disable},
     {"enable", "TENANT/ID", "takes that back", NULL, device_enable},
     {"remove", "TENANT/ID", "forget the device; what it sent stays", NULL, device_remove},

@@ -375,3 +375,18 @@ enum latest_result latest_get(struct latest *latest, struct bytes tenant, struct
     }
     return c.result;
 }
+
+bool latest_newest(struct latest *latest, struct bytes tenant, struct bytes device, struct timestamp *ret)
+{
+    uint64_t hash = hash_pair(&latest->key, tenant, device);
+    struct stripe *stripe = stripe_of(latest, hash);
+    const struct series *newest = NULL;
+    pthread_mutex_lock(&stripe->mutex);
+    for (struct series *s = stripe->bucket_count ? *bucket_of(stripe, hash) : NULL; s; s = s->next)
+        if (belongs(s, tenant, device) && (!newest || is_older(newest->time, s->time)))
+            newest = s;
+    if (newest)
+        *ret = newest->time;
+    pthread_mutex_unlock(&stripe->mutex);
+    return newest != NULL;
+}

@@ -41,3 +41,6 @@ enum latest_result { LATEST_FOUND, LATEST_NOTHING, LATEST_NO_MEMORY, LATEST_TOO_
  */
 enum latest_result latest_get(struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name,
                               size_t limit, struct arena *arena, struct latest_value **ret, size_t *ret_count);
+
+/* The newest time of all values of a device. False: it has none here. */
+bool latest_newest(struct latest *latest, struct bytes tenant, struct bytes device, struct timestamp *ret);

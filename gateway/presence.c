@@ -147,3 +147,12 @@ void presence_remove(struct presence *presence, const struct identity *who, stru
     }
     pthread_mutex_unlock(&presence->mutex);
 }
+
+unsigned presence_count(struct presence *presence, const struct identity *who)
+{
+    pthread_mutex_lock(&presence->mutex);
+    const struct entry *entry = *slot_of(presence, hash_of(presence, who), who);
+    unsigned count = entry ? entry->count : 0;
+    pthread_mutex_unlock(&presence->mutex);
+    return count;
+}

@@ -23,3 +23,5 @@ void presence_free(struct presence *presence);
 bool presence_add(struct presence *presence, const struct identity *who, struct presence_ref ref, bool *ret_evicts,
                   struct presence_ref *ret_evict);
 void presence_remove(struct presence *presence, const struct identity *who, struct presence_ref ref);
+/* How many sessions the device has now. */
+unsigned presence_count(struct presence *presence, const struct identity *who);

@@ -5,6 +5,7 @@
  */
 #include "gateway/route.h"
 
+#include "gateway/devices.h"
 #include "gateway/discovery.h"
 #include "gateway/health.h"
 #include "gateway/ingest.h"
@@ -12,24 +13,29 @@
 #include "gateway/worker.h"
 
 #define PRODUCES(...) {__VA_ARGS__}
-#define NOTHING PRODUCES(CONTENT_FORMAT_NONE, CONTENT_FORMAT_NONE, CONTENT_FORMAT_NONE)
+#define RECEIPT PRODUCES(CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR, CONTENT_FORMAT_NONE)
 #define ONLY(format) PRODUCES(format, CONTENT_FORMAT_NONE, CONTENT_FORMAT_NONE)
 #define SENML PRODUCES(CONTENT_FORMAT_SENML_JSON, CONTENT_FORMAT_SENML_CBOR, CONTENT_FORMAT_NONE)
+#define RECORDS PRODUCES(CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR, CONTENT_FORMAT_NONE)
 #define CLOCK PRODUCES(CONTENT_FORMAT_TEXT, CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR)
 
 static const struct route routes[] = {
-    {"/obs", METHOD_POST, ROUTE_SPEAKER, ROUTE_BODY_OBSERVATIONS, NOTHING, false,
+    {"/obs", METHOD_POST, ROUTE_SPEAKER, ROUTE_BODY_OBSERVATIONS, RECEIPT, false, true,
      "rt=\"weir.obs\";ct=\"110 112 111 113 50 60 0\";obs", ingest_handle, METRIC_OBS_POST},
-    {"/obs", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, SENML, true, NULL, recall_handle, METRIC_OBS_GET},
-    {"/time", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, CLOCK, false, "rt=\"weir.time\";ct=\"0 50 60\"",
+    {"/obs", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, SENML, true, false, NULL, recall_handle, METRIC_OBS_GET},
+    {"/devices", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_list,
+     METRIC_DEVICES_GET},
+    {"/devices/*", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_one,
+     METRIC_DEVICE_GET},
+    {"/time", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, CLOCK, false, false, "rt=\"weir.time\";ct=\"0 50 60\"",
      discovery_handle_time, METRIC_TIME_GET},
-    {"/.well-known/core", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_LINK), false, "ct=40",
+    {"/.well-known/core", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_LINK), false, false, "ct=40",
      discovery_handle_core, METRIC_CORE_GET},
-    {"/health", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, NULL, health_handle_health,
+    {"/health", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, false, NULL, health_handle_health,
      METRIC_HEALTH_GET},
-    {"/ready", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, NULL, health_handle_ready,
+    {"/ready", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, false, NULL, health_handle_ready,
      METRIC_READY_GET},
-    {"/metrics", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_PROMETHEUS), false, NULL,
+    {"/metrics", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_PROMETHEUS), false, false, NULL,
      health_handle_metrics, METRIC_METRICS_GET},
 };
 
@@ -47,11 +53,12 @@ static bool is_on_wire(const struct route *route, enum wire wire)
     return (route->security == ROUTE_OPS) == (wire == WIRE_OPS);
 }
 
-static const struct route *find(enum wire wire, enum method method, struct bytes path, bool *ret_path_exists)
+static const struct route *find(enum wire wire, enum method method, struct bytes path, bool *ret_path_exists,
+                                struct bytes *ret_parameter)
 {
     *ret_path_exists = false;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!bytes_equal_text(path, routes[i].path) || !is_on_wire(&routes[i], wire))
+        if (!is_on_wire(&routes[i], wire) || !route_matches(&routes[i], path, ret_parameter))
             continue;
         *ret_path_exists = true;
         if (routes[i].method == method)
@@ -85,6 +92,10 @@ static enum outcome check_security(const struct route *route, const struct reque
         if (who->kind == IDENTITY_NONE)
             return OUTCOME_UNAUTHENTICATED;
         return who->kind == IDENTITY_OPERATOR ? OUTCOME_FORBIDDEN : OUTCOME_CONTENT;
+    case ROUTE_OPERATOR:
+        if (who->kind == IDENTITY_NONE)
+            return OUTCOME_UNAUTHENTICATED;
+        return who->kind == IDENTITY_OPERATOR ? OUTCOME_CONTENT : OUTCOME_FORBIDDEN;
     }
     return OUTCOME_INTERNAL;
 }
@@ -103,7 +114,7 @@ static enum outcome check_accept(const struct route *route, struct request *requ
 {
     if (route->produces[0] == CONTENT_FORMAT_NONE)
         return OUTCOME_CONTENT;
-    if (request->accept == CONTENT_FORMAT_NONE) {
+    if (request->accept == CONTENT_FORMAT_NONE && !route->terse) {
         request->accept = route->produces[0];
         return OUTCOME_CONTENT;
     }
@@ -113,6 +124,10 @@ static enum outcome check_accept(const struct route *route, struct request *requ
     /* text/plain and the Prometheus text are one media type over HTTP. */
     if (route->produces[0] == CONTENT_FORMAT_PROMETHEUS && request->accept == CONTENT_FORMAT_TEXT) {
         request->accept = CONTENT_FORMAT_PROMETHEUS;
+        return OUTCOME_CONTENT;
+    }
+    if (route->terse) {
+        request->accept = CONTENT_FORMAT_NONE;
         return OUTCOME_CONTENT;
     }
     return OUTCOME_NOT_ACCEPTABLE;
@@ -143,13 +158,14 @@ static enum outcome check(const struct route *route, struct request *request)
     return outcome;
 }
 
-static const char *explain(enum outcome outcome)
+static const char *explain(const struct route *route, enum outcome outcome)
 {
     switch ((int)outcome) {
     case OUTCOME_UNAUTHENTICATED:
         return "Nothing here proves who is speaking: use DTLS or a token.";
     case OUTCOME_FORBIDDEN:
-        return "Observations come from devices; an operator's token reads.";
+        return route->security == ROUTE_OPERATOR ? "This is for operators."
+                                                 : "Observations come from devices; an operator's token reads.";
     case OUTCOME_UNSUPPORTED:
         return "The content format is missing or not one that is read here.";
     default:
@@ -160,7 +176,8 @@ static const char *explain(enum outcome outcome)
 void route_dispatch(struct request *request)
 {
     bool path_exists;
-    const struct route *route = find(request->wire, request->method, request->path, &path_exists);
+    const struct route *route =
+        find(request->wire, request->method, request->path, &path_exists, &request->path_parameter);
     if (!route) {
         request_refuse(request, path_exists ? OUTCOME_BAD_METHOD : OUTCOME_NOT_FOUND, NULL);
         return;
@@ -173,7 +190,7 @@ void route_dispatch(struct request *request)
         return;
     }
     struct response response = response_of(outcome);
-    response.detail = explain(outcome);
+    response.detail = explain(route, outcome);
     if (outcome == OUTCOME_TOO_LARGE)
         response.size1 = (uint32_t)request->worker->shared->settings->body_max;
     request_finish(request, &response);
@@ -182,7 +199,7 @@ void route_dispatch(struct request *request)
 size_t route_body_limit(const struct worker *worker, enum method method, struct bytes path)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++)
-        if (routes[i].method == method && routes[i].body != ROUTE_BODY_NONE && bytes_equal_text(path, routes[i].path))
+        if (routes[i].method == method && routes[i].body != ROUTE_BODY_NONE && route_matches(&routes[i], path, NULL))
             return worker->shared->settings->body_max;
     return 0;
 }

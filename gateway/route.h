@@ -14,6 +14,7 @@ enum route_security {
     ROUTE_ANYONE,        /* no identity needed */
     ROUTE_AUTHENTICATED, /* any identity; a mapped network counts */
     ROUTE_SPEAKER,       /* a device, or a mapped network */
+    ROUTE_OPERATOR,      /* people, with a token */
     ROUTE_OPS,           /* only on the ops listener */
 };
 
@@ -24,23 +25,26 @@ enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_OBSERVATIONS };
 #define ROUTE_PRODUCES_MAX 3
 
 struct route {
-    const char *path;
+    const char *path; /* a last segment "*" stands for any one that is not empty: request->path_parameter */
     enum method method;
     enum route_security security;
     enum route_body body; /* a body is at most settings.body_max long */
     int produces[ROUTE_PRODUCES_MAX];
     bool observable;
+    bool terse;       /* a success has a body only if Accept names one of its formats */
     const char *link; /* attributes in /.well-known/core; NULL: not listed */
     void (*handle)(struct request *request);
     enum metric metric;
 };
 
 const struct route *route_table(size_t *ret_count);
+/* Whether the path is one of the row. ret_parameter: what stands for its "*", else empty; may be NULL. */
+bool route_matches(const struct route *route, struct bytes path, struct bytes *ret_parameter);
 
 /*
  * Finds the row and calls the handler, or finishes the request with what is wrong: path (4.04), method (4.05), security
  * (4.01, 4.03), size (4.13), format (4.15), Accept (4.06), preconditions (4.12), in this order. The handler finds in
- * request->accept one of the formats that the row produces.
+ * request->accept one of the formats that the row produces; of a terse row CONTENT_FORMAT_NONE unless one was named.
  */
 void route_dispatch(struct request *request);
 /* Body limit of a request that is about to be received: 0 if no row takes a body. */

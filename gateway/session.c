@@ -17,6 +17,7 @@
 #include "gateway/session.h"
 
 #include "gateway/index.h"
+#include "gateway/shed.h"
 
 #include <stdlib.h>
 
@@ -411,6 +412,16 @@ static void repeat_flight(struct session *session, const struct datagram *datagr
     feed(session, datagram);
 }
 
+/* Whether the spool has no room for what another device would bring. */
+static bool sheds_handshake(struct sessions *sessions)
+{
+    const struct sessions_environment *env = &sessions->env;
+    if (!env->fill || !shed_refuses(env->fill(env->ctx), SHED_HANDSHAKE))
+        return false;
+    shed_count(env->metrics, SHED_HANDSHAKE);
+    return true;
+}
+
 /* A hello that a half-open handshake began with is a repetition for it; any other begins anew, without state. */
 static void receive_hello(struct sessions *sessions, const struct datagram *datagram)
 {
@@ -426,7 +437,7 @@ static void receive_hello(struct sessions *sessions, const struct datagram *data
         repeat_flight(session, datagram);
         return;
     }
-    if (hello.has_cookie && !make_room_secure(sessions)) {
+    if (hello.has_cookie && (sheds_handshake(sessions) || !make_room_secure(sessions))) {
         count(sessions, METRIC_HANDSHAKE_LIMITED, 1);
         return;
     }

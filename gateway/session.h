@@ -30,6 +30,7 @@ struct sessions_environment {
     struct coap *coap;
     unsigned worker_index, worker_count;
     void (*send)(void *ctx, const struct flow *flow, struct bytes datagram); /* endpoint_send */
+    unsigned (*fill)(void *ctx); /* of the spool, per cent (gateway/shed); NULL: none */
     /* A record for the worker owner; false: could not be handed over. */
     bool (*hand_over)(void *ctx, unsigned owner, const struct datagram *datagram);
     /* The device has too many sessions and this one, of another worker, is its oldest: have it ended (sessions_end). */

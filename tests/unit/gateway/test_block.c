@@ -156,6 +156,24 @@ Test(block, declared_sizes_and_huge_numbers_are_refused_at_once)
     wire_peer_free(peer);
 }
 
+Test(block, a_full_spool_begins_no_body_and_finishes_those_that_are_there)
+{
+    struct peer *peer = wire_peer(1), *other = wire_peer(2);
+    struct upload upload = plain_upload;
+    cr_expect_eq(block_answer(peer, &upload, 0, true, 16), CONTINUE);
+    wire.fill = 85;
+    send_block(other, &upload, 0, true, 16, 0);
+    cr_expect_eq(sent_message().code, outcome_row(OUTCOME_SPOOL_FULL)->coap_code);
+    cr_expect_eq(block_answer(peer, &upload, 1, true, 16), CONTINUE);
+    send_block(peer, &upload, 2, false, 5, 0);
+    cr_expect_eq(sent_message().code, CHANGED);
+    cr_expect_eq(metric(METRIC_SHED_BODY), 1);
+    wire.fill = 84;
+    cr_expect_eq(block_answer(other, &upload, 0, true, 16), CONTINUE);
+    wire_peer_free(peer);
+    wire_peer_free(other);
+}
+
 Test(block, a_body_beyond_the_limit_is_413_at_the_block_that_exceeds_it)
 {
     struct peer *peer = wire_peer(1);

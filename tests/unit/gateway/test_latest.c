@@ -96,3 +96,17 @@ Test(latest, limit_and_memory_are_outcomes)
     arena_free(large);
     latest_free(latest);
 }
+
+Test(latest, the_newest_time_of_a_device)
+{
+    struct latest *latest = latest_new(&key, 1000);
+    struct timestamp newest;
+    cr_expect_not(latest_newest(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &newest));
+    put(latest, "d", "a", 100, "x");
+    put(latest, "d", "b", 300, "x");
+    put(latest, "d", "c", 200, "x");
+    put(latest, "e", "a", 900, "x");
+    cr_assert(latest_newest(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &newest));
+    cr_expect_eq(newest.s, 300);
+    latest_free(latest);
+}

@@ -92,3 +92,18 @@ Test(presence, workers_share_it)
         pthread_join(threads[i], NULL);
     presence_free(presence);
 }
+
+Test(presence, sessions_are_counted)
+{
+    struct presence *presence = presence_new(&key, 2);
+    struct identity who = device("acme", 1);
+    struct presence_ref oldest;
+    bool evicts;
+    cr_expect_eq(presence_count(presence, &who), 0);
+    for (uint64_t i = 0; i < 3; i++)
+        cr_assert(presence_add(presence, &who, (struct presence_ref){0, i}, &evicts, &oldest));
+    cr_expect_eq(presence_count(presence, &who), 2, "the oldest has gone");
+    presence_remove(presence, &who, (struct presence_ref){0, 1});
+    cr_expect_eq(presence_count(presence, &who), 1);
+    presence_free(presence);
+}

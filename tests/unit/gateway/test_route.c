@@ -21,6 +21,7 @@ static void setup(void)
     shared.workers[0] = &worker;
     shared.registry = registry_new(&shared.hash_key);
     shared.latest = latest_new(&shared.hash_key, 100);
+    shared.presence = presence_new(&shared.hash_key, 2);
     worker.shared = &shared;
     arena = arena_new(1 << 20);
 }
@@ -28,6 +29,7 @@ static void setup(void)
 static void teardown(void)
 {
     arena_free(arena);
+    presence_free(shared.presence);
     latest_free(shared.latest);
     registry_free(shared.registry);
 }
@@ -74,6 +76,7 @@ Test(route, every_row_refuses_strangers_unless_it_is_for_anyone)
             break;
         case ROUTE_AUTHENTICATED:
         case ROUTE_SPEAKER:
+        case ROUTE_OPERATOR:
             cr_expect_eq(outcome, OUTCOME_UNAUTHENTICATED, "%s", rows[i].path);
             break;
         }
@@ -87,11 +90,13 @@ Test(route, every_row_refuses_formats_it_does_not_make)
     for (size_t i = 0; i < count; i++) {
         struct request request = make(rows[i].method, rows[i].path);
         request.wire = rows[i].security == ROUTE_OPS ? WIRE_OPS : WIRE_COAP;
+        if (rows[i].security == ROUTE_OPERATOR)
+            request.who = (struct identity){.kind = IDENTITY_OPERATOR, .tenant = "acme"};
         request.accept = 41; /* application/xml */
         request.content_format = CONTENT_FORMAT_SENML_JSON;
         enum outcome outcome = dispatch(&request);
         if (rows[i].produces[0] != CONTENT_FORMAT_NONE)
-            cr_expect_eq(outcome, OUTCOME_NOT_ACCEPTABLE, "%s", rows[i].path);
+            cr_expect_eq(outcome == OUTCOME_NOT_ACCEPTABLE, !rows[i].terse, "%s", rows[i].path);
     }
 }
 
@@ -148,6 +153,70 @@ Test(route, operators_read_and_do_not_post)
     request.who = (struct identity){.kind = IDENTITY_OPERATOR, .tenant = "acme"};
     cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
     cr_expect(bytes_equal_text(answer.body, "[]"));
+}
+
+/* A pack of nothing is acknowledged without a store, which is all that is wanted here. */
+static struct request make_empty_post(int accept)
+{
+    struct request request = make(METHOD_POST, "/obs");
+    request.content_format = CONTENT_FORMAT_SENML_JSON;
+    request.body = BYTES_LITERAL("[{\"bn\":\"a\"}]");
+    request.accept = accept;
+    return request;
+}
+
+Test(route, a_post_has_an_answer_body_only_if_one_is_named)
+{
+    static const struct {
+        int accept, content_format;
+    } cases[] = {{CONTENT_FORMAT_NONE, CONTENT_FORMAT_NONE}, {CONTENT_FORMAT_JSON, CONTENT_FORMAT_JSON},
+                 {CONTENT_FORMAT_CBOR, CONTENT_FORMAT_CBOR}, {CONTENT_FORMAT_SENML_JSON, CONTENT_FORMAT_NONE},
+                 {CONTENT_FORMAT_TEXT, CONTENT_FORMAT_NONE}, {REQUEST_FORMAT_UNKNOWN, CONTENT_FORMAT_NONE}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct request request = make_empty_post(cases[i].accept);
+        cr_expect_eq(dispatch(&request), OUTCOME_CHANGED);
+        cr_expect_eq(answer.content_format, cases[i].content_format, "Accept %d", cases[i].accept);
+        cr_expect_eq(answer.body.len > 0, cases[i].content_format != CONTENT_FORMAT_NONE);
+        cr_expect_str_eq(answer.level, "spooled");
+    }
+}
+
+Test(route, the_level_is_that_of_the_tenant_or_higher)
+{
+    static const struct query_parameter ask = {BYTES_LITERAL("level"), BYTES_LITERAL("")},
+                                        more = {BYTES_LITERAL("level"), BYTES_LITERAL("replicated")},
+                                        less = {BYTES_LITERAL("level"), BYTES_LITERAL("spooled")},
+                                        bad = {BYTES_LITERAL("level"), BYTES_LITERAL("fine")};
+    struct tenant_record tenant = {.id = "acme", .level = LEVEL_STORED};
+    cr_assert(registry_put_tenant(shared.registry, &tenant));
+    struct request request = make_empty_post(CONTENT_FORMAT_NONE);
+    request.query_count = 1;
+    request.query = &ask;
+    cr_expect_eq(dispatch(&request), OUTCOME_CHANGED);
+    cr_expect(bytes_equal_text(answer.body, "{\"level\":\"stored\",\"n\":0}"));
+    request.query = &more;
+    cr_expect_eq(dispatch(&request), OUTCOME_CHANGED);
+    cr_expect(bytes_equal_text(answer.body, "{\"level\":\"replicated\",\"n\":0}"));
+    request.query = &less;
+    cr_expect_eq(dispatch(&request), OUTCOME_CHANGED);
+    cr_expect(bytes_equal_text(answer.body, "{\"level\":\"stored\",\"n\":0}"));
+    request.query = &bad;
+    cr_expect_eq(dispatch(&request), OUTCOME_BAD_VALUE);
+    cr_expect(answer.detail && strstr(answer.detail, "replicated"));
+    cr_expect_null(answer.level);
+}
+
+Test(route, sequences_that_disagree_are_refused)
+{
+    static const struct query_parameter query = {BYTES_LITERAL("n"), BYTES_LITERAL("3.17")};
+    struct request request = make_empty_post(CONTENT_FORMAT_NONE);
+    request.query = &query;
+    request.query_count = 1;
+    request.sequence = (struct sequence){true, 3, 17};
+    cr_expect_eq(dispatch(&request), OUTCOME_CHANGED);
+    request.body = BYTES_LITERAL("[{\"bn\":\"a\",\"epoch\":3,\"seq\":18}]");
+    cr_expect_eq(dispatch(&request), OUTCOME_BAD_VALUE);
+    cr_expect_str_eq(answer.detail, "The sequence is said twice, differently.");
 }
 
 Test(route, preconditions)
@@ -237,4 +306,98 @@ Test(route, history_is_refused_not_ignored)
     request.query = &since;
     request.query_count = 1;
     cr_expect_eq(dispatch(&request), OUTCOME_BAD_REQUEST);
+}
+
+static void put_device(const char *tenant, const char *id)
+{
+    struct device_record record = {.psk = {.octets = "secretsecret", .len = 12}, .created_s = 5};
+    strcpy(record.tenant, tenant);
+    strcpy(record.id, id);
+    cr_assert(registry_put_device(shared.registry, &record));
+}
+
+static struct request make_of_operator(const char *path)
+{
+    struct request request = make(METHOD_GET, path);
+    request.who = (struct identity){.kind = IDENTITY_OPERATOR, .evidence = EVIDENCE_TOKEN, .tenant = "acme"};
+    return request;
+}
+
+Test(route, a_last_segment_is_a_parameter)
+{
+    static const struct {
+        const char *path, *parameter; /* NULL: no match */
+    } cases[] = {{"/devices/boiler-7", "boiler-7"}, {"/devices/*", "*"},  {"/devices/%2e", "%2e"}, {"/devices/", NULL},
+                 {"/devices", NULL},                {"/devices/a/b", NULL}, {"/devicesx/a", NULL},   {"/device/a", NULL}};
+    struct route route = {.path = "/devices/*"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bytes parameter;
+        cr_assert_eq(route_matches(&route, bytes_of_text(cases[i].path), &parameter), cases[i].parameter != NULL, "%s",
+                     cases[i].path);
+        if (cases[i].parameter)
+            cr_expect(bytes_equal_text(parameter, cases[i].parameter), "%s", cases[i].path);
+    }
+}
+
+Test(route, devices_are_for_operators_of_their_tenant)
+{
+    put_device("acme", "boiler-7");
+    put_device("other", "lamp");
+    struct request request = make(METHOD_GET, "/devices");
+    cr_expect_eq(dispatch(&request), OUTCOME_FORBIDDEN, "a device");
+    request = make(METHOD_POST, "/devices");
+    cr_expect_eq(dispatch(&request), OUTCOME_BAD_METHOD);
+    request = make_of_operator("/devices/lamp");
+    cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "of another tenant");
+    request = make_of_operator("/devices/boiler-8");
+    cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "of nobody");
+    request = make_of_operator("/devices");
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+    cr_expect(bytes_equal_text(answer.body, "{\"more\":false,\"devices\":[{\"id\":\"boiler-7\",\"site\":\"\",\"tags\":\"\","
+                                            "\"disabled\":false,\"concentrator\":false}]}"),
+              "%.*s", (int)answer.body.len, answer.body.ptr);
+}
+
+Test(route, a_device_is_shown_without_its_secret_also_when_redis_is_away)
+{
+    put_device("acme", "boiler-7");
+    struct request request = make_of_operator("/devices/boiler-7");
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+    cr_expect(bytes_equal_text(
+                  answer.body,
+                  "{\"id\":\"boiler-7\",\"psk\":true,\"rpk\":false,\"site\":\"\",\"tags\":\"\",\"x509\":false,"
+                  "\"prefix\":\"boiler-7\",\"created\":5,\"delivery\":{\"level\":\"spooled\",\"levels\":{\"alarm\":\"spooled\","
+                  "\"action\":\"spooled\",\"telemetry\":\"spooled\"}},\"disabled\":false,\"sessions\":0,"
+                  "\"concentrator\":false,\"delivery_state\":\"unknown\"}"),
+              "%.*s", (int)answer.body.len, answer.body.ptr);
+    request.accept = CONTENT_FORMAT_CBOR;
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+    cr_expect_eq(answer.body.ptr[0], 0xad);
+}
+
+Test(route, devices_come_in_pages)
+{
+    static const char *const ids[] = {"c", "a", "e", "b", "d"};
+    struct query_parameter query[] = {{BYTES_LITERAL("limit"), BYTES_LITERAL("2")}, {BYTES_LITERAL("after"), BYTES_LITERAL("b")}};
+    for (size_t i = 0; i < 5; i++)
+        put_device("acme", ids[i]);
+    struct request request = make_of_operator("/devices");
+    request.query = query;
+    request.query_count = 2;
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+    cr_expect(bytes_starts_with(answer.body, BYTES_LITERAL("{\"more\":true,\"devices\":[{\"id\":\"c\"")));
+    query[1].value = BYTES_LITERAL("d");
+    request = make_of_operator("/devices");
+    request.query = query;
+    request.query_count = 2;
+    cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
+    cr_expect(bytes_starts_with(answer.body, BYTES_LITERAL("{\"more\":false,\"devices\":[{\"id\":\"e\"")));
+    static const char *const bad[] = {"", "0", "1001", "x", "-1"};
+    for (size_t i = 0; i < 5; i++) {
+        query[0].value = bytes_of_text(bad[i]);
+        request = make_of_operator("/devices");
+        request.query = query;
+        request.query_count = 1;
+        cr_expect_eq(dispatch(&request), OUTCOME_BAD_REQUEST, "%s", bad[i]);
+    }
 }

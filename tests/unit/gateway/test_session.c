@@ -29,6 +29,7 @@ struct device {
 static struct device devices[DEVICES_MAX];
 
 static struct {
+    unsigned fill; /* of the spool */
     unsigned received, gone, lost, handed_over, handed_to, ended_remotely;
     char last[64];
     struct identity who;
@@ -98,6 +99,12 @@ static struct bytes mapped_tenant(void *ctx, const struct address *remote)
     return address_equal(&mapped, remote) ? BYTES_LITERAL("lan") : (struct bytes){0};
 }
 
+static unsigned fill(void *ctx)
+{
+    (void)ctx;
+    return seen.fill;
+}
+
 static void open_sessions(unsigned worker_count)
 {
     lab.worker_count = worker_count;
@@ -107,7 +114,7 @@ static void open_sessions(unsigned worker_count)
     struct sessions_environment environment = {.timers = timers, .settings = &lab.settings, .metrics = &lab.metrics,
         .hash_key = &lab.hash_key, .registry = lab.registry, .dtls = lab.dtls, .presence = presence,
         .worker_count = worker_count, .send = deliver, .hand_over = hand_over, .end_remote = end_remote,
-        .mapped_tenant = mapped_tenant};
+        .mapped_tenant = mapped_tenant, .fill = fill};
     sessions = sessions_new(&environment);
     cr_assert_not_null(sessions);
 }
@@ -218,6 +225,21 @@ Test(session, a_device_speaks_over_dtls)
     cr_assert_eq(gauge(METRIC_SESSIONS_DTLS), 1);
     cr_assert_eq(gauge(METRIC_SESSIONS_HALF_OPEN), 0);
     cr_assert_eq(gauge(METRIC_HANDSHAKE_DONE), 1);
+}
+
+Test(session, a_full_spool_lets_nobody_new_in_and_keeps_who_is_there)
+{
+    open_sessions(1);
+    struct device *known = device_new(0, NULL, true), *late = device_new(1, NULL, true);
+    cr_assert(connect_device(known));
+    seen.fill = 80;
+    cr_expect_not(connect_device(late));
+    cr_expect_eq(gauge(METRIC_SESSIONS_HALF_OPEN), 0);
+    cr_expect_gt(gauge(METRIC_SHED_HANDSHAKE), 0);
+    cr_expect(talks(known, "still here"));
+    seen.fill = 79;
+    late = device_new(2, NULL, true);
+    cr_expect(connect_device(late));
 }
 
 /* A device and its hello that somebody else sends from its address: first without, then with the right cookie (an

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* The keys and their forms are those of gateway/function.lua. */
+#include "gateway/history.h"
+
+#include <stdio.h>
+
+#define FIELDS_MAX 64
+#define EPOCH_DIGITS_MAX 10
+
+static void add(struct history_question *question, struct bytes argument)
+{
+    question->arguments[question->count++] = argument;
+}
+
+/* "ID EPOCH" or "ID:EPOCH". */
+static struct bytes name_of_epoch(struct history_question *question, struct bytes device, char between, uint32_t epoch)
+{
+    int len = snprintf(question->text, sizeof question->text, "%.*s%c%u", (int)device.len, (const char *)device.ptr,
+                       between, epoch);
+    return bytes_of(question->text, (size_t)len);
+}
+
+bool history_ask(enum history_part part, struct bytes tenant, struct bytes device, const struct history *so_far,
+                 struct history_question *ret)
+{
+    static const char *const words[HISTORY_PARTS] = {"HGET", "ZCARD", "XREVRANGE", "ZRANGEBYSCORE", "HGET"};
+    static const char *const suffixes[HISTORY_PARTS] = {
+        [HISTORY_EPOCH] = SCHEMA_SUFFIX_EPOCH,
+        [HISTORY_CONFLICTS] = SCHEMA_SUFFIX_CONFLICTS,
+        [HISTORY_STATE] = SCHEMA_SUFFIX_SEEN,
+    };
+    if (part >= HISTORY_HOLES && !so_far->has_epoch)
+        return false;
+    ret->count = 0;
+    add(ret, bytes_of_text(words[part]));
+    if (suffixes[part])
+        add(ret, bytes_of(ret->key, schema_key(ret->key, tenant, suffixes[part])));
+    switch (part) {
+    case HISTORY_EPOCH:
+        add(ret, device);
+        break;
+    case HISTORY_ONCE:
+        add(ret, bytes_of(ret->key, schema_key_of(ret->key, tenant, SCHEMA_KIND_ONCE, device)));
+        break;
+    case HISTORY_CONFLICTS:
+        add(ret, BYTES_LITERAL("+"));
+        add(ret, BYTES_LITERAL("-"));
+        add(ret, BYTES_LITERAL("COUNT"));
+        add(ret, BYTES_LITERAL(HISTORY_CONFLICTS_LOOKED_AT));
+        break;
+    case HISTORY_HOLES:
+        add(ret, bytes_of(ret->key, schema_key_of(ret->key, tenant, SCHEMA_KIND_HOLES,
+                                                  name_of_epoch(ret, device, ':', so_far->epoch))));
+        add(ret, BYTES_LITERAL("-inf"));
+        add(ret, BYTES_LITERAL("+inf"));
+        break;
+    case HISTORY_STATE:
+        add(ret, name_of_epoch(ret, device, ' ', so_far->epoch));
+        break;
+    case HISTORY_PARTS:
+        return false;
+    }
+    return true;
+}
+
+static bool take_epoch(const struct store_reply *reply, struct history *history)
+{
+    uint64_t epoch = 0;
+    if (reply->type == STORE_NIL)
+        return true;
+    if (reply->type != STORE_TEXT || reply->text.len == 0 || reply->text.len > EPOCH_DIGITS_MAX)
+        return false;
+    for (size_t i = 0; i < reply->text.len; i++) {
+        if (reply->text.ptr[i] < '0' || reply->text.ptr[i] > '9')
+            return false;
+        epoch = 10 * epoch + (uint64_t)(reply->text.ptr[i] - '0');
+    }
+    history->has_epoch = true;
+    history->epoch = (uint32_t)epoch;
+    return epoch <= UINT32_MAX;
+}
+
+static struct bytes field(const struct store_reply *fields, const char *name)
+{
+    for (size_t i = 0; i + 1 < fields->count && i < FIELDS_MAX; i += 2)
+        if (bytes_equal_text(fields->items[i].text, name))
+            return fields->items[i + 1].text;
+    return (struct bytes){0};
+}
+
+/* Records of one message have the same id and stand together. Who spoke is b, or d where nobody else did. */
+static bool take_conflicts(struct bytes device, const struct store_reply *reply, struct history *history)
+{
+    struct bytes last = {0};
+    if (reply->type != STORE_LIST)
+        return false;
+    for (size_t i = 0; i < reply->count; i++) {
+        const struct store_reply *entry = &reply->items[i];
+        if (entry->type != STORE_LIST || entry->count != 2 || entry->items[1].type != STORE_LIST)
+            return false;
+        struct bytes brought_by = field(&entry->items[1], "b"), message = field(&entry->items[1], "m");
+        struct bytes speaker = brought_by.len ? brought_by : field(&entry->items[1], "d");
+        if (!bytes_equal(speaker, device) || bytes_equal(message, last))
+            continue;
+        history->conflicts++;
+        last = message;
+    }
+    return true;
+}
+
+static bool take_holes(const struct store_reply *reply, struct history *history)
+{
+    bool ok = reply->type == STORE_LIST;
+    for (size_t i = 0; ok && i < reply->count; i++)
+        ok = seen_add_hole(&history->seen, reply->items[i].text);
+    return ok;
+}
+
+bool history_take(enum history_part part, struct bytes device, const struct store_reply *reply,
+                  struct history *history)
+{
+    switch (part) {
+    case HISTORY_EPOCH:
+        return take_epoch(reply, history);
+    case HISTORY_ONCE:
+        history->windowed = reply->integer > 0;
+        return reply->type == STORE_INTEGER;
+    case HISTORY_CONFLICTS:
+        return take_conflicts(device, reply, history);
+    case HISTORY_HOLES:
+        return take_holes(reply, history);
+    case HISTORY_STATE:
+        return reply->type == STORE_NIL || (reply->type == STORE_TEXT && seen_add_state(&history->seen, reply->text));
+    case HISTORY_PARTS:
+        break;
+    }
+    return false;
+}
+
+enum delivery_class history_class(const struct history *history)
+{
+    return history->has_epoch ? CLASS_EXACT : history->windowed ? CLASS_WINDOWED : CLASS_TRANSPORT;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Arguments of a table of commands: operands that must be and that may be, options with and without values. */
+#include "cmd/cli.h"
+#include "cmd/commands.h"
+
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+
+static const char *first, *second, *key;
+static int runs;
+
+static int run(struct cli *cli)
+{
+    runs++;
+    first = cli->operands[0];
+    second = cli->operands[1];
+    key = cli_value(cli, "--key-file");
+    return CLI_OK;
+}
+
+static const struct cli_option options[] = {{"--key-file", "FILE", "a key"}, {"--json", NULL, "JSON"}, {NULL, NULL, NULL}};
+static const struct cli_command commands[] = {
+    {"none", "", "takes nothing", options, run},
+    {"may", "[FOLDER]", "takes one or none", options, run},
+    {"must", "FOLDER LSN", "takes two", options, run},
+    {"mixed", "FOLDER [LSN]", "takes one or two", options, run},
+};
+static const struct cli_group group = {"test", "a group", commands, sizeof commands / sizeof commands[0]};
+
+static int call(int argc, char **argv)
+{
+    first = second = key = NULL;
+    return cli_main_offline(&group, argc, argv);
+}
+#define CALL(...) call((int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[]){__VA_ARGS__, NULL})
+
+TestSuite(cli, .init = cr_redirect_stderr);
+
+Test(cli, operands_in_brackets_may_be_left_out)
+{
+    cr_expect_eq(CALL("test", "may"), CLI_OK);
+    cr_expect_null(first);
+    cr_expect_eq(CALL("test", "may", "x"), CLI_OK);
+    cr_expect_str_eq(first, "x");
+    cr_expect_eq(CALL("test", "may", "x", "y"), CLI_USAGE);
+    cr_expect_eq(CALL("test", "mixed"), CLI_USAGE);
+    cr_expect_eq(CALL("test", "mixed", "x"), CLI_OK);
+    cr_expect_null(second);
+    cr_expect_eq(CALL("test", "mixed", "x", "7"), CLI_OK);
+    cr_expect_str_eq(second, "7");
+}
+
+Test(cli, other_operands_must_be_there)
+{
+    cr_expect_eq(CALL("test", "must", "x"), CLI_USAGE);
+    cr_expect_eq(CALL("test", "must", "x", "7"), CLI_OK);
+    cr_expect_eq(CALL("test", "none"), CLI_OK);
+    cr_expect_eq(CALL("test", "none", "x"), CLI_USAGE);
+    cr_expect_eq(CALL("test", "other"), CLI_USAGE);
+}
+
+Test(cli, options)
+{
+    cr_expect_eq(CALL("test", "may", "--key-file", "k"), CLI_OK);
+    cr_expect_str_eq(key, "k");
+    cr_expect_eq(CALL("test", "may", "--key-file=k2", "x"), CLI_OK);
+    cr_expect_str_eq(key, "k2");
+    cr_expect_eq(CALL("test", "may", "--key-file"), CLI_USAGE);
+    cr_expect_eq(CALL("test", "may", "--json=1"), CLI_USAGE);
+    cr_expect_eq(CALL("test", "may", "--bogus"), CLI_USAGE);
+    cr_expect_eq(runs, 2);
+}
+
+static int spool(int argc, char **argv)
+{
+    return cmd_spool(argc, argv);
+}
+#define SPOOL(...) spool((int)(sizeof((char *[]){__VA_ARGS__}) / sizeof(char *)), (char *[]){__VA_ARGS__, NULL})
+
+Test(cli, a_spool_that_is_not_there_is_refused_and_not_made)
+{
+    cr_expect_eq(SPOOL("spool", "list", "/nowhere/at/all"), CLI_REFUSED);
+    cr_expect_eq(SPOOL("spool", "verify", "/nowhere/at/all"), CLI_REFUSED);
+    cr_expect_eq(SPOOL("spool", "adopt", "/nowhere/at/all"), CLI_REFUSED);
+    cr_expect_eq(SPOOL("spool", "show", "/nowhere/at/all", "1"), CLI_REFUSED);
+    cr_expect_eq(SPOOL("spool", "show", "/nowhere/at/all", "0"), CLI_USAGE);
+    cr_expect_eq(SPOOL("spool", "show", "/nowhere/at/all", "-1"), CLI_USAGE);
+    cr_expect_eq(SPOOL("spool", "show", "/nowhere/at/all", "1x"), CLI_USAGE);
+    cr_expect_eq(SPOOL("spool", "show", "/nowhere/at/all"), CLI_USAGE);
+    cr_expect_eq(SPOOL("spool", "replay", "/nowhere/at/all", "--redis", "127.0.0.1:1"), CLI_REFUSED);
+}
