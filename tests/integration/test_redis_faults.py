@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Redis stops, dies and comes back: nothing is acknowledged that is not stored, and the gateway recovers by itself."""
+"""Redis stops, dies and comes back, spool = 0: nothing is acknowledged that is not stored, and the gateway recovers."""
 import coap
 import lib
 from coap import CON, POST, Message, Peer, request
@@ -9,11 +9,12 @@ SENML = "application/senml+json"
 
 
 class Stand:
-    """A gateway on a Redis that belongs to the test."""
+    """A gateway on a Redis that belongs to the test; without a spool (test_faults_redis has the one with)."""
 
     def __init__(self, workers, **settings):
         self.redis = lib.RedisServer()
         try:
+            settings.setdefault("spool", 0)
             self.gateway = lib.Gateway(workers=workers, redis=self.redis.address, redis_timeout_ms=500, **settings)
         except BaseException:
             self.redis.close()
