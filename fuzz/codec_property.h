@@ -101,7 +101,7 @@ static inline void property_decode(int content_format, const uint8_t *data, size
         .unit = BYTES_LITERAL("Cel"),
         .limits = FORMAT_LIMITS_DEFAULT,
     };
-    struct observation_list list = {NULL, 77};
+    struct observation_list list = {.items = NULL, .count = 77};
     struct format_error error = {NULL, 0};
     enum outcome outcome = format_by_content_format(content_format)->decode(&input, arena, &list, &error);
     if (outcome == OUTCOME_CHANGED) {

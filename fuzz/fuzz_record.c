@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Records from the fields of a hash that anybody may have written. The input is lines: kind (t, d or k), tenant, id,
+ * Records from the fields of a hash that anybody may have written. The input is lines: kind (t, d, k, r or s), tenant, id,
  * then name=value lines. Property: what is taken is valid, and written out and read again it is the same.
  */
 #include "registry/record.h"
@@ -50,7 +50,7 @@ static void try_tenant(struct bytes id, const struct record_field *fields, size_
         return;
     require(schema_tenant_is_valid(bytes_of_text(one.id)));
     require(record_to_tenant(id, again, record_of_tenant(&one, again, scratch), &two));
-    require(one.disabled == two.disabled && one.created_s == two.created_s);
+    require(one.disabled == two.disabled && one.level == two.level && one.created_s == two.created_s);
 }
 
 static void try_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
@@ -81,6 +81,32 @@ static void try_token(struct bytes tenant, struct bytes id, const struct record_
     require(one.expires_s == two.expires_s && one.revoked == two.revoked);
 }
 
+static void try_rule(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
+{
+    struct record_field again[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct rule_record one, two;
+    if (!record_to_rule(tenant, id, fields, count, &one))
+        return;
+    require(one.tag_count <= RECORD_RULE_TAGS_MAX && schema_rule_is_valid(bytes_of_text(one.id)));
+    require(!one.stream[0] || schema_stream_is_valid(bytes_of_text(one.stream)));
+    require(record_to_rule(tenant, id, again, record_of_rule(&one, again, scratch), &two));
+    require(memcmp(&one, &two, sizeof one) == 0);
+}
+
+static void try_stream(struct bytes tenant, struct bytes name, const struct record_field *fields, size_t count)
+{
+    struct record_field again[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct stream_record one, two;
+    if (!record_to_stream(tenant, name, fields, count, &one))
+        return;
+    require(record_groups_are_valid(bytes_of_text(one.groups)));
+    require(record_to_stream(tenant, name, again, record_of_stream(&one, again, scratch), &two));
+    require(strcmp(one.groups, two.groups) == 0 && one.max_age_s == two.max_age_s);
+    require(one.max_entries == two.max_entries && one.created_s == two.created_s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
@@ -91,6 +117,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_tenant(tenant, fields, count);
     else if (bytes_equal_text(kind, "d"))
         try_device(tenant, id, fields, count);
+    else if (bytes_equal_text(kind, "r"))
+        try_rule(tenant, id, fields, count);
+    else if (bytes_equal_text(kind, "s"))
+        try_stream(tenant, id, fields, count);
     else
         try_token(tenant, id, fields, count);
     return 0;

@@ -78,9 +78,13 @@ def run(arguments, timeout=60.0, stdin=None, check=False, text=True):
 
 
 class RedisServer:
-    """A redis-server that belongs to the test, to be stopped, killed and started again on the same address and data."""
+    """A redis-server that belongs to the test, to be stopped, killed and started again on the same address and data.
 
-    def __init__(self):
+    options: further ones of redis-server; they go before those below.
+    """
+
+    def __init__(self, *options):
+        self.options = list(options)
         self.folder = tempfile.mkdtemp(prefix="weir-redis-")
         self.path = os.path.join(self.folder, "s")
         self.address = "unix:" + self.path
@@ -90,11 +94,13 @@ class RedisServer:
     def start(self):
         self.process = spawn(["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.folder,
                               "--save", "", "--appendonly", "yes", "--appendfsync", "always",
-                              "--maxmemory-policy", "noeviction"],
+                              "--maxmemory-policy", "noeviction", *self.options],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self._answers, "redis-server answers")
 
     def _answers(self):
+        if self.process.poll() is not None:
+            raise AssertionError("redis-server ended with %d" % self.process.returncode)
         try:
             with resp.Redis(self.address) as redis:
                 return redis("PING") == "PONG"
@@ -143,10 +149,11 @@ class Gateway:
     sanitizer complained, or if a secret is in the log.
     """
 
-    def __init__(self, demo=True, workers=1, state_dir=None, **settings):
+    def __init__(self, demo=True, workers=1, state_dir=None, environment=None, **settings):
         self.folder = state_dir or tempfile.mkdtemp(prefix="weir-test-")
         self.owns_folder = state_dir is None
         self.demo, self.workers = demo, workers
+        self.environment = dict(environment or {})
         self.settings = {
             "workers": workers,
             "coap_port": free_port(socket.SOCK_DGRAM),
@@ -169,11 +176,10 @@ class Gateway:
         self.start()
 
     def start(self):
-        self.log_from = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
-        arguments = [BINARY, "serve"] + (["--demo"] if self.demo else [])
-        arguments += ["--%s=%s" % item for item in self.settings.items()]
-        with open(self.log_path, "ab") as log, open(os.path.join(self.folder, "out"), "wb") as out:
-            self.process = spawn(arguments, stdout=out, stderr=log, stdin=subprocess.DEVNULL, env=_environment())
+        self.launch()
+        self.wait_ready()
+
+    def wait_ready(self):
         try:
             wait_until(self._is_ready, "weir serve is ready", 60)
         except AssertionError:
@@ -181,6 +187,15 @@ class Gateway:
             raise AssertionError("weir serve did not get ready:\n" + self.log()[-4000:])
         if self.demo:
             self._read_demo()
+
+    def launch(self):
+        """Starts without waiting for anything."""
+        self.log_from = os.path.getsize(self.log_path) if os.path.exists(self.log_path) else 0
+        arguments = [BINARY, "serve"] + (["--demo"] if self.demo else [])
+        arguments += ["--%s=%s" % item for item in self.settings.items()]
+        with open(self.log_path, "ab") as log, open(os.path.join(self.folder, "out"), "wb") as out:
+            self.process = spawn(arguments, stdout=out, stderr=log, stdin=subprocess.DEVNULL,
+                                 env={**_environment(), **self.environment})
 
     def _is_ready(self):
         if self.process.poll() is not None:
@@ -204,7 +219,7 @@ class Gateway:
     @property
     def redis_address(self):
         with open(os.path.join(self.folder, "redis.address")) as file:
-            return file.read().strip()
+            return file.readline().strip()
 
     @property
     def redis(self):
@@ -212,7 +227,13 @@ class Gateway:
             self.connection = resp.Redis(self.redis_address)
         return self.connection
 
+    def wait_pushed(self, limit_s=30):
+        """Waits until everything that was acknowledged is in Redis."""
+        wait_until(lambda: self.metric("weir_spool_unpushed_records") == 0, "the spool is pushed", limit_s)
+
     def observations(self, device=None, name=None, tenant="demo"):
+        if self.process and self.process.poll() is None:
+            self.wait_pushed()
         return [entry for entry in self.redis.observations(tenant)
                 if device in (None, entry["d"]) and name in (None, entry["n"])]
 

@@ -89,6 +89,12 @@ Test(accounts, tenants)
     expect_change(2, "tenant acme ");
     cr_assert_eq(accounts_get_tenant(&accounts, T, &record), ACCOUNTS_DONE);
     cr_assert(record.disabled);
+    cr_assert_eq(record.level, LEVEL_SPOOLED);
+    cr_assert_eq(accounts_set_tenant_level(&accounts, T, LEVEL_STORED), ACCOUNTS_DONE);
+    expect_change(3, "tenant acme ");
+    cr_assert_eq(accounts_get_tenant(&accounts, T, &record), ACCOUNTS_DONE);
+    cr_assert(record.disabled && record.level == LEVEL_STORED);
+    cr_assert_eq(accounts_set_tenant_level(&accounts, BYTES_LITERAL("nobody"), LEVEL_STORED), ACCOUNTS_NOT_FOUND);
     cr_assert_eq(accounts_add_tenant(&accounts, &record, true), ACCOUNTS_DONE);
     cr_assert_eq(redis_call(client, "SISMEMBER weir:tenants acme")->integer, 1);
 }
@@ -211,4 +217,87 @@ Test(accounts, redis_is_away)
     redis_stop(&redis);
     cr_assert_eq(accounts_add_tenant(&accounts, &record, false), ACCOUNTS_AWAY);
     redis_launch(&redis);
+}
+
+static enum accounts_result add_rule(const char *id, const char *stream, bool replace)
+{
+    struct rule_record record = {.tenant = "acme", .order = 7};
+    snprintf(record.id, sizeof record.id, "%s", id);
+    snprintf(record.stream, sizeof record.stream, "%s", stream);
+    return accounts_add_rule(&accounts, &record, replace);
+}
+
+Test(accounts, rules)
+{
+    struct rule_record found;
+    struct accounts_ids ids;
+    cr_assert_eq(add_rule("r1", "north", false), ACCOUNTS_NO_TENANT);
+    add_tenant();
+    cr_assert_eq(add_rule("r1", "north", false), ACCOUNTS_DONE);
+    expect_change(2, "rule acme r1");
+    cr_assert_eq(add_rule("r1", "south", false), ACCOUNTS_EXISTS);
+    cr_assert_eq(add_rule("r1", "south", true), ACCOUNTS_DONE);
+    cr_assert_eq(add_rule("r2", "obs", false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_rule(&accounts, T, BYTES_LITERAL("r1"), &found), ACCOUNTS_DONE);
+    cr_assert_str_eq(found.stream, "south");
+    cr_assert_eq(found.order, 7);
+    cr_assert_eq(accounts_list_streams(&accounts, T, &ids), ACCOUNTS_DONE);
+    cr_assert_eq(ids.count, 2, "what a rule has ever named, but not obs");
+    cr_assert_str_eq(ids.ids[0], "north");
+    free(ids.ids);
+    cr_assert_eq(accounts_remove_rule(&accounts, T, BYTES_LITERAL("r1")), ACCOUNTS_DONE);
+    expect_change(5, "rule acme r1");
+    cr_assert_eq(accounts_remove_rule(&accounts, T, BYTES_LITERAL("r1")), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(accounts_list_rules(&accounts, T, &ids), ACCOUNTS_DONE);
+    cr_assert_eq(ids.count, 1);
+    free(ids.ids);
+}
+
+Test(accounts, a_tenant_has_so_many_rules)
+{
+    add_tenant();
+    for (unsigned i = 0; i < RECORD_RULES_MAX; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%u", i);
+        cr_assert_eq(add_rule(id, "", false), ACCOUNTS_DONE);
+    }
+    cr_assert_eq(add_rule("more", "", false), ACCOUNTS_FULL);
+    cr_assert_eq(add_rule("r5", "x", true), ACCOUNTS_DONE, "replacing adds none");
+}
+
+Test(accounts, retention)
+{
+    struct stream_record record = {.tenant = "acme", .name = "north", .max_age_s = 9, .groups = ""}, found;
+    struct bytes name = BYTES_LITERAL("north");
+    cr_assert_eq(accounts_set_stream(&accounts, &record), ACCOUNTS_NO_TENANT);
+    add_tenant();
+    cr_assert_eq(accounts_set_stream(&accounts, &record), ACCOUNTS_DONE);
+    expect_change(2, "stream acme north");
+    record.max_age_s = 10;
+    cr_assert_eq(accounts_set_stream(&accounts, &record), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_stream(&accounts, T, name, &found), ACCOUNTS_DONE);
+    cr_assert_eq(found.max_age_s, 10);
+    cr_assert_str_eq(found.groups, "", "nobody is asked survives the way through Redis");
+    redis_call(client, "XADD weir:{acme}:stream:north * a b");
+    cr_assert_eq(accounts_remove_stream(&accounts, T, name), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_stream(&accounts, T, name, &found), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(accounts_remove_stream(&accounts, T, name), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(redis_call(client, "SISMEMBER weir:{acme}:streams north")->integer, 1, "it holds entries");
+    redis_call(client, "DEL weir:{acme}:stream:north");
+    cr_assert_eq(accounts_set_stream(&accounts, &record), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_stream(&accounts, T, name), ACCOUNTS_DONE);
+    cr_assert_eq(redis_call(client, "SISMEMBER weir:{acme}:streams north")->integer, 0);
+}
+
+Test(accounts, a_removed_tenant_takes_rules_and_retention_along)
+{
+    struct stream_record record = {.tenant = "acme", .name = "north", .groups = "*"};
+    add_tenant();
+    cr_assert_eq(add_rule("r1", "north", false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_set_stream(&accounts, &record), ACCOUNTS_DONE);
+    redis_call(client, "XADD weir:{acme}:stream:north * a b");
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
+    cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:rules weir:{acme}:rule:r1 weir:{acme}:streams "
+                                    "weir:{acme}:str:north")->integer, 0);
+    cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:stream:north")->integer, 1, "its streams stay");
 }

@@ -203,6 +203,67 @@ Test(coap, a_request_as_the_route_table_sees_it)
     wire_peer_free(peer);
 }
 
+Test(coap, a_sequence_in_option_65100)
+{
+    struct peer *peer = wire_peer(1);
+    receive(peer, "40021234 b36f6273 e3fd34 010311 ff 5b5d");
+    cr_expect(wire.last_sequence.given && wire.last_sequence.epoch == 3 && wire.last_sequence.seq == 17);
+    cr_expect(!wire.last_bad_sequence && !wire.last_best_effort);
+    receive(peer, "50021235 b36f6273 e3fd34 010011 ff 5b5d");
+    cr_expect(!wire.last_sequence.given && wire.last_bad_sequence && wire.last_best_effort);
+    receive(peer, "40021236 b36f6273 ff 5b5d");
+    cr_expect(!wire.last_sequence.given && !wire.last_bad_sequence);
+    wire_peer_free(peer);
+}
+
+/* What the wire answers to request_exchange_key for a POST of "[]" from the peer. */
+static void key_of(struct peer *peer, const char *hex, uint8_t ret[static REQUEST_KEY_BYTES])
+{
+    unsigned before = wire.dispatched;
+    receive(peer, hex);
+    cr_assert_eq(wire.dispatched, before + 1);
+    memcpy(ret, wire.last_key, REQUEST_KEY_BYTES);
+    wire.sent_count = 0;
+}
+
+Test(coap, exchanges_of_plain_peers_have_keys_that_outlive_the_process)
+{
+    /* a first; then another ID, token, format, query and body */
+    static const char *const different[] = {
+        "41021234 aa b36f6273 ff 5b5d", "41021235 aa b36f6273 ff 5b5d",        "41021234 ab b36f6273 ff 5b5d",
+        "41021234 aa b36f6273 116e ff 5b5d", "41021234 aa b36f6273 4178 ff 5b5d", "41021234 aa b36f6273 ff 5b5e"};
+    uint8_t keys[COUNT_OF(different) + 1][REQUEST_KEY_BYTES], again[REQUEST_KEY_BYTES];
+    struct peer *peer = wire_peer(1), *other = wire_peer(2);
+    peer->secure = other->secure = false;
+    for (size_t i = 0; i < COUNT_OF(different); i++)
+        key_of(peer, different[i], keys[i]);
+    key_of(other, different[0], keys[COUNT_OF(different)]);
+    for (size_t i = 0; i < COUNT_OF(keys); i++)
+        for (size_t k = 0; k < i; k++)
+            cr_expect_arr_neq(keys[i], keys[k], REQUEST_KEY_BYTES, "%zu and %zu", i, k);
+    wire_peer_free(peer);
+    wire_peer_free(other);
+    wire_close();
+
+    wire_open();
+    peer = wire_peer(1);
+    peer->secure = false;
+    key_of(peer, different[0], again);
+    cr_expect_arr_eq(again, keys[0], REQUEST_KEY_BYTES);
+    wire_peer_free(peer);
+}
+
+Test(coap, exchanges_over_dtls_are_each_their_own)
+{
+    uint8_t keys[3][REQUEST_KEY_BYTES];
+    struct peer *peer = wire_peer(1);
+    peer->secure = true;
+    key_of(peer, "41021234 aa b36f6273 ff 5b5d", keys[0]);
+    key_of(peer, "41021235 aa b36f6273 ff 5b5d", keys[1]);
+    cr_expect_arr_neq(keys[0], keys[1], REQUEST_KEY_BYTES);
+    wire_peer_free(peer);
+}
+
 Test(coap, payload_of_a_get_means_nothing)
 {
     struct peer *peer = wire_peer(1);

@@ -22,7 +22,8 @@ static void read_document(void)
 static const char *security_of(const struct route *route)
 {
     static const char *const names[] = {
-        [ROUTE_ANYONE] = "anyone", [ROUTE_AUTHENTICATED] = "authenticated", [ROUTE_SPEAKER] = "speaker"};
+        [ROUTE_ANYONE] = "anyone", [ROUTE_AUTHENTICATED] = "authenticated", [ROUTE_SPEAKER] = "speaker",
+        [ROUTE_OPERATOR] = "operator"};
     return names[route->security];
 }
 

@@ -23,6 +23,9 @@ Test(crypto, sha256_is_of_both_runs_together)
     }
     cr_assert(crypto_sha256((struct bytes){0}, (struct bytes){0}, digest));
     cr_assert_str_eq(hex(digest), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    const struct bytes parts[] = {BYTES_LITERAL("a"), {NULL, 0}, BYTES_LITERAL("b"), BYTES_LITERAL("c")};
+    cr_assert(crypto_sha256_parts(parts, 4, digest));
+    cr_assert_str_eq(hex(digest), expected);
 }
 
 /* RFC 4231, cases 1, 2 and 6 (a key longer than a block). */
@@ -90,4 +93,49 @@ Test(crypto, what_is_no_key_has_no_digest)
         cr_assert_not(crypto_spki_digest(bytes_of_text(others[i]), digest), "%u", i);
     for (size_t len = 0; len < sizeof public_der; len++)
         cr_assert_not(crypto_spki_digest(bytes_of(public_der, len), digest), "cut at %zu", len);
+}
+
+static struct bytes from_hex(const char *text, uint8_t *buffer)
+{
+    size_t len = strlen(text) / 2;
+    for (size_t i = 0; i < len; i++)
+        sscanf(text + 2 * i, "%2hhx", &buffer[i]);
+    return bytes_of(buffer, len);
+}
+
+/* "The Galois/Counter Mode of Operation (GCM)" (McGrew, Viega), appendix B, cases 13, 14 and 16. */
+Test(crypto, aes_256_gcm_of_the_specification)
+{
+    static const struct {
+        const char *key, *nonce, *aad, *plaintext, *sealed;
+    } cases[] = {
+        {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000", "", "",
+         "530f8afbc74536b9a963b4f1c4cb738b"},
+        {"0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000", "",
+         "00000000000000000000000000000000", "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919"},
+        {"feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888",
+         "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+         "d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+         "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39",
+         "522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa"
+         "8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t key[32], nonce[12], aad[32], plain[64], expected[96], sealed[96], opened[64];
+        from_hex(cases[i].key, key);
+        from_hex(cases[i].nonce, nonce);
+        struct bytes a = from_hex(cases[i].aad, aad), p = from_hex(cases[i].plaintext, plain);
+        struct bytes s = from_hex(cases[i].sealed, expected);
+        cr_assert(crypto_seal(key, nonce, a, p, sealed));
+        cr_assert_eq(memcmp(sealed, expected, s.len), 0);
+        cr_assert(crypto_open(key, nonce, a, s, opened));
+        cr_assert(bytes_equal(bytes_of(opened, p.len), p));
+        for (size_t at = 0; at < s.len; at++) {
+            expected[at] ^= 1;
+            cr_assert_not(crypto_open(key, nonce, a, s, opened));
+            expected[at] ^= 1;
+        }
+        cr_assert_not(crypto_open(key, nonce, BYTES_LITERAL("other"), s, opened));
+        cr_assert_not(crypto_open(key, nonce, a, bytes_of(s.ptr, CRYPTO_TAG_BYTES - 1), opened));
+    }
 }

@@ -10,11 +10,14 @@ static const char *const field_names[] = {SCHEMA_OBS_FIELDS(NAME)};
 
 static const struct sink_message message = {.tenant = {(const uint8_t *)"acme", 4}, .class = 't', .evidence = EVIDENCE_PSK};
 
+#define ENTRY_ARGUMENTS (3 + 2 * ENTRY_FIELDS)
+
 static void arguments_of(const struct observation *observation, struct entry_scratch *scratch, struct bytes *ret)
 {
     struct sink_record record = {.device = BYTES_LITERAL("boiler-7"), .observation = observation};
-    cr_assert(entry_arguments(BYTES_LITERAL("weir:{acme}:obs"), &message, &record, BYTES_LITERAL("0c41000000000001"),
-                              scratch, ret));
+    size_t count = entry_arguments(BYTES_LITERAL("weir:{acme}:obs"), &message, &record,
+                                   BYTES_LITERAL("0c41000000000001"), scratch, ret);
+    cr_assert_eq(count, ENTRY_ARGUMENTS);
 }
 
 static void expect_field(const struct bytes *arguments, char name, const char *value)
@@ -34,7 +37,7 @@ Test(entry, all_fields_in_order)
                                       .time = {1763692800, 125000000}, .time_source = TIME_DEVICE,
                                       .kind = VALUE_NUMBER, .number = {BYTES_LITERAL("21.50"), 21.5}};
     struct entry_scratch scratch = {0};
-    struct bytes arguments[ENTRY_ARGUMENTS];
+    struct bytes arguments[ENTRY_ARGUMENTS_MAX];
     arguments_of(&observation, &scratch, arguments);
     cr_assert_eq(sizeof field_names / sizeof field_names[0], ENTRY_FIELDS);
     for (size_t i = 0; i < ENTRY_FIELDS; i++)
@@ -54,12 +57,31 @@ Test(entry, all_fields_in_order)
     entry_scratch_deinit(&scratch);
 }
 
+Test(entry, tags_stand_behind_the_fixed_fields)
+{
+    struct record_field tags[RECORD_RULE_TAGS_MAX];
+    for (size_t i = 0; i < RECORD_RULE_TAGS_MAX; i++)
+        tags[i] = (struct record_field){BYTES_LITERAL("site"), BYTES_LITERAL("north")};
+    struct sink_record record = {.device = BYTES_LITERAL("d1"), .observation = &(struct observation){.kind = VALUE_NONE},
+                                 .tags = tags, .tag_count = RECORD_RULE_TAGS_MAX};
+    struct entry_scratch scratch = {0};
+    struct bytes arguments[ENTRY_ARGUMENTS_MAX], values[ENTRY_FIELDS];
+    size_t count = entry_arguments(BYTES_LITERAL("k"), &message, &record, BYTES_LITERAL("0"), &scratch, arguments);
+    cr_assert_eq(count, ENTRY_ARGUMENTS_MAX);
+    cr_expect(bytes_equal_text(arguments[ENTRY_ARGUMENTS], "site"));
+    cr_expect(bytes_equal_text(arguments[ENTRY_ARGUMENTS + 1], "north"));
+    cr_assert(entry_values(&message, &record, BYTES_LITERAL("0"), &scratch, values));
+    for (size_t i = 0; i < ENTRY_FIELDS; i++)
+        cr_expect(bytes_equal(values[i], arguments[4 + 2 * i]), "%zu", i);
+    entry_scratch_deinit(&scratch);
+}
+
 Test(entry, peer_text_stays_one_argument)
 {
     struct observation observation = {.name = BYTES_LITERAL("x"), .kind = VALUE_TEXT, .time_source = TIME_RECEIPT,
                                       .data = BYTES_LITERAL("\r\n*1\r\n$8\r\nFLUSHALL\r\n\x1b[2J")};
     struct entry_scratch scratch = {0};
-    struct bytes arguments[ENTRY_ARGUMENTS];
+    struct bytes arguments[ENTRY_ARGUMENTS_MAX];
     arguments_of(&observation, &scratch, arguments);
     expect_field(arguments, 'v', "\r\n*1\r\n$8\r\nFLUSHALL\r\n\x1b[2J");
     entry_scratch_deinit(&scratch);
@@ -82,7 +104,7 @@ Test(entry, reads_back)
     struct arena *arena = arena_new(65536);
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
         struct entry_scratch scratch = {0};
-        struct bytes arguments[ENTRY_ARGUMENTS], device;
+        struct bytes arguments[ENTRY_ARGUMENTS_MAX], device;
         struct observation back;
         arguments_of(&samples[i], &scratch, arguments);
         cr_assert(warm_observation(arguments + 3, ENTRY_ARGUMENTS - 3, arena, &device, &back), "sample %zu", i);

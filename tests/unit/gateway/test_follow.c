@@ -31,7 +31,7 @@ static void on_changed(void *ctx, struct bytes tenant, struct bytes device)
 static void start(void)
 {
     struct follow_config config = {
-        .redis_address = redis.address,
+        .redis = &(struct store_target){.address = redis.address},
         .registry = registry,
         .changed = on_changed,
         .fresh = on_fresh,
@@ -130,6 +130,47 @@ Test(follow, changes_arrive)
     accounts_revoke_token(&accounts, bytes_of_text(token.id));
     RUN_UNTIL(loop, registry_token(registry, bytes_of_text(token.id))->revoked, "revoked");
     cr_assert_eq(times_fresh, 1);
+}
+
+static void add_rule(const char *id)
+{
+    struct rule_record record = {.tenant = "acme", .stream = "north"};
+    snprintf(record.id, sizeof record.id, "%s", id);
+    cr_assert_eq(accounts_add_rule(&accounts, &record, false), ACCOUNTS_DONE);
+}
+
+static void set_stream(const char *name)
+{
+    struct stream_record record = {.tenant = "acme", .max_entries = 1, .groups = "*"};
+    snprintf(record.name, sizeof record.name, "%s", name);
+    cr_assert_eq(accounts_set_stream(&accounts, &record), ACCOUNTS_DONE);
+}
+
+static bool has(size_t rules, size_t streams)
+{
+    struct registry_counts counts = registry_count(registry);
+    return counts.rules == rules && counts.streams == streams;
+}
+
+Test(follow, rules_and_streams)
+{
+    add_tenant("acme");
+    add_rule("r1");
+    set_stream("s1");
+    redis_call(client, "HSET weir:{acme}:rule:bad order x");
+    redis_call(client, "SADD weir:{acme}:rules bad");
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    cr_assert(has(1, 1), "loaded; the invalid one and the stream without retention are not");
+    add_rule("r2");
+    set_stream("s2");
+    RUN_UNTIL(loop, has(2, 2), "they arrive");
+    cr_assert_eq(accounts_remove_rule(&accounts, T, BYTES_LITERAL("r1")), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_stream(&accounts, T, BYTES_LITERAL("s1")), ACCOUNTS_DONE);
+    RUN_UNTIL(loop, has(1, 1), "and go");
+    cr_assert_str_eq(changed, "", "no session ends for it");
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
+    RUN_UNTIL(loop, has(0, 0), "with the tenant");
 }
 
 Test(follow, a_tenant_is_disabled_and_removed)

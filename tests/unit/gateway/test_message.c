@@ -354,6 +354,24 @@ Test(message, etags_and_conditions)
     cr_expect_eq(message.refused_count, 0);
 }
 
+Test(message, a_sequence_is_handed_on_as_it_came)
+{
+    struct message message = parse("40021234 e3fd3f 010311"); /* 65100 = 269 + 0xfd3f */
+    cr_expect(message.has_sequence);
+    cr_expect(bytes_equal(message.sequence, BYTES_LITERAL("\x01\x03\x11")));
+    message = parse("40021234 e0fd3f");
+    cr_expect(message.has_sequence, "empty is not absent");
+    cr_expect_eq(message.sequence.len, 0);
+    message = parse("40021234 edfd3f02 000102030405060708090a0b0c0d0e");
+    cr_expect_eq(message.sequence.len, 15, "whoever reads it says what is wrong");
+    message = parse("40021234 e20000 0103 e3fd3f 010311");
+    cr_expect(!message.has_sequence && message.refused_count == 2, "65369 is another option, and critical as 269 is");
+    message = parse("40021234 e3fd3f 010311 03 010312");
+    cr_expect(bytes_equal(message.sequence, BYTES_LITERAL("\x01\x03\x11")), "a second one is passed over");
+    message = parse("40021234");
+    cr_expect(!message.has_sequence);
+}
+
 Test(message, proxy_options_are_seen)
 {
     struct message message = parse("40011234 d116 61");
@@ -416,6 +434,8 @@ Test(message, transfer_key_is_of_method_and_cache_key_options)
     cr_expect_neq(message_transfer_key(&tagged, &key), first, "an empty Request-Tag is not none");
     struct message tagged_twice = parse("44020001 746f6b31 b16f d10308 e0fc00 00 ff 30");
     cr_expect_neq(message_transfer_key(&tagged_twice, &key), message_transfer_key(&tagged, &key));
+    struct message counted = parse("44020001 746f6b31 b16f d10308 e3fd24 010311 ff 30");
+    cr_expect_neq(message_transfer_key(&counted, &key), first, "a body under another sequence is another body");
 }
 
 Test(message, uint_options_are_written_without_leading_zeros)

@@ -58,6 +58,19 @@ Test(metrics, every_name_has_one_head_before_its_rows)
     arena_free(arena);
 }
 
+Test(metrics, a_gauge_may_be_negative)
+{
+    static struct metrics one, other;
+    const struct metrics *blocks[] = {&one, &other};
+    struct arena *arena = arena_new(1 << 20);
+    struct bytes text;
+    metrics_set(&one, METRIC_REDIS_MEMORY_FULL_S, 5);
+    metrics_set(&one, METRIC_REDIS_MEMORY_FULL_S, -1);
+    cr_assert(metrics_text(blocks, 2, arena, &text));
+    cr_assert(memmem(text.ptr, text.len, "\nweir_redis_memory_full_seconds -1\n", 35));
+    arena_free(arena);
+}
+
 Test(metrics, a_full_arena_is_an_answer)
 {
     struct arena *arena = arena_new(1000);

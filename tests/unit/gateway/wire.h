@@ -43,6 +43,7 @@ static struct wire_fixture {
     struct response response; /* how requests are answered */
     size_t answer_bytes;      /* the body of it: so many digits */
     size_t body_limit;
+    unsigned fill; /* of the spool */
     size_t last_body_len;
     uint8_t last_body[BODY_LIMIT];
     char last_path[512], last_query[512];
@@ -50,6 +51,9 @@ static struct wire_fixture {
     int last_content_format, last_accept;
     struct identity last_who;
     unsigned last_etag_count, last_if_match_count;
+    struct sequence last_sequence;
+    bool last_bad_sequence, last_best_effort;
+    uint8_t last_key[REQUEST_KEY_BYTES];
 } wire;
 
 static inline struct timestamp wire_wall(void *ctx)
@@ -85,6 +89,10 @@ static inline void wire_note_request(const struct request *request)
     wire.last_who = request->who;
     wire.last_etag_count = request->etag_count;
     wire.last_if_match_count = request->if_match_count;
+    wire.last_sequence = request->sequence;
+    wire.last_bad_sequence = request->bad_sequence != NULL;
+    wire.last_best_effort = request->best_effort;
+    request_exchange_key(request, wire.last_key);
 }
 
 static inline void wire_answer(struct request *request)
@@ -152,6 +160,12 @@ static inline void wire_peer_free(struct peer *peer)
     free(peer);
 }
 
+static inline unsigned wire_fill(void *ctx)
+{
+    (void)ctx;
+    return wire.fill;
+}
+
 /* Opens with default settings; a test changes wire.settings at any time after. */
 static inline void wire_open(void)
 {
@@ -171,6 +185,7 @@ static inline void wire_open(void)
         .wall = wire_wall,
         .dispatch = wire_dispatch,
         .body_limit = wire_body_limit,
+        .fill = wire_fill,
         .random_seed = {1, 2, 3, 4},
         .echo_key = {5, 6, 7, 8},
     };

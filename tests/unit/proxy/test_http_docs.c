@@ -26,6 +26,7 @@ static void write_row(const struct route *route, char ret[static 512])
         [ROUTE_ANYONE] = "anyone",
         [ROUTE_AUTHENTICATED] = "authenticated",
         [ROUTE_SPEAKER] = "speaker",
+        [ROUTE_OPERATOR] = "operator",
         [ROUTE_OPS] = "ops",
     };
     int len = snprintf(ret, 512, "| %s | `%s` | %s | %s | ", http_head_method_name(route->method), route->path,

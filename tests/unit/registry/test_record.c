@@ -158,11 +158,28 @@ Test(record, tenants)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
-    struct tenant_record before = {.id = "acme", .disabled = true, .created_s = 7}, after;
-    size_t count = record_of_tenant(&before, fields, scratch);
-    cr_assert(record_to_tenant(BYTES_LITERAL("acme"), fields, count, &after));
-    cr_assert(after.disabled);
-    cr_assert_eq(after.created_s, 7);
+    for (uint8_t level = 0; level < RECORD_LEVELS; level++) {
+        struct tenant_record before = {.id = "acme", .disabled = true, .level = level, .created_s = 7}, after;
+        size_t count = record_of_tenant(&before, fields, scratch);
+        cr_assert(record_to_tenant(BYTES_LITERAL("acme"), fields, count, &after));
+        cr_assert(after.disabled);
+        cr_assert_eq(after.level, level);
+        cr_assert_eq(after.created_s, 7);
+    }
+}
+
+Test(record, a_tenant_without_a_level_has_the_first_and_one_with_another_word_is_not_valid)
+{
+    static const struct {
+        const char *word;
+        bool valid;
+    } cases[] = {{"", true}, {"spooled", true}, {"Stored", false}, {"stored,spooled", false}, {"1", false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct record_field field = {BYTES_LITERAL("level"), bytes_of_text(cases[i].word)};
+        struct tenant_record record = {.level = 99};
+        cr_expect_eq(record_to_tenant(BYTES_LITERAL("acme"), &field, 1, &record), cases[i].valid, "%s", cases[i].word);
+        cr_expect_eq(record.level, cases[i].valid ? 0 : 99, "%s", cases[i].word);
+    }
 }
 
 static struct token_record full_token(void)
@@ -211,4 +228,108 @@ Test(record, an_operator_token_has_no_device)
     cr_assert(record_to_token(BYTES_LITERAL("acme"), id, fields, count, &record));
     cr_assert_not(record_to_token(BYTES_LITERAL("acme"), BYTES_LITERAL("0123456789ABCDEF"), fields, count, &record));
     cr_assert_not(record_to_token(BYTES_LITERAL("acme"), BYTES_LITERAL("0123"), fields, count, &record));
+}
+
+/* Rules and streams. */
+
+static struct rule_record full_rule(void)
+{
+    struct rule_record rule = {.tenant = "acme", .id = "alarms-north", .order = 4294967295, .device = "boiler-*",
+                               .site = "north, 2nd floor", .name = "*:temp*", .class = "tae", .stream = "north",
+                               .created_s = 1763692800};
+    cr_assert(record_parse_rule_tags(BYTES_LITERAL("site=north 2,floor_2=2nd=upper,empty="), &rule));
+    return rule;
+}
+
+Test(record, rule_round_trip)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct rule_record before = full_rule(), after = {0};
+    size_t count = record_of_rule(&before, fields, scratch);
+    cr_assert(record_to_rule(BYTES_LITERAL("acme"), BYTES_LITERAL("alarms-north"), fields, count, &after));
+    cr_expect_eq(memcmp(&before, &after, sizeof before), 0);
+    cr_expect_eq(after.tag_count, 3);
+    cr_expect_str_eq(after.tags[1].value, "2nd=upper");
+    cr_expect_str_eq(after.tags[2].value, "");
+}
+
+Test(record, the_longest_rule_fits)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct rule_record before = {.tenant = "acme", .id = "r", .tag_count = RECORD_RULE_TAGS_MAX}, after;
+    memset(before.device, 'd', RECORD_PATTERN_MAX);
+    memset(before.name, 'n', RECORD_PATTERN_MAX);
+    for (size_t i = 0; i < RECORD_RULE_TAGS_MAX; i++) {
+        memset(before.tags[i].name, 'a' + (int)i, RECORD_TAG_NAME_MAX);
+        memset(before.tags[i].value, 'v', RECORD_TAG_VALUE_MAX);
+    }
+    size_t count = record_of_rule(&before, fields, scratch);
+    cr_assert(record_to_rule(BYTES_LITERAL("acme"), BYTES_LITERAL("r"), fields, count, &after));
+    cr_expect_eq(memcmp(before.tags, after.tags, sizeof before.tags), 0);
+}
+
+Test(record, rules_with_a_wrong_field_are_not_valid)
+{
+    static const struct {
+        const char *name, *value;
+    } bad[] = {
+        {"order", "-1"},       {"order", "4294967296"}, {"order", "1x"},      {"device", "a b"},
+        {"device", "a?"},      {"name", "a{b}"},        {"name", "\xc3\xa4"}, {"site", "a\nb"},
+        {"class", "x"},        {"class", "tt"},         {"class", "taect"},   {"stream", "Big"},
+        {"stream", "a:b"},     {"stream", "a}b"},       {"stream", "-a"},     {"tags", "a"},
+        {"tags", "=v"},        {"tags", "v=1"},         {"tags", "d=1"},      {"tags", "m=1"},
+        {"tags", "Ab=1"},      {"tags", "1a=1"},        {"tags", "a-b=1"},    {"tags", "aa=1,aa=2"},
+        {"tags", "aa=1,"},     {"tags", ",aa=1"},       {"tags", "aa=1,,bb=2"}, {"tags", "aa=\x01"},
+        {"tags", "abcdefghijklmnopq=1"}, {"tags", "aa=1,bb=1,cc=1,dd=1,ee=1,ff=1,gg=1,hh=1,ii=1"},
+        {"created", "x"},
+    };
+    struct rule_record rule;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct record_field field = {bytes_of_text(bad[i].name), bytes_of_text(bad[i].value)};
+        cr_expect_not(record_to_rule(BYTES_LITERAL("acme"), BYTES_LITERAL("r"), &field, 1, &rule), "%s=%s",
+                      bad[i].name, bad[i].value);
+    }
+    cr_expect(record_to_rule(BYTES_LITERAL("acme"), BYTES_LITERAL("r"), NULL, 0, &rule), "all conditions empty");
+    cr_expect_not(record_to_rule(BYTES_LITERAL("acme"), BYTES_LITERAL("R"), NULL, 0, &rule));
+    cr_expect_not(record_to_rule(BYTES_LITERAL("a:b"), BYTES_LITERAL("r"), NULL, 0, &rule));
+}
+
+static void stream_comes_back(const char *groups)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct stream_record before = {.tenant = "acme", .name = "obs", .max_age_s = 999999999999, .max_entries = 5,
+                                   .created_s = 9}, after;
+    strcpy(before.groups, groups);
+    size_t count = record_of_stream(&before, fields, scratch);
+    cr_assert(record_to_stream(BYTES_LITERAL("acme"), BYTES_LITERAL("obs"), fields, count, &after));
+    cr_expect_str_eq(after.groups, groups);
+    cr_expect_eq(after.max_age_s, 999999999999);
+    cr_expect_eq(after.max_entries, 5);
+    cr_expect_eq(after.created_s, 9);
+}
+
+Test(record, stream_round_trip)
+{
+    stream_comes_back("*");
+    stream_comes_back("billing,dash-1");
+    stream_comes_back("");
+}
+
+/* What somebody forgot to write must not make us trim what nobody has read. */
+Test(record, a_stream_without_groups_asks_all)
+{
+    static const char *const bad[] = {"a,,b", "a b", ",", "\x01"};
+    struct stream_record stream;
+    cr_assert(record_to_stream(BYTES_LITERAL("acme"), BYTES_LITERAL("s"), NULL, 0, &stream));
+    cr_expect_str_eq(stream.groups, RECORD_GROUPS_ALL);
+    cr_expect_eq(stream.max_age_s, 0);
+    cr_expect_eq(stream.max_entries, 0);
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        struct record_field field = {BYTES_LITERAL("groups"), bytes_of_text(bad[i])};
+        cr_expect_not(record_to_stream(BYTES_LITERAL("acme"), BYTES_LITERAL("s"), &field, 1, &stream), "%s", bad[i]);
+    }
+    cr_expect_not(record_groups_are_valid(BYTES_LITERAL("-")), "that is how Redis has nobody");
 }

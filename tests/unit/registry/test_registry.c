@@ -396,3 +396,34 @@ Test(registry, grows_and_shrinks_by_a_hundred_thousand)
     }
     registry_free(registry);
 }
+
+Test(registry, a_page_is_sorted_and_of_one_tenant)
+{
+    struct registry *registry = registry_new(&hash_key);
+    const struct device_record *page[3];
+    bool more;
+    char id[8];
+    for (unsigned i = 0; i < 500; i++) {
+        snprintf(id, sizeof id, "d%03u", (i * 7) % 500);
+        put(registry, device(i % 2 ? "acme" : "other", id, 1));
+    }
+    size_t count = registry_page(registry, BYTES_LITERAL("acme"), BYTES_LITERAL(""), 3, page, &more);
+    cr_assert_eq(count, 3);
+    cr_expect(more);
+    char last[8] = "";
+    size_t seen = 0;
+    while (count > 0) {
+        for (size_t i = 0; i < count; i++) {
+            cr_expect_str_eq(page[i]->tenant, "acme");
+            cr_expect_gt(strcmp(page[i]->id, last), 0);
+            strcpy(last, page[i]->id);
+            seen++;
+        }
+        cr_expect_eq(more, seen < 250);
+        count = registry_page(registry, BYTES_LITERAL("acme"), bytes_of_text(last), 3, page, &more);
+    }
+    cr_expect_eq(seen, 250);
+    cr_expect_eq(registry_page(registry, BYTES_LITERAL("nobody"), BYTES_LITERAL(""), 3, page, &more), 0);
+    cr_expect_not(more);
+    registry_free(registry);
+}

@@ -43,6 +43,18 @@ Test(schema, keys)
     cr_assert_str_eq(key, "weir:{acme}:obs");
     cr_assert_eq(schema_key_of(key, tenant, SCHEMA_KIND_DEVICE, BYTES_LITERAL("urn:x")), 21);
     cr_assert_str_eq(key, "weir:{acme}:dev:urn:x");
+    schema_key_of_stream(key, tenant, BYTES_LITERAL(""));
+    cr_assert_str_eq(key, "weir:{acme}:obs");
+    schema_key_of_stream(key, tenant, BYTES_LITERAL("obs"));
+    cr_assert_str_eq(key, "weir:{acme}:obs");
+    schema_key_of_stream(key, tenant, BYTES_LITERAL("north"));
+    cr_assert_str_eq(key, "weir:{acme}:stream:north");
+    cr_assert_eq(schema_stream_suffix(key, bytes_of(NULL, 0)), 3);
+    cr_assert_str_eq(key, "obs");
+    schema_stream_suffix(key, BYTES_LITERAL("obs"));
+    cr_assert_str_eq(key, "obs");
+    schema_stream_suffix(key, BYTES_LITERAL("north"));
+    cr_assert_str_eq(key, "stream:north");
 }
 
 Test(schema, longest_key_fits)
@@ -86,6 +98,8 @@ static const struct {
     {"## Tenants: `weir:{T}:meta`", SCHEMA_TENANT_FIELDS(X)},
     {"## Devices: `weir:{T}:dev:ID`", SCHEMA_DEVICE_FIELDS(X)},
     {"## Tokens: `weir:{T}:tok:ID`", SCHEMA_TOKEN_FIELDS(X)},
+    {"## Rules: `weir:{T}:rule:ID`", SCHEMA_RULE_FIELDS(X)},
+    {"## Retention: `weir:{T}:str:NAME`", SCHEMA_STREAM_FIELDS(X)},
     {"## Changes: `weir:changes`", SCHEMA_CHANGE_FIELDS(X)},
 };
 #undef X
@@ -107,5 +121,7 @@ Test(schema, docs_list_every_key)
     cells_below("## Keys", cells, sizeof cells);
     cr_assert_str_eq(cells, SCHEMA_KEY_TENANTS " " SCHEMA_KEY_CHANGES
                             " weir:{T}:meta weir:{T}:devices weir:{T}:dev:ID weir:{T}:tokens weir:{T}:tok:ID "
-                            "weir:{T}:obs");
+                            "weir:{T}:rules weir:{T}:rule:ID weir:{T}:streams weir:{T}:str:NAME weir:{T}:obs "
+                            "weir:{T}:stream:NAME weir:{T}:conflicts weir:{T}:hwm weir:{T}:seen "
+                            "weir:{T}:holes:ID:EPOCH weir:{T}:once:ID weir:{T}:epoch weir:{T}:superseded");
 }
