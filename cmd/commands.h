@@ -6,4 +6,7 @@ int cmd_serve(int argc, char **argv);
 int cmd_tenant(int argc, char **argv);
 int cmd_device(int argc, char **argv);
 int cmd_token(int argc, char **argv);
+int cmd_rule(int argc, char **argv);
+int cmd_stream(int argc, char **argv);
+int cmd_spool(int argc, char **argv);
 int cmd_sim(int argc, char **argv);

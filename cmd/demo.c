@@ -116,13 +116,13 @@ static bool make_records(struct accounts *accounts, struct demo *demo)
            add_token(accounts, TOKEN_OPERATOR, demo->operator_token);
 }
 
-bool demo_prepare(struct demo *ret, const char *redis_address, const char *state_dir,
+bool demo_prepare(struct demo *ret, const struct store_target *redis, const char *state_dir,
                   char reterr[static DEMO_ERROR_MAX])
 {
     char path[PATH_TEXT_MAX];
     struct device_record device;
     snprintf(path, sizeof path, "%s/demo.env", state_dir);
-    struct accounts accounts = {.client = store_client_open(redis_address, REDIS_TIMEOUT_MS, reterr)};
+    struct accounts accounts = {.client = store_client_open_target(redis, REDIS_TIMEOUT_MS, reterr)};
     if (!accounts.client)
         return false;
     bool ok = read_env(path, ret) && accounts_get_device(&accounts, BYTES_LITERAL(DEMO_TENANT),
@@ -189,16 +189,21 @@ static void print_http(const struct demo *demo, const struct settings *settings,
     fputs("; echo\n\n", out);
 }
 
+/* Without user and TLS, which redis-cli has words of its own for; where Sentinels say where Redis is, they do. */
 static void print_stream(const struct settings *settings, const char *state_dir, FILE *out)
 {
-    const char *redis = settings->redis, *colon = strrchr(redis, ':');
+    struct store_places places = {0};
+    bool is_given = settings->redis[0] && store_target_parse(settings->redis, &places);
+    const struct store_endpoint *endpoint = &places.endpoints[0];
+    if (places.form == STORE_FORM_SENTINEL)
+        return;
     fputs("  # your program reads the stream\n  redis-cli ", out);
-    if (!redis[0])
+    if (!is_given)
         fprintf(out, "-s %s/redis/redis.sock", state_dir);
-    else if (strncmp(redis, "unix:", 5) == 0)
-        fprintf(out, "-s %s", redis + 5);
-    else if (colon)
-        fprintf(out, "-h %.*s -p %s", (int)(colon - redis), redis, colon + 1);
+    else if (!endpoint->host[0])
+        fprintf(out, "-s %s", endpoint->path);
+    else
+        fprintf(out, "%s-h %s -p %u", places.form == STORE_FORM_CLUSTER ? "-c " : "", endpoint->host, endpoint->port);
     fputs(" XREAD COUNT 10 STREAMS 'weir:{" DEMO_TENANT "}:obs' 0\n\n", out);
 }
 

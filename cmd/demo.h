@@ -19,7 +19,7 @@ struct demo {
 
 /* Reads state_dir/demo.env, or makes the records and writes it (mode 0600). Records that are gone from Redis are made
  * again with new secrets. False: reterr says why. */
-bool demo_prepare(struct demo *ret, const char *redis_address, const char *state_dir,
+bool demo_prepare(struct demo *ret, const struct store_target *redis, const char *state_dir,
                   char reterr[static DEMO_ERROR_MAX]);
 /* Lines to paste, with the addresses of the settings. */
 void demo_print(const struct demo *demo, const struct settings *settings, const char *state_dir, FILE *out);

@@ -6,6 +6,7 @@
  */
 #include "cmd/commands.h"
 #include "cmd/demo.h"
+#include "cmd/place.h"
 #include "gateway/rt/log.h"
 #include "gateway/server.h"
 #include "proxy/http.h"
@@ -32,30 +33,17 @@ static void help(void)
     settings_help(stdout);
 }
 
-/* The CLI finds Redis by this file; a new address replaces it whole. */
-static bool write_address(const char *state_dir, const char *redis_address)
-{
-    char path[SETTINGS_TEXT_MAX + 32], fresh[sizeof path + 8];
-    snprintf(path, sizeof path, "%s/redis.address", state_dir);
-    snprintf(fresh, sizeof fresh, "%s.new", path);
-    FILE *file = fopen(fresh, "w");
-    if (!file)
-        return false;
-    bool ok = fprintf(file, "%s\n", redis_address) > 0;
-    return fclose(file) == 0 && ok && rename(fresh, path) == 0;
-}
-
-static bool prepare(void *ctx, const char *redis_address, const char *state_dir)
+static bool prepare(void *ctx, const struct store_target *redis, const char *state_dir)
 {
     struct serve *serve = ctx;
     char error[DEMO_ERROR_MAX];
     snprintf(serve->state_dir, sizeof serve->state_dir, "%s", state_dir);
-    if (!write_address(state_dir, redis_address)) {
+    if (!place_write(state_dir, redis)) {
         log_write(LOG_ERROR, "serve", "cannot write redis.address", "state_dir=%s error=\"%s\"", state_dir,
                   strerror(errno));
         return false;
     }
-    if (serve->demo && !demo_prepare(&serve->records, redis_address, state_dir, error)) {
+    if (serve->demo && !demo_prepare(&serve->records, redis, state_dir, error)) {
         log_write(LOG_ERROR, "serve", "cannot make the demo records", "reason=\"%s\"", error);
         return false;
     }

@@ -7,12 +7,24 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* --level, or what it was before. False: said why. */
+static bool read_level(struct cli *cli, enum delivery_level *level)
+{
+    const char *word = cli_value(cli, "--level");
+    if (!word || delivery_level_parse(bytes_of_text(word), level))
+        return true;
+    cli_fail(cli, CLI_USAGE, "--level is spooled, stored or replicated, not \"%s\"", word);
+    return false;
+}
+
 static int tenant_add(struct cli *cli)
 {
     const char *name = cli->operands[0];
     struct tenant_record record = {.created_s = time(NULL)};
-    if (!cli_tenant_is_valid(cli, name))
+    enum delivery_level level = LEVEL_SPOOLED;
+    if (!cli_tenant_is_valid(cli, name) || !read_level(cli, &level))
         return CLI_USAGE;
+    record.level = (uint8_t)level;
     strcpy(record.id, name);
     int status = cli_judge(cli, accounts_add_tenant(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
                            "tenant", name);
@@ -56,9 +68,9 @@ static int tenant_show(struct cli *cli)
         result = accounts_list_tokens(&cli->accounts, id, &tokens);
     int status = cli_judge(cli, result, "tenant", name);
     if (status == CLI_OK)
-        printf("tenant:  %s\nstate:   %s\ncreated: %s\ndevices: %zu\ntokens:  %zu\n", record.id,
-               record.disabled ? "disabled" : "enabled", cli_time_text(record.created_s, time_text), devices.count,
-               tokens.count);
+        printf("tenant:  %s\nstate:   %s\nlevel:   %s\ncreated: %s\ndevices: %zu\ntokens:  %zu\n", record.id,
+               record.disabled ? "disabled" : "enabled", delivery_level_name(record.level),
+               cli_time_text(record.created_s, time_text), devices.count, tokens.count);
     free(devices.ids);
     free(tokens.ids);
     return status;
@@ -73,6 +85,23 @@ static int set_disabled(struct cli *cli, bool disabled)
                            name);
     if (status == CLI_OK)
         printf("tenant %s %s\n", name, disabled ? "disabled; its sessions end within seconds" : "enabled");
+    return status;
+}
+
+static int tenant_set(struct cli *cli)
+{
+    const char *name = cli->operands[0];
+    enum delivery_level level;
+    if (!cli_tenant_is_valid(cli, name))
+        return CLI_USAGE;
+    if (!cli_value(cli, "--level"))
+        return cli_fail(cli, CLI_USAGE, "nothing to set; give --level=spooled, stored or replicated");
+    if (!read_level(cli, &level))
+        return CLI_USAGE;
+    int status =
+        cli_judge(cli, accounts_set_tenant_level(&cli->accounts, bytes_of_text(name), level), "tenant", name);
+    if (status == CLI_OK)
+        printf("tenant %s has level %s\n", name, delivery_level_name(level));
     return status;
 }
 
@@ -97,7 +126,16 @@ static int tenant_remove(struct cli *cli)
     return status;
 }
 
+#define LEVEL_OPTION                                                                                                   \
+    {"--level", "LEVEL", "what an acknowledgement means: spooled (default), stored or replicated"}
+
+static const struct cli_option set_options[] = {
+    LEVEL_OPTION,
+    {NULL, NULL, NULL},
+};
+
 static const struct cli_option add_options[] = {
+    LEVEL_OPTION,
     {"--replace", NULL, "if it exists, make its record anew; devices and tokens stay"},
     {NULL, NULL, NULL},
 };
@@ -106,6 +144,7 @@ static const struct cli_command commands[] = {
     {"add", "NAME", "add a tenant", add_options, tenant_add},
     {"list", "", "names and states of all tenants", NULL, tenant_list},
     {"show", "NAME", "one tenant", NULL, tenant_show},
+    {"set", "NAME", "change the tenant", set_options, tenant_set},
     {"disable", "NAME", "nobody of the tenant may speak any more", NULL, tenant_disable},
     {"enable", "NAME", "takes that back", NULL, tenant_enable},
     {"remove", "NAME", "remove a tenant, its devices and tokens, not its streams", NULL, tenant_remove},

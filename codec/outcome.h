@@ -38,6 +38,7 @@
     X(OUTCOME_NOT_ACCEPTABLE,   "not-acceptable",       4, 6,  406, "Not acceptable")                               \
     X(OUTCOME_INCOMPLETE,       "incomplete",           4, 8,  408, "Request entity incomplete")                    \
     X(OUTCOME_CONFLICT,         "conflict",             4, 9,  409, "Conflict")                                     \
+    X(OUTCOME_SEQUENCE_CONFLICT,"sequence-conflict",    4, 9,  409, "This sequence number was used for other content") \
     X(OUTCOME_PRECONDITION,     "precondition-failed",  4, 12, 412, "Precondition failed")                          \
     X(OUTCOME_TOO_LARGE,        "too-large",            4, 13, 413, "Request entity too large")                     \
     X(OUTCOME_UNSUPPORTED,      "unsupported-format",   4, 15, 415, "Unsupported content format")                   \
@@ -51,6 +52,9 @@
     X(OUTCOME_STORE_REFUSED,    "store-refused",        5, 3,  503, "The store refused to append")                  \
     X(OUTCOME_OVERLOADED,       "overloaded",           5, 3,  503, "Overloaded")                                   \
     X(OUTCOME_STORE_TIMEOUT,    "store-timeout",        5, 3,  503, "The store did not answer in time")             \
+    X(OUTCOME_SPOOL_FULL,       "spool-full",           5, 3,  503, "The spool is filling up")                      \
+    X(OUTCOME_SPOOL_FAILED,     "spool-failed",         5, 3,  503, "The disk of the spool failed")                 \
+    X(OUTCOME_LEVEL_MISSED,     "level-missed",         5, 3,  503, "Stored, but not at the level that was asked for") \
     X(OUTCOME_NO_PROXY,         "no-proxy",             5, 5,  502, "Proxying is not supported")
 
 enum outcome {

@@ -4,8 +4,10 @@
  * answers nil found a watched key changed by somebody else in between: all of it is tried again, a few times.
  *
  * Removing a tenant takes its name and record away first and tells that, so that nobody may speak from then on; then
- * its devices and tokens go in runs of CHUNK keys, so that Redis is never held up by a large one. Ended half-way,
- * what is left speaks for nobody, and removing it again is refused only when nothing is left.
+ * its devices, tokens, rules and retention go in runs of CHUNK keys, so that Redis is never held up by a large one.
+ * Ended half-way, what is left speaks for nobody, and removing it again is refused only when nothing is left.
+ *
+ * In a cluster weir:tenants and weir:changes lie in other slots than the tenant: finish_apart.
  */
 #include "gateway/accounts.h"
 
@@ -50,13 +52,40 @@ static struct thing thing_of_token(struct bytes tenant, struct bytes id)
     return thing;
 }
 
+static struct thing thing_of_rule(struct bytes tenant, struct bytes id)
+{
+    struct thing thing = {.object = SCHEMA_OBJECT_RULE, .tenant = tenant, .id = id};
+    schema_key_of(thing.key, tenant, SCHEMA_KIND_RULE, id);
+    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_RULES);
+    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
+    return thing;
+}
+
+static struct thing thing_of_stream(struct bytes tenant, struct bytes name)
+{
+    struct thing thing = {.object = SCHEMA_OBJECT_STREAM, .tenant = tenant, .id = name};
+    schema_key_of(thing.key, tenant, SCHEMA_KIND_RETENTION, name);
+    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_STREAMS);
+    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
+    return thing;
+}
+
 static struct bytes member_of(const struct thing *thing)
 {
     return thing->id.len ? thing->id : thing->tenant;
 }
 
+/* A slot of a cluster that moves tears a transaction, which is tried again. */
+static bool is_moving(struct bytes error)
+{
+    return bytes_starts_with(error, WORD("MOVED ")) || bytes_starts_with(error, WORD("ASK ")) ||
+           bytes_starts_with(error, WORD("TRYAGAIN")) || bytes_starts_with(error, WORD("EXECABORT"));
+}
+
 static enum accounts_result refused(struct accounts *accounts, struct bytes text)
 {
+    if (store_client_is_cluster(accounts->client) && is_moving(text))
+        return ACCOUNTS_BUSY;
     size_t len = text.len < sizeof accounts->error ? text.len : sizeof accounts->error - 1;
     memcpy(accounts->error, text.ptr, len);
     accounts->error[len] = '\0';
@@ -183,7 +212,7 @@ static enum accounts_result list(struct accounts *accounts, const char *key, str
         return ACCOUNTS_AWAY;
     for (size_t i = 0; i < reply->count; i++) {
         struct bytes id = reply->items[i].text;
-        /* The rule of devices is the widest of the three; what breaks it was not written by us and has no key. */
+        /* The form of device ids is the widest; what breaks it was not written by us and has no key. */
         if (schema_device_is_valid(id))
             memcpy(ids.ids[ids.count++], id.ptr, id.len);
     }
@@ -222,12 +251,47 @@ enum accounts_result accounts_list_tokens(struct accounts *accounts, struct byte
     return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_TOKENS, ret);
 }
 
+enum accounts_result accounts_list_rules(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_RULES, ret);
+}
+
+enum accounts_result accounts_list_streams(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_STREAMS, ret);
+}
+
+enum accounts_result accounts_get_rule(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                       struct rule_record *ret)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+    struct thing thing = thing_of_rule(tenant, id);
+    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return record_to_rule(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+}
+
+enum accounts_result accounts_get_stream(struct accounts *accounts, struct bytes tenant, struct bytes name,
+                                         struct stream_record *ret)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+    struct thing thing = thing_of_stream(tenant, name);
+    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return record_to_stream(tenant, name, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+}
+
 /* Writing. What a change writes is queued between MULTI and EXEC by one function of this form. */
 
 struct change {
     const struct thing *thing;
     const struct record_field *fields;
     size_t count;
+    struct bytes stream; /* a rule: the stream it names; else empty */
 };
 
 typedef enum accounts_result write_fn(struct accounts *accounts, const struct change *change);
@@ -259,18 +323,44 @@ static enum accounts_result execute(struct accounts *accounts)
     return ACCOUNTS_DONE;
 }
 
+/* Whether the set of the thing's name lies in another slot of a cluster than the thing. */
+static bool set_is_apart(const struct accounts *accounts, const struct thing *thing)
+{
+    return store_client_is_cluster(accounts->client) && thing->id.len == 0;
+}
+
+/*
+ * On a cluster: what the transaction in the tenant's slot could not hold. The name of a tenant follows its record, then
+ * it is told. Ended before that, running the command again does it, though the record is as it should be already.
+ */
+static enum accounts_result finish_apart(struct accounts *accounts, const struct thing *thing)
+{
+    enum accounts_result result = ACCOUNTS_DONE;
+    if (!store_client_is_cluster(accounts->client))
+        return ACCOUNTS_DONE;
+    if (set_is_apart(accounts, thing)) {
+        bool there = false;
+        result = exists(accounts, thing->key, &there);
+        struct bytes name[] = {there ? WORD("SADD") : WORD("SREM"), bytes_of_text(thing->set_key), member_of(thing)};
+        if (result == ACCOUNTS_DONE)
+            result = run(accounts, name, COUNT_OF(name));
+    }
+    return result == ACCOUNTS_DONE ? tell(accounts, thing) : result;
+}
+
 static enum accounts_result transact(struct accounts *accounts, write_fn *write, const struct change *change)
 {
+    bool tells = !store_client_is_cluster(accounts->client);
     enum accounts_result result = run_word(accounts, "MULTI");
     if (result == ACCOUNTS_DONE)
         result = write(accounts, change);
-    if (result == ACCOUNTS_DONE)
+    if (result == ACCOUNTS_DONE && tells)
         result = tell(accounts, change->thing);
     if (result == ACCOUNTS_DONE)
-        return execute(accounts);
-    if (result != ACCOUNTS_AWAY)
+        result = execute(accounts);
+    else if (result != ACCOUNTS_AWAY)
         (void)run_word(accounts, "DISCARD");
-    return result;
+    return result == ACCOUNTS_DONE ? finish_apart(accounts, change->thing) : result;
 }
 
 static enum accounts_result watch(struct accounts *accounts, const struct thing *thing)
@@ -279,12 +369,16 @@ static enum accounts_result watch(struct accounts *accounts, const struct thing 
     return run(accounts, arguments, COUNT_OF(arguments));
 }
 
-/* Gives the keys back when nothing was written after all. */
-static enum accounts_result unwatch(struct accounts *accounts, enum accounts_result result)
+/* Gives the keys back when nothing was written after all; on a cluster what an earlier try left undone is done. */
+static enum accounts_result unwatch(struct accounts *accounts, const struct thing *thing, enum accounts_result result)
 {
-    if (result != ACCOUNTS_AWAY)
-        (void)run_word(accounts, "UNWATCH");
-    return result;
+    if (result == ACCOUNTS_AWAY)
+        return result;
+    (void)run_word(accounts, "UNWATCH");
+    enum accounts_result finished = ACCOUNTS_DONE;
+    if (result == ACCOUNTS_EXISTS || result == ACCOUNTS_NOT_FOUND)
+        finished = finish_apart(accounts, thing);
+    return finished == ACCOUNTS_DONE ? result : finished;
 }
 
 static enum accounts_result write_fields(struct accounts *accounts, const struct change *change)
@@ -305,7 +399,9 @@ static enum accounts_result write_whole(struct accounts *accounts, const struct 
     enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
     if (result == ACCOUNTS_DONE)
         result = write_fields(accounts, change);
-    return result == ACCOUNTS_DONE ? run(accounts, enter, COUNT_OF(enter)) : result;
+    if (result == ACCOUNTS_DONE && !set_is_apart(accounts, change->thing))
+        result = run(accounts, enter, COUNT_OF(enter));
+    return result;
 }
 
 static enum accounts_result write_removal(struct accounts *accounts, const struct change *change)
@@ -313,7 +409,26 @@ static enum accounts_result write_removal(struct accounts *accounts, const struc
     struct bytes clear[] = {WORD("DEL"), bytes_of_text(change->thing->key)};
     struct bytes leave[] = {WORD("SREM"), bytes_of_text(change->thing->set_key), member_of(change->thing)};
     enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
-    return result == ACCOUNTS_DONE ? run(accounts, leave, COUNT_OF(leave)) : result;
+    if (result == ACCOUNTS_DONE && !set_is_apart(accounts, change->thing))
+        result = run(accounts, leave, COUNT_OF(leave));
+    return result;
+}
+
+/* A rule, and the name of its stream, so that what was kept apart once is found again (gateway/warm, stream list). */
+static enum accounts_result write_rule(struct accounts *accounts, const struct change *change)
+{
+    char set_key[SCHEMA_KEY_MAX];
+    schema_key(set_key, change->thing->tenant, SCHEMA_SUFFIX_STREAMS);
+    struct bytes enter[] = {WORD("SADD"), bytes_of_text(set_key), change->stream};
+    enum accounts_result result = write_whole(accounts, change);
+    return result == ACCOUNTS_DONE && change->stream.len ? run(accounts, enter, COUNT_OF(enter)) : result;
+}
+
+/* The name of a stream that holds entries stays known. */
+static enum accounts_result write_retention_removal(struct accounts *accounts, const struct change *change)
+{
+    struct bytes clear[] = {WORD("DEL"), bytes_of_text(change->thing->key)};
+    return run(accounts, clear, COUNT_OF(clear));
 }
 
 /* What must be there before a thing is added. */
@@ -331,7 +446,7 @@ static enum accounts_result check_place(struct accounts *accounts, const struct 
     return thing->id.len && !there ? ACCOUNTS_NO_TENANT : ACCOUNTS_DONE;
 }
 
-static enum accounts_result add(struct accounts *accounts, const struct change *change, bool replace)
+static enum accounts_result add_by(struct accounts *accounts, write_fn *write, const struct change *change, bool replace)
 {
     enum accounts_result result = ACCOUNTS_BUSY;
     for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++) {
@@ -339,10 +454,15 @@ static enum accounts_result add(struct accounts *accounts, const struct change *
         if (result == ACCOUNTS_DONE)
             result = check_place(accounts, change->thing, replace);
         if (result != ACCOUNTS_DONE)
-            return unwatch(accounts, result);
-        result = transact(accounts, write_whole, change);
+            return unwatch(accounts, change->thing, result);
+        result = transact(accounts, write, change);
     }
     return result;
+}
+
+static enum accounts_result add(struct accounts *accounts, const struct change *change, bool replace)
+{
+    return add_by(accounts, write_whole, change, replace);
 }
 
 /* Changes something that must be there already. */
@@ -357,17 +477,23 @@ static enum accounts_result alter(struct accounts *accounts, write_fn *write, co
         if (result == ACCOUNTS_DONE && !there)
             result = ACCOUNTS_NOT_FOUND;
         if (result != ACCOUNTS_DONE)
-            return unwatch(accounts, result);
+            return unwatch(accounts, change->thing, result);
         result = transact(accounts, write, change);
     }
     return result;
 }
 
-static enum accounts_result set_flag(struct accounts *accounts, const struct thing *thing, const char *name, bool flag)
+static enum accounts_result set_field(struct accounts *accounts, const struct thing *thing, const char *name,
+                                      struct bytes value)
 {
-    struct record_field field = {bytes_of_text(name), flag ? WORD("1") : WORD("0")};
+    struct record_field field = {bytes_of_text(name), value};
     struct change change = {.thing = thing, .fields = &field, .count = 1};
     return alter(accounts, write_fields, &change);
+}
+
+static enum accounts_result set_flag(struct accounts *accounts, const struct thing *thing, const char *name, bool flag)
+{
+    return set_field(accounts, thing, name, flag ? WORD("1") : WORD("0"));
 }
 
 enum accounts_result accounts_add_tenant(struct accounts *accounts, const struct tenant_record *record, bool replace)
@@ -383,6 +509,13 @@ enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, str
 {
     struct thing thing = thing_of_tenant(tenant);
     return set_flag(accounts, &thing, "disabled", disabled);
+}
+
+enum accounts_result accounts_set_tenant_level(struct accounts *accounts, struct bytes tenant,
+                                               enum delivery_level level)
+{
+    struct thing thing = thing_of_tenant(tenant);
+    return set_field(accounts, &thing, "level", bytes_of_text(delivery_level_name(level)));
 }
 
 enum accounts_result accounts_add_device(struct accounts *accounts, const struct device_record *record, bool replace)
@@ -437,6 +570,63 @@ enum accounts_result accounts_revoke_token(struct accounts *accounts, struct byt
     return set_flag(accounts, &thing, "revoked", true);
 }
 
+static enum accounts_result count_members(struct accounts *accounts, const char *set_key, size_t *ret)
+{
+    struct bytes arguments[] = {WORD("SCARD"), bytes_of_text(set_key)};
+    const struct store_reply *reply;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result == ACCOUNTS_DONE)
+        *ret = (size_t)reply->integer;
+    return result;
+}
+
+enum accounts_result accounts_add_rule(struct accounts *accounts, const struct rule_record *record, bool replace)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of_rule(bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct change change = {.thing = &thing, .fields = fields, .count = record_of_rule(record, fields, scratch)};
+    if (!bytes_equal_text(bytes_of_text(record->stream), SCHEMA_SUFFIX_OBS))
+        change.stream = bytes_of_text(record->stream);
+    size_t rules = 0;
+    bool there = false;
+    enum accounts_result result = count_members(accounts, thing.set_key, &rules);
+    if (result == ACCOUNTS_DONE)
+        result = exists(accounts, thing.key, &there);
+    if (result == ACCOUNTS_DONE && rules >= RECORD_RULES_MAX && !there)
+        result = ACCOUNTS_FULL;
+    return result == ACCOUNTS_DONE ? add_by(accounts, write_rule, &change, replace) : result;
+}
+
+enum accounts_result accounts_remove_rule(struct accounts *accounts, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = thing_of_rule(tenant, id);
+    struct change change = {.thing = &thing};
+    return alter(accounts, write_removal, &change);
+}
+
+enum accounts_result accounts_set_stream(struct accounts *accounts, const struct stream_record *record)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of_stream(bytes_of_text(record->tenant), bytes_of_text(record->name));
+    struct change change = {.thing = &thing, .fields = fields, .count = record_of_stream(record, fields, scratch)};
+    return add(accounts, &change, true);
+}
+
+enum accounts_result accounts_remove_stream(struct accounts *accounts, struct bytes tenant, struct bytes name)
+{
+    char key[SCHEMA_KEY_MAX];
+    bool holds_entries = false;
+    struct thing thing = thing_of_stream(tenant, name);
+    struct change change = {.thing = &thing};
+    schema_key_of_stream(key, tenant, name);
+    enum accounts_result result = exists(accounts, key, &holds_entries);
+    bool stays_known = holds_entries && !bytes_equal_text(name, SCHEMA_SUFFIX_OBS);
+    return result == ACCOUNTS_DONE ? alter(accounts, stays_known ? write_retention_removal : write_removal, &change)
+                                   : result;
+}
+
 /* Removing a tenant. */
 
 /* Unlinks the keys of all members of a set, then the set. */
@@ -475,5 +665,9 @@ enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct by
     enum accounts_result result = remove_members(accounts, tenant, SCHEMA_SUFFIX_DEVICES, SCHEMA_KIND_DEVICE);
     if (result == ACCOUNTS_DONE)
         result = remove_members(accounts, tenant, SCHEMA_SUFFIX_TOKENS, SCHEMA_KIND_TOKEN);
+    if (result == ACCOUNTS_DONE)
+        result = remove_members(accounts, tenant, SCHEMA_SUFFIX_RULES, SCHEMA_KIND_RULE);
+    if (result == ACCOUNTS_DONE)
+        result = remove_members(accounts, tenant, SCHEMA_SUFFIX_STREAMS, SCHEMA_KIND_RETENTION);
     return result == ACCOUNTS_DONE ? removed : result;
 }

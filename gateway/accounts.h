@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Tenants, devices and tokens as they stand in Redis: made, read, changed, removed. The only writer of these keys, for
- * the CLI now and for whoever administers over a wire later. Knows neither words on a screen nor the registry in
- * memory: every change is told through weir:changes and comes back by gateway/follow.
+ * Tenants, devices, tokens, rules and streams as they stand in Redis: made, read, changed, removed. The only writer of
+ * these keys, for the CLI now and for whoever administers over a wire later. Knows neither words on a screen nor the
+ * registry in memory: every change is told through weir:changes and comes back by gateway/follow.
  *
  * Each change is one MULTI with its entry in weir:changes, under WATCH of what it was decided on: it happens whole and
- * is told, or not at all.
+ * is told, or not at all. In a cluster it is told after it happened; a command that was cut off in between is repaired by
+ * running it again.
  */
 #pragma once
 
-#include "gateway/store.h"
+#include "gateway/delivery.h"
+#include "gateway/store_client.h"
 #include "registry/record.h"
 
 enum accounts_result {
@@ -19,6 +21,7 @@ enum accounts_result {
     ACCOUNTS_NO_TENANT, /* the tenant it belongs to */
     ACCOUNTS_NO_DEVICE, /* the device a token is for */
     ACCOUNTS_DAMAGED,   /* what stands in Redis is no valid record */
+    ACCOUNTS_FULL,      /* the tenant has as many of these as it may */
     ACCOUNTS_BUSY,      /* others changed the same thing again and again */
     ACCOUNTS_REFUSED,   /* Redis answered with an error: accounts_error */
     ACCOUNTS_AWAY,      /* no answer; whether a change happened is not known */
@@ -35,7 +38,9 @@ struct accounts {
 enum accounts_result accounts_add_tenant(struct accounts *accounts, const struct tenant_record *record, bool replace);
 enum accounts_result accounts_get_tenant(struct accounts *accounts, struct bytes tenant, struct tenant_record *ret);
 enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, struct bytes tenant, bool disabled);
-/* With all its devices and tokens; its streams stay. */
+enum accounts_result accounts_set_tenant_level(struct accounts *accounts, struct bytes tenant,
+                                               enum delivery_level level);
+/* With all its devices, tokens, rules and retention; its streams stay. */
 enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct bytes tenant);
 
 enum accounts_result accounts_add_device(struct accounts *accounts, const struct device_record *record, bool replace);
@@ -53,6 +58,19 @@ enum accounts_result accounts_get_token(struct accounts *accounts, struct bytes 
 /* The record stays, so that `token list` can tell that it was revoked. */
 enum accounts_result accounts_revoke_token(struct accounts *accounts, struct bytes id);
 
+/* ACCOUNTS_FULL: RECORD_RULES_MAX. The stream it names joins accounts_list_streams. */
+enum accounts_result accounts_add_rule(struct accounts *accounts, const struct rule_record *record, bool replace);
+enum accounts_result accounts_get_rule(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                       struct rule_record *ret);
+enum accounts_result accounts_remove_rule(struct accounts *accounts, struct bytes tenant, struct bytes id);
+
+/* Retention of a stream: made or replaced. Removing it takes the limits away, never entries; a stream that holds
+ * nothing is forgotten. */
+enum accounts_result accounts_set_stream(struct accounts *accounts, const struct stream_record *record);
+enum accounts_result accounts_get_stream(struct accounts *accounts, struct bytes tenant, struct bytes name,
+                                         struct stream_record *ret);
+enum accounts_result accounts_remove_stream(struct accounts *accounts, struct bytes tenant, struct bytes name);
+
 /* Ids in the order of their characters, in one block that the caller frees. */
 struct accounts_ids {
     char (*ids)[SCHEMA_DEVICE_MAX + 1];
@@ -62,3 +80,6 @@ struct accounts_ids {
 enum accounts_result accounts_list_tenants(struct accounts *accounts, struct accounts_ids *ret);
 enum accounts_result accounts_list_devices(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
 enum accounts_result accounts_list_tokens(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
+enum accounts_result accounts_list_rules(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
+/* Names that a rule or a retention has ever used; "obs" only if it has retention. */
+enum accounts_result accounts_list_streams(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);

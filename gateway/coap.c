@@ -17,10 +17,13 @@
 
 #include "gateway/answer.h"
 #include "gateway/block.h"
+#include "gateway/delivery.h"
 #include "gateway/echo.h"
 #include "gateway/exchange.h"
 #include "gateway/message.h"
 #include "gateway/observe.h"
+#include "gateway/rt/crash.h"
+#include "gateway/shed.h"
 
 #include <stdlib.h>
 
@@ -38,6 +41,7 @@ struct coap {
     struct exchange_table *exchanges;
     struct block_table *blocks;
     struct observe_table *observers;
+    uint64_t salt, exchange_count; /* tell exchanges over DTLS apart, which end with the process */
     size_t arena_count;
     struct arena *arenas[ARENAS_KEPT];
 };
@@ -50,6 +54,7 @@ struct call {
     struct observe_run run;   /* of a notification */
     bool is_notification, multicast;
     struct message_token token;
+    struct bytes texts;    /* path and query, one after the other */
     struct bytes datagram; /* of a request that wants to observe */
     size_t received_bytes;
     uint32_t transfer; /* serial in block */
@@ -105,7 +110,49 @@ static bool copy_texts(struct call *call, const struct message *message)
     call->request.query = query;
     call->request.query_count = message->query_count;
     call->request.path = bytes_of(memory + query_bytes, path_len);
+    call->texts = bytes_of(memory + query_bytes, path_len + message->query_bytes);
     return true;
+}
+
+/* Fixed: a repetition is known by the same key after a restart. Whoever makes two the same spoils his own messages. */
+static const struct hash_key exchange_keys[2] = {
+    {0x243f6a8885a308d3, 0x13198a2e03707344},
+    {0xa4093822299f31d0, 0x082efa98ec4e6c89},
+};
+
+/* Address, message ID, token, what is asked, body. */
+static void write_plain_key(const struct call *call, uint8_t ret[static REQUEST_KEY_BYTES])
+{
+    const struct request *request = &call->request;
+    const struct message_token *token = &call->token;
+    const uint16_t head[] = {call->exchange.id, (uint16_t)request->content_format, request->method};
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t remote = address_hash(&exchange_keys[i], &request->remote);
+        const struct bytes parts[] = {bytes_of(&remote, sizeof remote), bytes_of(head, sizeof head),
+                                      bytes_of(token->octets, token->len), call->texts, request->body};
+        uint64_t hash = hash_parts(&exchange_keys[i], parts, sizeof parts / sizeof parts[0]);
+        memcpy(ret + 8 * i, &hash, sizeof hash);
+    }
+}
+
+/* request.exchange_key. Over DTLS the exchange layer has seen to it that each exchange comes once. */
+static void exchange_key(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES])
+{
+    const struct call *call = request->wire_state;
+    struct coap *coap = call->coap;
+    if (!call->peer->secure) {
+        write_plain_key(call, ret);
+        return;
+    }
+    coap->exchange_count++;
+    memcpy(ret, &coap->salt, sizeof coap->salt);
+    memcpy(ret + sizeof coap->salt, &coap->exchange_count, sizeof coap->exchange_count);
+}
+
+static void take_sequence(struct request *request, const struct message *message)
+{
+    if (message->has_sequence && !delivery_parse_option(message->sequence, &request->sequence))
+        request->bad_sequence = "Option 65100 is not a length, an epoch and a seq without leading zeros.";
 }
 
 static void fill_request(struct call *call, const struct message *message)
@@ -121,6 +168,8 @@ static void fill_request(struct call *call, const struct message *message)
     request->if_match_count = message->if_match_count;
     memcpy(request->if_match, message->if_match, message->if_match_count * sizeof message->if_match[0]);
     request->if_none_match = message->if_none_match;
+    request->best_effort = message->type == MESSAGE_NON;
+    take_sequence(request, message);
     request->observe = message->observe == OBSERVE_REGISTER && request->method == METHOD_GET &&
                        call->block2.num == 0 && !call->multicast;
     if (request->method != METHOD_GET && request->method != METHOD_DELETE)
@@ -148,6 +197,7 @@ static struct call *call_new(struct coap *coap, struct peer *peer, const struct 
     call->peer = peer;
     call->request.arena = arena;
     call->request.finish = finish;
+    call->request.exchange_key = exchange_key;
     call->request.wire_state = call;
     call->token = message->token;
     call->accept = message->accept;
@@ -382,6 +432,24 @@ static void dispatch(struct call *call)
     call->coap->env.dispatch(&call->request);
 }
 
+/* Whether the spool has no room for what a new body would bring. */
+static bool sheds_body(const struct call *call)
+{
+    const struct coap_environment *env = &call->coap->env;
+    bool is_new = call->block1.num == 0 && call->block1.more;
+    if (!is_new || !env->fill || !shed_refuses(env->fill(env->ctx), SHED_BODY))
+        return false;
+    shed_count(env->metrics, SHED_BODY);
+    return true;
+}
+
+static void shed_body(struct call *call)
+{
+    struct response response = response_of(OUTCOME_SPOOL_FULL);
+    response.max_age_s = RETRY_AFTER_S;
+    request_finish(&call->request, &response);
+}
+
 /* A request with Block1: runs when its body is whole. */
 static void receive_block(struct call *call, const struct message *message)
 {
@@ -403,6 +471,10 @@ static void receive_block(struct call *call, const struct message *message)
             dispatch(call);
         else
             request_refuse(&call->request, OUTCOME_INCOMPLETE, NULL);
+        return;
+    }
+    if (sheds_body(call)) {
+        shed_body(call);
         return;
     }
     block_receive(coap->blocks, &block, &step);
@@ -485,6 +557,7 @@ static void receive_request(struct coap *coap, struct peer *peer, const struct m
     if (call)
         verdict = exchange_begin(coap->exchanges, peer, message, fingerprint, &call->exchange);
     if (verdict == EXCHANGE_BEGUN) {
+        CRASH_POINT("S1");
         call->multicast = multicast;
         call->received_bytes = datagram.len;
         run_request(call, message, datagram);
@@ -547,6 +620,7 @@ static void receive_stray(struct coap *coap, struct peer *peer, const struct mes
 void coap_wire_receive(struct coap *coap, struct peer *peer, struct bytes datagram, bool multicast)
 {
     struct message message;
+    CRASH_POINT("S0");
     enum message_verdict verdict = message_parse(datagram, &message);
     if (verdict != MESSAGE_FINE) {
         metrics_add(coap->env.metrics, METRIC_DROP_FORMAT, 1);
@@ -629,6 +703,7 @@ struct coap *coap_wire_new(const struct coap_environment *environment)
     if (!coap)
         return NULL;
     coap->env = *environment;
+    coap->salt = hash_bytes(coap->env.hash_key, bytes_of(coap->env.random_seed, sizeof coap->env.random_seed));
     if (!make_parts(coap)) {
         coap_wire_free(coap);
         return NULL;

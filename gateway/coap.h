@@ -24,7 +24,8 @@ struct coap_environment {
     struct timestamp (*wall)(void *ctx);
     void (*dispatch)(struct request *request); /* route_dispatch */
     size_t (*body_limit)(const struct worker *worker, enum method method, struct bytes path);
-    void *ctx;             /* for wall */
+    unsigned (*fill)(void *ctx); /* of the spool, per cent (gateway/shed); NULL: none */
+    void *ctx;             /* for wall and fill */
     struct worker *worker; /* handed on in requests */
     uint64_t random_seed[4];
     uint8_t echo_key[16];  /* the same for all workers */

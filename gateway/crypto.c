@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* Thin: names of ours, errors as false, contexts wiped. */
 #include <wolfssl/wolfcrypt/settings.h>
+#include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
 #include <wolfssl/wolfcrypt/hmac.h>
@@ -8,16 +9,23 @@
 
 #include "gateway/crypto.h"
 
-bool crypto_sha256(struct bytes a, struct bytes b, uint8_t ret[static CRYPTO_SHA256_BYTES])
+bool crypto_sha256_parts(const struct bytes *parts, size_t count, uint8_t ret[static CRYPTO_SHA256_BYTES])
 {
     wc_Sha256 sha;
     if (wc_InitSha256(&sha) != 0)
         return false;
-    bool ok = wc_Sha256Update(&sha, a.len ? a.ptr : (const uint8_t *)"", (word32)a.len) == 0 &&
-              wc_Sha256Update(&sha, b.len ? b.ptr : (const uint8_t *)"", (word32)b.len) == 0 &&
-              wc_Sha256Final(&sha, ret) == 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = parts[i].len == 0 || wc_Sha256Update(&sha, parts[i].ptr, (word32)parts[i].len) == 0;
+    ok = ok && wc_Sha256Final(&sha, ret) == 0;
     wc_Sha256Free(&sha);
     return ok;
+}
+
+bool crypto_sha256(struct bytes a, struct bytes b, uint8_t ret[static CRYPTO_SHA256_BYTES])
+{
+    const struct bytes parts[] = {a, b};
+    return crypto_sha256_parts(parts, 2, ret);
 }
 
 bool crypto_hmac_sha256(struct bytes key, struct bytes a, struct bytes b, uint8_t ret[static CRYPTO_SHA256_BYTES])
@@ -98,5 +106,43 @@ bool crypto_spki_digest(struct bytes pem_or_der, uint8_t ret[static CRYPTO_SHA25
              digest_der(bytes_of(der->buffer, der->length), ret);
         wc_FreeDer(&der);
     }
+    return ok;
+}
+
+/* The context holds the expanded key: wc_AesFree wipes it. */
+static bool open_aes(Aes *aes, const uint8_t *key)
+{
+    if (wc_AesInit(aes, NULL, INVALID_DEVID) != 0)
+        return false;
+    if (wc_AesGcmSetKey(aes, key, CRYPTO_KEY_BYTES) == 0)
+        return true;
+    wc_AesFree(aes);
+    return false;
+}
+
+bool crypto_seal(const uint8_t key[static CRYPTO_KEY_BYTES], const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                 struct bytes aad, struct bytes plaintext, uint8_t *ret_sealed)
+{
+    Aes aes;
+    if (!open_aes(&aes, key))
+        return false;
+    bool ok = wc_AesGcmEncrypt(&aes, ret_sealed, plaintext.ptr, (word32)plaintext.len, nonce, CRYPTO_NONCE_BYTES,
+                               ret_sealed + plaintext.len, CRYPTO_TAG_BYTES, aad.ptr, (word32)aad.len) == 0;
+    wc_AesFree(&aes);
+    return ok;
+}
+
+bool crypto_open(const uint8_t key[static CRYPTO_KEY_BYTES], const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                 struct bytes aad, struct bytes sealed, uint8_t *ret_plaintext)
+{
+    Aes aes;
+    if (sealed.len < CRYPTO_TAG_BYTES || !open_aes(&aes, key))
+        return false;
+    size_t len = sealed.len - CRYPTO_TAG_BYTES;
+    bool ok = wc_AesGcmDecrypt(&aes, ret_plaintext, sealed.ptr, (word32)len, nonce, CRYPTO_NONCE_BYTES,
+                               sealed.ptr + len, CRYPTO_TAG_BYTES, aad.ptr, (word32)aad.len) == 0;
+    wc_AesFree(&aes);
+    if (!ok && len > 0)
+        memset(ret_plaintext, 0, len);
     return ok;
 }

@@ -12,6 +12,7 @@
  */
 #include "gateway/endpoint.h"
 
+#include "gateway/rt/crash.h"
 #include "gateway/udp.h"
 
 #include <errno.h>
@@ -194,6 +195,7 @@ static void flush_socket(struct endpoint_socket *over)
     while (done < batch->count) {
         int sent = sendmmsg(over->watch.fd, batch->headers + done, batch->count - done, MSG_DONTWAIT);
         if (sent > 0) {
+            CRASH_POINT("S5");
             metrics_add(endpoint->metrics, METRIC_DATAGRAMS_OUT, sent);
             done += (unsigned)sent;
         } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {

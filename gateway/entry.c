@@ -8,6 +8,10 @@
 
 #include <stdlib.h>
 
+#define NAME(name) {(const uint8_t *)#name, sizeof #name - 1},
+const struct bytes entry_names[ENTRY_FIELDS] = {SCHEMA_OBS_FIELDS(NAME)};
+#undef NAME
+
 void entry_scratch_deinit(struct entry_scratch *scratch)
 {
     free(scratch->base64url);
@@ -50,11 +54,11 @@ static bool value_text(const struct observation *observation, struct entry_scrat
     return false;
 }
 
-bool entry_arguments(struct bytes key, const struct sink_message *message, const struct sink_record *record,
-                     struct bytes message_id, struct entry_scratch *scratch, struct bytes ret[static ENTRY_ARGUMENTS])
+bool entry_values(const struct sink_message *message, const struct sink_record *record, struct bytes message_id,
+                  struct entry_scratch *scratch, struct bytes ret[static ENTRY_FIELDS])
 {
     const struct observation *observation = record->observation;
-    struct bytes value;
+    struct bytes value, nothing = BYTES_LITERAL("");
     if (!value_text(observation, scratch, &value))
         return false;
     size_t time_len = timestamp_write(observation->time, scratch->time);
@@ -62,25 +66,42 @@ bool entry_arguments(struct bytes key, const struct sink_message *message, const
     scratch->letters[1] = (char)observation->kind;
     scratch->letters[2] = message->class;
     bool brought = message->brought_by.len && !bytes_equal(message->brought_by, record->device);
-    struct bytes *next = ret;
+    const struct bytes values[] = {
+        record->device,
+        observation->name,
+        observation->unit,
+        bytes_of(scratch->time, time_len),
+        bytes_of(&scratch->letters[0], 1), /* q */
+        bytes_of(&scratch->letters[1], 1), /* k */
+        value,
+        observation->has_sum ? observation->sum.text : nothing,
+        bytes_of(&scratch->letters[2], 1), /* c */
+        bytes_of_text(identity_evidence_slug(message->evidence)),
+        brought ? message->brought_by : nothing,
+        message_id,
+    };
+    _Static_assert(sizeof values / sizeof values[0] == ENTRY_FIELDS, "a value for each field");
+    memcpy(ret, values, sizeof values);
+    return true;
+}
+
+size_t entry_arguments(struct bytes key, const struct sink_message *message, const struct sink_record *record,
+                       struct bytes message_id, struct entry_scratch *scratch,
+                       struct bytes ret[static ENTRY_ARGUMENTS_MAX])
+{
+    struct bytes values[ENTRY_FIELDS], *next = ret;
+    if (!entry_values(message, record, message_id, scratch, values))
+        return 0;
     *next++ = BYTES_LITERAL("XADD");
     *next++ = key;
     *next++ = BYTES_LITERAL("*");
-#define FIELD(name, text)                                                                                              \
-    *next++ = BYTES_LITERAL(name);                                                                                     \
-    *next++ = (text)
-    FIELD("d", record->device);
-    FIELD("n", observation->name);
-    FIELD("u", observation->unit);
-    FIELD("t", bytes_of(scratch->time, time_len));
-    FIELD("q", bytes_of(&scratch->letters[0], 1));
-    FIELD("k", bytes_of(&scratch->letters[1], 1));
-    FIELD("v", value);
-    FIELD("s", observation->has_sum ? observation->sum.text : BYTES_LITERAL(""));
-    FIELD("c", bytes_of(&scratch->letters[2], 1));
-    FIELD("a", bytes_of_text(identity_evidence_slug(message->evidence)));
-    FIELD("b", brought ? message->brought_by : BYTES_LITERAL(""));
-    FIELD("m", message_id);
-#undef FIELD
-    return true;
+    for (size_t i = 0; i < ENTRY_FIELDS; i++) {
+        *next++ = entry_names[i];
+        *next++ = values[i];
+    }
+    for (size_t i = 0; i < record->tag_count && i < RECORD_RULE_TAGS_MAX; i++) {
+        *next++ = record->tags[i].name;
+        *next++ = record->tags[i].value;
+    }
+    return (size_t)(next - ret);
 }

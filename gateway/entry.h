@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One record as the arguments of its XADD: the fields of docs/streams.md, all of them, in their order. Pure; the one
- * place that turns an observation into text for the stream.
+ * One record as text for its stream: the fields of docs/streams.md, all of them, in their order, then the tags that a
+ * rule adds. Pure; the one place that turns an observation into text for the stream. The direct way takes whole XADDs
+ * (entry_arguments), the spool the values alone (entry_values and the record's own tags).
  */
 #pragma once
 
@@ -9,7 +10,7 @@
 #include "gateway/sink.h"
 
 #define ENTRY_FIELDS 12
-#define ENTRY_ARGUMENTS (3 + 2 * ENTRY_FIELDS) /* XADD key * field value ... */
+#define ENTRY_ARGUMENTS_MAX (3 + 2 * (ENTRY_FIELDS + RECORD_RULE_TAGS_MAX)) /* XADD key * field value ... */
 
 /* Text that the arguments point into besides the record itself. */
 struct entry_scratch {
@@ -21,7 +22,14 @@ struct entry_scratch {
 
 void entry_scratch_deinit(struct entry_scratch *scratch);
 
-/* message_id: 16 hexadecimal digits. The arguments borrow from all that was given. False: out of memory. */
-bool entry_arguments(struct bytes key, const struct sink_message *message, const struct sink_record *record,
-                     struct bytes message_id, struct entry_scratch *scratch,
-                     struct bytes ret[static ENTRY_ARGUMENTS]);
+/* The names of the fixed fields, in their order. */
+extern const struct bytes entry_names[ENTRY_FIELDS];
+
+/* The values of the fixed fields, in their order. message_id: 16 hexadecimal digits. They borrow from all that was
+ * given. False: out of memory. */
+bool entry_values(const struct sink_message *message, const struct sink_record *record, struct bytes message_id,
+                  struct entry_scratch *scratch, struct bytes ret[static ENTRY_FIELDS]);
+/* The whole XADD: names and values, then the record's tags. Returns the number of arguments; 0: out of memory. */
+size_t entry_arguments(struct bytes key, const struct sink_message *message, const struct sink_record *record,
+                       struct bytes message_id, struct entry_scratch *scratch,
+                       struct bytes ret[static ENTRY_ARGUMENTS_MAX]);

@@ -19,8 +19,8 @@
  */
 #include "gateway/follow.h"
 
+#include "gateway/redis.h"
 #include "gateway/rt/log.h"
-#include "gateway/store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,20 @@ struct stream_info {
     uint64_t added, length;
 };
 
-enum what { WHAT_TENANT, WHAT_DEVICE, WHAT_TOKEN };
+/* In the order in which they are loaded: rules are there before devices that need them may speak. */
+enum what { WHAT_TENANT, WHAT_RULE, WHAT_STREAM, WHAT_DEVICE, WHAT_TOKEN, WHAT_COUNT };
+
+/* Where things of a kind stand in Redis, and what changes of them are called. A tenant has no id. */
+static const struct {
+    const char *object, *suffix, *kind;
+    bool (*id_is_valid)(struct bytes id);
+} kinds[WHAT_COUNT] = {
+    [WHAT_TENANT] = {SCHEMA_OBJECT_TENANT, SCHEMA_SUFFIX_META, NULL, NULL},
+    [WHAT_RULE] = {SCHEMA_OBJECT_RULE, SCHEMA_SUFFIX_RULES, SCHEMA_KIND_RULE, schema_rule_is_valid},
+    [WHAT_STREAM] = {SCHEMA_OBJECT_STREAM, SCHEMA_SUFFIX_STREAMS, SCHEMA_KIND_RETENTION, schema_stream_is_valid},
+    [WHAT_DEVICE] = {SCHEMA_OBJECT_DEVICE, SCHEMA_SUFFIX_DEVICES, SCHEMA_KIND_DEVICE, schema_device_is_valid},
+    [WHAT_TOKEN] = {SCHEMA_OBJECT_TOKEN, SCHEMA_SUFFIX_TOKENS, SCHEMA_KIND_TOKEN, record_token_id_is_valid},
+};
 
 enum phase {
     PHASE_AWAY,    /* the registry is not known to be right */
@@ -59,7 +72,7 @@ enum phase {
 struct follow {
     struct loop *loop;
     struct follow_config config;
-    struct store *queries, *tail;
+    struct redis *queries, *tail;
     struct timer timer;
     unsigned epoch;
     enum phase phase;
@@ -185,12 +198,18 @@ static void answered(void *ctx, const struct store_reply *reply)
 {
     struct query query = *(struct query *)ctx;
     free(ctx);
-    /* After a lost connection the state callback starts over. */
-    if (reply && query.epoch == query.follow->epoch)
+    /* After a lost connection the state callback starts over; a node of a cluster may fail us without one. */
+    if (query.epoch != query.follow->epoch)
+        return;
+    if (reply)
         query.got(query.follow, &query, reply);
+    else if (redis_is_cluster(query.follow->queries))
+        give_up(query.follow, "a node of the cluster did not answer");
+    redis_flush(query.follow->queries);
 }
 
-static bool ask(struct follow *follow, const struct query *query, const struct bytes *arguments, size_t count)
+static bool ask(struct follow *follow, const struct query *query, struct bytes key, const struct bytes *arguments,
+                size_t count)
 {
     struct query *copy = malloc(sizeof *copy);
     if (!copy)
@@ -198,7 +217,7 @@ static bool ask(struct follow *follow, const struct query *query, const struct b
     *copy = *query;
     copy->follow = follow;
     copy->epoch = follow->epoch;
-    if (store_send(follow->queries, arguments, count, answered, copy))
+    if (redis_send(follow->queries, key, arguments, count, answered, copy))
         return true;
     free(copy);
     return false;
@@ -217,12 +236,26 @@ static size_t fields_of(const struct store_reply *reply, struct record_field ret
 static void remove_thing(struct follow *follow, const struct query *query)
 {
     struct registry *registry = follow->config.registry;
-    if (query->what == WHAT_TENANT)
-        registry_remove_tenant(registry, bytes_of_text(query->tenant));
-    else if (query->what == WHAT_DEVICE)
-        registry_remove_device(registry, bytes_of_text(query->tenant), bytes_of_text(query->id));
-    else
-        registry_remove_token(registry, bytes_of_text(query->id));
+    struct bytes tenant = bytes_of_text(query->tenant), id = bytes_of_text(query->id);
+    switch (query->what) {
+    case WHAT_TENANT:
+        registry_remove_tenant(registry, tenant);
+        break;
+    case WHAT_RULE:
+        registry_remove_rule(registry, tenant, id);
+        break;
+    case WHAT_STREAM:
+        registry_remove_stream(registry, tenant, id);
+        break;
+    case WHAT_DEVICE:
+        registry_remove_device(registry, tenant, id);
+        break;
+    case WHAT_TOKEN:
+        registry_remove_token(registry, id);
+        break;
+    case WHAT_COUNT:
+        break;
+    }
 }
 
 enum put { PUT_DONE, PUT_FULL, PUT_NOT_VALID };
@@ -255,6 +288,24 @@ static enum put put_token(struct registry *registry, const struct query *query, 
     return registry_put_token(registry, &record) ? PUT_DONE : PUT_FULL;
 }
 
+static enum put put_rule(struct registry *registry, const struct query *query, const struct record_field *fields,
+                         size_t count)
+{
+    struct rule_record record;
+    if (!record_to_rule(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count, &record))
+        return PUT_NOT_VALID;
+    return registry_put_rule(registry, &record) ? PUT_DONE : PUT_FULL;
+}
+
+static enum put put_stream(struct registry *registry, const struct query *query, const struct record_field *fields,
+                           size_t count)
+{
+    struct stream_record record;
+    if (!record_to_stream(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count, &record))
+        return PUT_NOT_VALID;
+    return registry_put_stream(registry, &record) ? PUT_DONE : PUT_FULL;
+}
+
 static enum put put_thing(struct follow *follow, const struct query *query, const struct record_field *fields,
                           size_t count)
 {
@@ -266,6 +317,12 @@ static enum put put_thing(struct follow *follow, const struct query *query, cons
         return put_device(registry, query, fields, count);
     case WHAT_TOKEN:
         return put_token(registry, query, fields, count);
+    case WHAT_RULE:
+        return put_rule(registry, query, fields, count);
+    case WHAT_STREAM:
+        return put_stream(registry, query, fields, count);
+    case WHAT_COUNT:
+        break;
     }
     return PUT_NOT_VALID;
 }
@@ -296,7 +353,7 @@ static void take_record(struct follow *follow, const struct query *query, const 
     if (put == PUT_NOT_VALID && !is_absent)
         log_bad_record(follow, query);
     follow->is_full |= put == PUT_FULL;
-    if (query->is_change && query->what != WHAT_TOKEN)
+    if (query->is_change && (query->what == WHAT_TENANT || query->what == WHAT_DEVICE))
         tell_changed(follow, bytes_of_text(query->tenant), bytes_of_text(query->id));
 }
 
@@ -332,23 +389,18 @@ static bool ask_record(struct follow *follow, enum what what, bool is_change, st
     char key[SCHEMA_KEY_MAX];
     memcpy(query.tenant, tenant.ptr, tenant.len);
     if (what == WHAT_TENANT) {
-        schema_key(key, tenant, SCHEMA_SUFFIX_META);
+        schema_key(key, tenant, kinds[what].suffix);
     } else {
         memcpy(query.id, id.ptr, id.len);
-        schema_key_of(key, tenant, what == WHAT_DEVICE ? SCHEMA_KIND_DEVICE : SCHEMA_KIND_TOKEN, id);
+        schema_key_of(key, tenant, kinds[what].kind, id);
     }
     struct bytes arguments[] = {WORD("HGETALL"), bytes_of_text(key)};
-    bool asked = ask(follow, &query, arguments, COUNT_OF(arguments));
+    bool asked = ask(follow, &query, arguments[1], arguments, COUNT_OF(arguments));
     follow->records += asked;
     return asked;
 }
 
-/* Loading: of each tenant its record, its devices, its tokens, page by page; one page is under way at a time. */
-
-static bool id_is_valid(enum what what, struct bytes id)
-{
-    return what == WHAT_DEVICE ? schema_device_is_valid(id) : record_token_id_is_valid(id);
-}
+/* Loading: of each tenant its record, then the sets of its things, page by page; one page is under way at a time. */
 
 static void got_page(struct follow *follow, const struct query *query, const struct store_reply *reply)
 {
@@ -369,7 +421,7 @@ static void got_page(struct follow *follow, const struct query *query, const str
     const struct store_reply *ids = &reply->items[1];
     for (size_t i = 0; i < ids->count; i++) {
         struct bytes id = ids->items[i].text;
-        if (id_is_valid(follow->step, id) && !ask_record(follow, follow->step, false, tenant, id)) {
+        if (kinds[follow->step].id_is_valid(id) && !ask_record(follow, follow->step, false, tenant, id)) {
             give_up(follow, "cannot ask for records");
             return;
         }
@@ -382,11 +434,10 @@ static bool ask_page(struct follow *follow)
 {
     struct query query = {.got = got_page};
     char key[SCHEMA_KEY_MAX];
-    schema_key(key, bytes_of_text(follow->tenants[follow->tenant]),
-               follow->step == WHAT_DEVICE ? SCHEMA_SUFFIX_DEVICES : SCHEMA_SUFFIX_TOKENS);
+    schema_key(key, bytes_of_text(follow->tenants[follow->tenant]), kinds[follow->step].suffix);
     struct bytes arguments[] = {WORD("SSCAN"), bytes_of_text(key), bytes_of_text(follow->cursor), WORD("COUNT"),
                                 WORD(PAGE)};
-    return ask(follow, &query, arguments, COUNT_OF(arguments));
+    return ask(follow, &query, arguments[1], arguments, COUNT_OF(arguments));
 }
 
 static void load_done(struct follow *follow)
@@ -394,8 +445,8 @@ static void load_done(struct follow *follow)
     struct registry *registry = follow->config.registry;
     registry_resync_end(registry, tell_changed, follow);
     struct registry_counts counts = registry_count(registry);
-    log_write(LOG_INFO, "follow", "registry loaded", "tenants=%zu devices=%zu tokens=%zu", counts.tenants,
-              counts.devices, counts.tokens);
+    log_write(LOG_INFO, "follow", "registry loaded", "tenants=%zu devices=%zu tokens=%zu rules=%zu streams=%zu",
+              counts.tenants, counts.devices, counts.tokens, counts.rules, counts.streams);
     follow->phase = PHASE_LOADED;
     follow->verified = true;
     read_changes(follow);
@@ -403,11 +454,9 @@ static void load_done(struct follow *follow)
 
 static void next_step(struct follow *follow)
 {
-    if (follow->step == WHAT_TOKEN) {
+    if (++follow->step == WHAT_COUNT) {
         follow->step = WHAT_TENANT;
         follow->tenant++;
-    } else {
-        follow->step++;
     }
     strcpy(follow->cursor, "0");
 }
@@ -464,7 +513,7 @@ static void start_loading(struct follow *follow, const struct stream_info *info)
     follow->position = info->last;
     follow->added = info->added;
     registry_resync_begin(follow->config.registry);
-    if (!ask(follow, &query, arguments, COUNT_OF(arguments)))
+    if (!ask(follow, &query, arguments[1], arguments, COUNT_OF(arguments)))
         give_up(follow, "cannot ask for tenants");
 }
 
@@ -545,8 +594,8 @@ static void verify(struct follow *follow)
     struct bytes arguments[] = {WORD("XINFO"), WORD("STREAM"), WORD(SCHEMA_KEY_CHANGES)};
     if (follow->checking || follow->phase == PHASE_LOADING)
         return;
-    follow->checking = ask(follow, &query, arguments, COUNT_OF(arguments));
-    store_flush(follow->queries);
+    follow->checking = ask(follow, &query, arguments[2], arguments, COUNT_OF(arguments));
+    redis_flush(follow->queries);
 }
 
 /* Following. */
@@ -566,12 +615,14 @@ static bool take_change(struct follow *follow, const struct store_reply *fields)
     struct bytes tenant = change_field(fields, SCHEMA_CHANGE_TENANT), id = change_field(fields, SCHEMA_CHANGE_ID);
     if (!schema_tenant_is_valid(tenant))
         return true;
-    if (bytes_equal_text(object, SCHEMA_OBJECT_TENANT))
-        return ask_record(follow, WHAT_TENANT, true, tenant, bytes_of(NULL, 0));
-    if (bytes_equal_text(object, SCHEMA_OBJECT_DEVICE) && id_is_valid(WHAT_DEVICE, id))
-        return ask_record(follow, WHAT_DEVICE, true, tenant, id);
-    if (bytes_equal_text(object, SCHEMA_OBJECT_TOKEN) && id_is_valid(WHAT_TOKEN, id))
-        return ask_record(follow, WHAT_TOKEN, true, tenant, id);
+    for (enum what what = 0; what < WHAT_COUNT; what++) {
+        if (!bytes_equal_text(object, kinds[what].object))
+            continue;
+        bool has_id = kinds[what].id_is_valid != NULL;
+        if (has_id && !kinds[what].id_is_valid(id))
+            return true;
+        return ask_record(follow, what, true, tenant, has_id ? id : bytes_of(NULL, 0));
+    }
     return true;
 }
 
@@ -614,7 +665,7 @@ static void got_changes(struct follow *follow, const struct query *query, const 
     }
     if (follow->records == 0)
         changes_done(follow);
-    store_flush(follow->queries);
+    redis_flush(follow->queries);
 }
 
 /* XREAD has a connection of its own; while one blocks there, no other is sent, whatever the epoch. */
@@ -644,12 +695,12 @@ static void read_changes(struct follow *follow)
     if (!query)
         return; /* the next check tries again */
     *query = (struct query){.follow = follow, .epoch = follow->epoch};
-    if (!store_send(follow->tail, arguments, COUNT_OF(arguments), tail_answered, query)) {
+    if (!redis_send(follow->tail, WORD(SCHEMA_KEY_CHANGES), arguments, COUNT_OF(arguments), tail_answered, query)) {
         free(query);
         return; /* the tail's coming back leads here again */
     }
     follow->reading = true;
-    store_flush(follow->tail);
+    redis_flush(follow->tail);
     set_fresh(follow, true);
 }
 
@@ -687,17 +738,17 @@ static void timer_fired(struct timer *timer)
     verify(follow);
 }
 
-static struct store *open_store(struct follow *follow, uint64_t timeout_ms, store_state_fn *state, struct random *random)
+static struct redis *open_redis(struct follow *follow, uint64_t timeout_ms, store_state_fn *state, struct random *random)
 {
-    struct store_config config = {
-        .address = follow->config.redis_address,
+    struct redis_config config = {
+        .target = follow->config.redis,
         .timeout_ms = timeout_ms,
         .state = state,
         .ctx = follow,
     };
     for (unsigned i = 0; i < 4; i++)
         config.random_seed[i] = random_next(random);
-    return store_new(follow->loop, &config);
+    return redis_new(follow->loop, &config);
 }
 
 struct follow *follow_new(struct loop *loop, const struct follow_config *config)
@@ -710,8 +761,8 @@ struct follow *follow_new(struct loop *loop, const struct follow_config *config)
     follow->loop = loop;
     follow->config = *config;
     follow->timer.fire = timer_fired;
-    follow->queries = open_store(follow, QUERY_TIMEOUT_MS, queries_state, &random);
-    follow->tail = open_store(follow, TAIL_TIMEOUT_MS, tail_state, &random);
+    follow->queries = open_redis(follow, QUERY_TIMEOUT_MS, queries_state, &random);
+    follow->tail = open_redis(follow, TAIL_TIMEOUT_MS, tail_state, &random);
     if (!follow->queries || !follow->tail) {
         follow_free(follow);
         return NULL;
@@ -726,8 +777,8 @@ void follow_free(struct follow *follow)
         return;
     begin_epoch(follow);
     timers_cancel(loop_timers(follow->loop), &follow->timer);
-    store_free(follow->queries);
-    store_free(follow->tail);
+    redis_free(follow->queries);
+    redis_free(follow->tail);
     free(follow->tenants);
     free(follow);
 }

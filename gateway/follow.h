@@ -9,13 +9,14 @@
 #pragma once
 
 #include "gateway/rt/loop.h"
+#include "gateway/store_target.h"
 #include "registry/registry.h"
 
 struct follow;
 
 /* changed: the device's record was changed, disabled or removed (device empty: the tenant's); end what is not allowed. */
 struct follow_config {
-    const char *redis_address;
+    const struct store_target *redis;
     struct registry *registry;
     registry_gone_fn *changed;
     void (*fresh)(void *ctx, bool fresh); /* true: loaded and following */

@@ -108,6 +108,16 @@ local function take_from_hole(key, seq)
   return true
 end
 
+-- A gap that leaves the window one by one is still one hole.
+local function extend_hole(key, lo, hi)
+  local below = must(try("ZRANGEBYSCORE", key, lo - 1, lo - 1))[1]
+  if below then
+    call("ZREM", key, below)
+    lo = hole_of(below)
+  end
+  add_hole(key, lo, hi)
+end
+
 -- Octets of what leaves the window when `shift` newer ones come in: its unseen ones become holes.
 local function leave_window(key, highest, marks, shift)
   local count = #marks / 2
@@ -119,15 +129,15 @@ local function leave_window(key, highest, marks, shift)
     if unseen and not run_hi then
       run_hi = seq
     elseif not unseen and run_hi then
-      add_hole(key, seq + 1, run_hi)
+      extend_hole(key, seq + 1, run_hi)
       run_hi = nil
     end
   end
   if run_hi then
-    add_hole(key, highest - count + 1, run_hi)
+    extend_hole(key, highest - count + 1, run_hi)
   end
   if shift > WINDOW then
-    add_hole(key, highest + 1, highest + shift - WINDOW)
+    extend_hole(key, highest + 1, highest + shift - WINDOW)
   end
   return string.sub(marks, 1, 2 * kept)
 end

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Reads other workers' counters without asking them: they are relaxed atomics, a sum of slightly different moments is
+ * Reads other threads' counters without asking them: they are relaxed atomics, a sum of slightly different moments is
  * good enough for people and dashboards.
  */
 #include "gateway/health.h"
 
+#include "codec/builder.h"
+#include "gateway/shed.h"
 #include "gateway/worker.h"
 
-static size_t all_metrics(const struct shared *shared, const struct metrics *ret[static WORKERS_MAX])
+#define BLOCKS_MAX (WORKERS_MAX + 1 + PIPELINE_METRICS) /* the workers, the main thread, the spool and the push */
+
+static size_t all_metrics(const struct shared *shared, const struct metrics *ret[static BLOCKS_MAX])
 {
     size_t count = 0;
+    ret[count++] = &shared->metrics;
     for (unsigned i = 0; i < shared->worker_count; i++)
         if (shared->workers[i])
             ret[count++] = &shared->workers[i]->metrics;
+    if (shared->pipeline) {
+        pipeline_metrics(shared->pipeline, ret + count);
+        count += PIPELINE_METRICS;
+    }
     return count;
 }
 
@@ -33,6 +42,14 @@ static const char *why_not_ready(const struct shared *shared)
 {
     if (!shared->registry_loaded)
         return "The registry has not been read from Redis yet.";
+    if (shared->redis_facts.noeviction == REDIS_NO)
+        return "Redis may delete what is stored: its maxmemory-policy is not noeviction.";
+    if (shared->pipeline && push_needs_operator(pipeline_push(shared->pipeline)))
+        return push_why_not(pipeline_push(shared->pipeline));
+    if (shared->pipeline)
+        return shed_refuses(spool_fill(pipeline_spool(shared->pipeline)), SHED_TELEMETRY)
+                   ? "The spool is full: Redis was away for too long."
+                   : NULL;
     for (unsigned i = 0; i < shared->worker_count; i++) {
         const struct metrics *one = shared->workers[i] ? &shared->workers[i]->metrics : NULL;
         if (!one || metrics_sum(&one, 1, METRIC_STORE_CONNECTED) == 0)
@@ -41,18 +58,38 @@ static const char *why_not_ready(const struct shared *shared)
     return shared->registry_fresh ? NULL : "Registry changes are not being followed: Redis is away.";
 }
 
+/* Observations are still taken, but something is not as it should be. */
+static const char *why_degraded(const struct shared *shared)
+{
+    const char *reason = shared->pipeline ? push_why_not(pipeline_push(shared->pipeline)) : NULL;
+    return reason || shared->registry_fresh ? reason : "Registry changes are not being followed: Redis is away.";
+}
+
 void health_handle_ready(struct request *request)
 {
     const char *reason = why_not_ready(request->worker->shared);
-    if (reason)
+    if (reason) {
         request_refuse(request, OUTCOME_STORE_AWAY, reason);
-    else
+        return;
+    }
+    reason = why_degraded(request->worker->shared);
+    if (!reason) {
         answer_text(request, BYTES_LITERAL("ready\n"));
+        return;
+    }
+    struct builder text;
+    struct bytes whole;
+    builder_init(&text, request->arena, 128);
+    builder_put_text(&text, "degraded: ");
+    builder_put_text(&text, reason);
+    builder_put_text(&text, " Observations are spooled.\n");
+    answer_text(request, builder_finish(&text, &whole) ? whole : BYTES_LITERAL("degraded\n"));
 }
+
 
 void health_handle_metrics(struct request *request)
 {
-    const struct metrics *blocks[WORKERS_MAX];
+    const struct metrics *blocks[BLOCKS_MAX];
     size_t count = all_metrics(request->worker->shared, blocks);
     struct bytes text;
     if (metrics_text(blocks, count, request->arena, &text))

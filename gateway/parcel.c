@@ -103,12 +103,17 @@ void parcel_write(struct msgpack *out, const struct sink_message *message, const
         write_record(out, message, &message->records[i], message_id, scratch);
 }
 
+static bool is_class(uint8_t letter)
+{
+    return letter == CLASS_EXACT || letter == CLASS_WINDOWED || letter == CLASS_TRANSPORT;
+}
+
 bool parcel_read(struct bytes body, struct parcel *ret)
 {
     uint32_t fingerprint, records;
     uint64_t received, waiter;
     if (body.len < PARCEL_HEAD || body.ptr[0] != VERSION || body.ptr[1] >= PARCEL_LANES ||
-        body.ptr[36] >= LEVEL_COUNT || body.len - PARCEL_HEAD < body.ptr[3])
+        !is_class(body.ptr[2]) || body.ptr[36] >= LEVEL_COUNT || body.len - PARCEL_HEAD < body.ptr[3])
         return false;
     struct bytes tenant = bytes_of(body.ptr + PARCEL_HEAD, body.ptr[3]);
     if (!schema_tenant_is_valid(tenant))

@@ -2,6 +2,10 @@
 /*
  * Watches its child through a pidfd in the main loop. The lock file's descriptor is inherited by the child, so that
  * the folder is locked exactly as long as a Redis runs on it, even if this process was killed.
+ *
+ * A Redis that did not end cleanly may leave the first half of a transaction at the end of its file. Redis 7.0 does not
+ * execute it, but keeps it there, and at the next start takes what was appended behind it for its other half
+ * (valkey-io/valkey#4342). So after any end but a clean one, which the file "clean" tells of, the file is written anew.
  */
 #include "gateway/redis_child.h"
 
@@ -19,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,11 +34,13 @@
 #define POLL_MS 20
 #define BACKOFF_MAX_MS 30000
 #define QUICK_DEATH_MS 60000
+#define MEND_RETRY_MS 100
+#define SAY_WAIT_MS 200
 
 struct redis_child {
     struct loop *loop;
     struct loop_watch watch; /* the pidfd */
-    struct timer restart;
+    struct timer restart, mend;
     char program[SETTINGS_TEXT_MAX];
     char folder[SETTINGS_TEXT_MAX + 8];
     char socket[SETTINGS_TEXT_MAX + 16];
@@ -111,6 +118,7 @@ static void died(struct loop_watch *watch, uint32_t events)
               "signal=%d exit=%d after_ms=%llu", WIFSIGNALED(status) ? WTERMSIG(status) : 0,
               WIFEXITED(status) ? WEXITSTATUS(status) : 0, (unsigned long long)child->backoff_ms);
     timers_set(loop_timers(child->loop), &child->restart, now + child->backoff_ms);
+    timers_set(loop_timers(child->loop), &child->mend, now + child->backoff_ms);
     child->backoff_ms = child->backoff_ms ? child->backoff_ms * 2 : 1000;
     if (child->backoff_ms > BACKOFF_MAX_MS)
         child->backoff_ms = BACKOFF_MAX_MS;
@@ -140,23 +148,65 @@ static bool lock_folder(struct redis_child *child, char reterr[static SETTINGS_E
     return false;
 }
 
-static bool answers(const char *path)
+/* Whether the answer to a command begins so. A Redis that hangs is waited for no longer than a moment. */
+static bool answers(const char *path, const char *command, const char *expected)
 {
     struct sockaddr_un where = {.sun_family = AF_UNIX};
+    struct timeval limit = {.tv_usec = SAY_WAIT_MS * 1000};
     memcpy(where.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char pong[8] = "";
-    bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&where, sizeof where) == 0 && send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 &&
-              recv(fd, pong, 5, 0) == 5 && memcmp(pong, "+PONG", 5) == 0;
+    char answer[32] = "";
+    size_t len = strlen(command);
+    bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0 &&
+              setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+              connect(fd, (struct sockaddr *)&where, sizeof where) == 0 &&
+              send(fd, command, len, MSG_NOSIGNAL) == (ssize_t)len && recv(fd, answer, sizeof answer - 1, 0) > 0 &&
+              strncmp(answer, expected, strlen(expected)) == 0;
     if (fd >= 0)
         close(fd);
     return ok;
 }
 
+/* As the default user: weir's own may not. While Redis reads its file it refuses. */
+static void mend(struct timer *timer)
+{
+    struct redis_child *child = (struct redis_child *)((char *)timer - offsetof(struct redis_child, mend));
+    if (!answers(child->socket, "BGREWRITEAOF\r\n", "+Background"))
+        timers_set(loop_timers(child->loop), timer, loop_now_ms(child->loop) + MEND_RETRY_MS);
+}
+
+static void clean_mark(const struct redis_child *child, char ret[static SETTINGS_TEXT_MAX + 24])
+{
+    snprintf(ret, SETTINGS_TEXT_MAX + 24, "%s/clean", child->folder);
+}
+
+/* Whether the last Redis on the folder ended cleanly, or there was none. The mark is gone for good before the next begins. */
+static bool take_clean_mark(const struct redis_child *child)
+{
+    char mark[SETTINGS_TEXT_MAX + 24], data[SETTINGS_TEXT_MAX + 24];
+    clean_mark(child, mark);
+    snprintf(data, sizeof data, "%s/appendonlydir", child->folder);
+    bool was_clean = unlink(mark) == 0 || access(data, F_OK) != 0;
+    int folder = open(child->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    was_clean = folder >= 0 && fsync(folder) == 0 && was_clean;
+    if (folder >= 0)
+        close(folder);
+    return was_clean;
+}
+
+static void put_clean_mark(const struct redis_child *child)
+{
+    char mark[SETTINGS_TEXT_MAX + 24];
+    clean_mark(child, mark);
+    int fd = open(mark, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+}
+
 static bool wait_until_it_answers(struct redis_child *child, char reterr[static SETTINGS_ERROR_MAX])
 {
     for (unsigned waited = 0; waited < START_WAIT_MS; waited += POLL_MS) {
-        if (answers(child->socket))
+        if (answers(child->socket, "PING\r\n", "+PONG"))
             return true;
         if (has_ended(child))
             break;
@@ -208,6 +258,25 @@ static bool name_paths(struct redis_child *child, const char *program, const cha
     return true;
 }
 
+static bool begin(struct redis_child *child, char reterr[static SETTINGS_ERROR_MAX])
+{
+    unlink(child->socket); /* a stale one would refuse, ours will be made anew */
+    if (spawn(child))
+        return wait_until_it_answers(child, reterr);
+    snprintf(reterr, SETTINGS_ERROR_MAX, "cannot start %s: %s", child->program, strerror(errno));
+    return false;
+}
+
+/* If it was killed while it wrote its file anew, Redis cuts the old one's torn end off and ends; then it starts. */
+static bool begin_again(struct redis_child *child, char reterr[static SETTINGS_ERROR_MAX])
+{
+    int status;
+    if (child->pid <= 0 || !has_ended(child))
+        return false;
+    forget_process(child, &status);
+    return begin(child, reterr);
+}
+
 struct redis_child *redis_child_start(struct loop *loop, const char *program, const char *state_dir,
                                       char reterr[static SETTINGS_ERROR_MAX])
 {
@@ -220,12 +289,14 @@ struct redis_child *redis_child_start(struct loop *loop, const char *program, co
     child->watch = (struct loop_watch){.fd = -1, .ready = died};
     child->restart.fire = restart;
     child->lock_fd = -1;
+    child->mend.fire = mend;
     if (name_paths(child, program, state_dir, reterr) && lock_folder(child, reterr) && write_rights(child, reterr)) {
-        unlink(child->socket); /* a stale one would refuse, ours will be made anew */
-        if (!spawn(child))
-            snprintf(reterr, SETTINGS_ERROR_MAX, "cannot start %s: %s", program, strerror(errno));
-        else if (wait_until_it_answers(child, reterr))
+        bool was_clean = take_clean_mark(child);
+        if (begin(child, reterr) || begin_again(child, reterr)) {
+            if (!was_clean)
+                timers_set(loop_timers(loop), &child->mend, loop_now_ms(loop));
             return child;
+        }
     }
     redis_child_stop(child);
     return NULL;
@@ -239,7 +310,7 @@ struct store_target redis_child_target(const struct redis_child *child)
 /* A clean stop writes what is left to disk; a Redis that hangs is killed, which loses nothing that it answered. */
 static void end_process(struct redis_child *child)
 {
-    int status;
+    int status = 0;
     kill(child->pid, SIGTERM);
     for (unsigned waited = 0; waited < STOP_WAIT_MS; waited += POLL_MS) {
         if (has_ended(child))
@@ -248,6 +319,8 @@ static void end_process(struct redis_child *child)
     }
     kill(child->pid, SIGKILL);
     forget_process(child, &status);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        put_clean_mark(child);
 }
 
 void redis_child_stop(struct redis_child *child)
@@ -255,6 +328,7 @@ void redis_child_stop(struct redis_child *child)
     if (!child)
         return;
     timers_cancel(loop_timers(child->loop), &child->restart);
+    timers_cancel(loop_timers(child->loop), &child->mend);
     if (child->pid > 0)
         end_process(child);
     if (child->lock_fd >= 0)

@@ -11,7 +11,9 @@
 #include "gateway/follow.h"
 #include "gateway/redis_check.h"
 #include "gateway/redis_child.h"
+#include "gateway/retention.h"
 #include "gateway/rt/log.h"
+#include "gateway/state_lock.h"
 #include "gateway/store.h"
 #include "gateway/warm.h"
 
@@ -21,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -30,7 +31,6 @@
 
 #define STATE_DIR_DEFAULT "state"
 #define LOCK_WAIT_MS 2000 /* another one may just be ending */
-#define LOCK_POLL_MS 20
 #define REGISTRY_WAIT_MS 5000
 #define STORE_WAIT_MS 3000
 
@@ -43,8 +43,10 @@ struct server {
     struct loop *loop;
     struct loop_watch signals;
     struct redis_child *redis;
+    struct redis_check *check;
     struct follow *follow;
     struct warm *warm;
+    struct retention *retention;
     bool stopping;
     char error[SETTINGS_ERROR_MAX];
 };
@@ -83,35 +85,15 @@ static void set_limits(void)
     }
 }
 
-static bool wait_for_lock(int fd)
-{
-    for (unsigned waited = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited += LOCK_POLL_MS) {
-        if (waited >= LOCK_WAIT_MS)
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_POLL_MS * 1000000L}, NULL);
-    }
-    return true;
-}
-
-/*
- * One gateway on one folder, also where Redis is not the private one. Held by this process alone; the lock in redis/
- * is another, which the private Redis holds too (gateway/redis_child). The number in the file is for people.
- */
 static bool lock_state(struct server *server)
 {
-    char path[SETTINGS_TEXT_MAX + 8], holder[16] = "";
-    snprintf(path, sizeof path, "%s/lock", server->state_dir);
-    server->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (server->lock_fd < 0)
-        return false;
-    if (wait_for_lock(server->lock_fd))
-        return ftruncate(server->lock_fd, 0) == 0 && dprintf(server->lock_fd, "%d\n", (int)getpid()) > 0;
-    if (read(server->lock_fd, holder, sizeof holder - 1) > 0)
-        holder[strcspn(holder, "\n")] = '\0';
-    snprintf(server->error, sizeof server->error,
-             "another weir (process %s) uses state_dir %s; stop it, or choose another state_dir and other ports", holder,
-             server->state_dir);
-    return false;
+    char holder[STATE_LOCK_HOLDER_MAX];
+    server->lock_fd = state_lock_take(server->state_dir, LOCK_WAIT_MS, holder);
+    if (server->lock_fd < 0 && holder[0])
+        snprintf(server->error, sizeof server->error,
+                 "another weir (process %s) uses state_dir %s; stop it, or choose another state_dir and other ports",
+                 holder, server->state_dir);
+    return server->lock_fd >= 0;
 }
 
 static bool open_state(struct server *server)
@@ -131,28 +113,38 @@ static bool open_state(struct server *server)
 
 static bool open_redis(struct server *server)
 {
-    const char *redis = server->settings.redis;
-    server->shared.redis_address = redis;
-    if (redis[0] && !store_address_is_valid(redis)) {
-        snprintf(server->error, sizeof server->error, "redis is \"%s\"; give unix:/path or host:port with a numeric host",
-                 redis);
-        return false;
+    struct shared *shared = &server->shared;
+    if (server->settings.redis[0]) {
+        shared->redis = settings_redis(&server->settings);
+        if (!store_target_check(&shared->redis, server->error))
+            return false;
+    } else {
+        server->redis = redis_child_start(server->loop, server->settings.redis_server, server->state_dir, server->error);
+        if (!server->redis)
+            return false;
+        shared->redis = redis_child_target(server->redis);
     }
-    if (redis[0]) {
-        redis_check(redis, server->settings.redis_timeout_ms);
-        return true;
-    }
-    server->redis = redis_child_start(server->loop, server->settings.redis_server, server->state_dir, server->error);
-    if (!server->redis)
-        return false;
-    server->shared.redis_address = redis_child_address(server->redis);
+    shared->redis_address = shared->redis.address;
     return true;
+}
+
+static bool open_check(struct server *server)
+{
+    uint64_t seed[4];
+    random_bytes(seed, sizeof seed);
+    server->check = redis_check_new(server->loop, &server->shared.redis, &server->shared.redis_facts, seed);
+    if (!server->check)
+        snprintf(server->error, sizeof server->error, "out of memory");
+    return server->check != NULL;
 }
 
 static void registry_changed(void *ctx, struct bytes tenant, struct bytes device)
 {
     struct server *server = ctx;
-    worker_revoke_all(&server->shared, tenant, device);
+    const struct tenant_record *known = device.len ? NULL : registry_tenant(server->shared.registry, tenant);
+    /* What else changes in a tenant's record is no reason to end the sessions of all its devices. */
+    if (!known || known->disabled)
+        worker_revoke_all(&server->shared, tenant, device);
 }
 
 static void registry_fresh(void *ctx, bool fresh)
@@ -167,7 +159,7 @@ static void registry_fresh(void *ctx, bool fresh)
 static bool open_registry(struct server *server)
 {
     struct follow_config config = {
-        .redis_address = server->shared.redis_address,
+        .redis = &server->shared.redis,
         .registry = server->shared.registry,
         .changed = registry_changed,
         .fresh = registry_fresh,
@@ -175,7 +167,7 @@ static bool open_registry(struct server *server)
     };
     random_bytes(config.random_seed, sizeof config.random_seed);
     server->follow = follow_new(server->loop, &config);
-    server->warm = warm_new(server->loop, server->shared.redis_address, server->shared.latest);
+    server->warm = warm_new(server->loop, &server->shared.redis, server->shared.latest);
     if (!server->follow || !server->warm) {
         snprintf(server->error, sizeof server->error, "out of memory");
         return false;
@@ -187,6 +179,21 @@ static bool open_registry(struct server *server)
         log_write(LOG_WARN, "server", "Redis does not answer yet; nobody is known until it does", "redis=%s",
                   server->shared.redis_address);
     return true;
+}
+
+static bool open_retention(struct server *server)
+{
+    struct retention_config config = {
+        .redis = &server->shared.redis,
+        .registry = server->shared.registry,
+        .metrics = &server->shared.metrics,
+        .period_ms = server->settings.retention_period_s * 1000,
+    };
+    random_bytes(config.random_seed, sizeof config.random_seed);
+    server->retention = retention_new(server->loop, &config);
+    if (!server->retention)
+        snprintf(server->error, sizeof server->error, "out of memory");
+    return server->retention != NULL;
 }
 
 static bool make_shared(struct server *server)
@@ -211,6 +218,15 @@ static bool make_shared(struct server *server)
     return mapped_parse(&shared->mapped, server->settings.map_network, server->error);
 }
 
+static bool open_pipeline(struct server *server)
+{
+    if (!server->settings.spool)
+        return true;
+    server->shared.pipeline = pipeline_open(&server->settings, &server->shared.redis, &server->shared.redis_facts,
+                                            server->error);
+    return server->shared.pipeline != NULL;
+}
+
 static bool build_workers(struct server *server)
 {
     snprintf(server->error, sizeof server->error, "out of memory"); /* what fails without a word */
@@ -227,6 +243,8 @@ static bool build_workers(struct server *server)
 
 static bool all_reach_the_store(const struct shared *shared)
 {
+    if (shared->pipeline)
+        return !push_why_not(pipeline_push(shared->pipeline)) && shared->redis_facts.appendonly != REDIS_UNKNOWN;
     for (unsigned i = 0; i < shared->worker_count; i++) {
         const struct metrics *one = &shared->workers[i]->metrics;
         if (metrics_sum(&one, 1, METRIC_STORE_CONNECTED) == 0)
@@ -254,11 +272,11 @@ static bool start(struct server *server)
     if (!open_state(server) || !endpoint_ports_are_free(&server->settings, server->error) || !make_shared(server) ||
         !open_redis(server))
         return false;
-    if (config->prepare && !config->prepare(config->ctx, server->shared.redis_address, server->state_dir)) {
+    if (config->prepare && !config->prepare(config->ctx, &server->shared.redis, server->state_dir)) {
         snprintf(server->error, sizeof server->error, "see the line before");
         return false;
     }
-    if (!open_registry(server) || !build_workers(server))
+    if (!open_check(server) || !open_registry(server) || !open_retention(server) || !open_pipeline(server) || !build_workers(server))
         return false;
     wait_for_the_store(server);
     log_write(LOG_INFO, "server", "ready", "workers=%u coap=%llu coaps=%llu http=%llu ops=%llu redis=%s",
@@ -276,10 +294,14 @@ static void stop(struct server *server)
     for (unsigned i = 0; i < shared->worker_count; i++)
         if (shared->workers[i])
             worker_stop(shared->workers[i]);
+    pipeline_stop(shared->pipeline);
     for (unsigned i = 0; i < shared->worker_count; i++)
         worker_free(shared->workers[i]);
+    pipeline_close(shared->pipeline);
+    retention_free(server->retention);
     warm_free(server->warm);
     follow_free(server->follow);
+    redis_check_free(server->check);
     registry_free(shared->registry);
     latest_free(shared->latest);
     presence_free(shared->presence);

@@ -11,7 +11,7 @@
 struct server;
 
 /* Before the workers start and after Redis answers: demo records, the address for the CLI. False ends the start. */
-typedef bool server_prepare_fn(void *ctx, const char *redis_address, const char *state_dir);
+typedef bool server_prepare_fn(void *ctx, const struct store_target *redis, const char *state_dir);
 
 struct server_config {
     const struct settings *settings;

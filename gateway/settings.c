@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * Parser, help and documentation of the settings, all made from SETTINGS_TABLE: nothing here knows a setting
- * by name but the log level, whose text has a meaning of its own.
+ * by name but the log level, whose text has a meaning of its own, and settings_redis.
  */
 #include "gateway/settings.h"
 
@@ -186,6 +186,20 @@ void settings_default(struct settings *ret)
         if (!set_row(ret, i, bytes_of_text(rows[i].fallback), error))
             abort(); /* the table contradicts itself: no test lets that pass */
     }
+}
+
+struct store_target settings_redis(const struct settings *settings)
+{
+    return (struct store_target){
+        .address = settings->redis,
+        .user = settings->redis_user,
+        .password_file = settings->redis_password_file,
+        .tls = settings->redis_tls,
+        .tls_ca = settings->redis_tls_ca,
+        .tls_certificate = settings->redis_tls_certificate,
+        .tls_key = settings->redis_tls_key,
+        .tls_name = settings->redis_tls_name,
+    };
 }
 
 /* '-' and '_' are the same in a name. */

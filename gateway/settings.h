@@ -7,6 +7,7 @@
 #pragma once
 
 #include "codec/bytes.h"
+#include "gateway/store_target.h"
 
 #include <stdio.h>
 
@@ -23,11 +24,33 @@
     X(text, ops_listen, "127.0.0.1", 1, 255, "address", "Address of the listener for /health, /ready, /metrics.")     \
     X(uint, ops_port, 9080, 0, 65535, "port", "Port of the ops listener; 0: none.")                                   \
     X(text, state_dir, "", 0, 255, "folder", "Folder for keys, certificate and the private Redis; empty: ./state.")   \
-    X(text, redis, "", 0, 255, "address", "unix:/path or host:port of Redis; empty: a private one in state_dir.")     \
+    X(text, redis, "", 0, 255, "address", "unix:/path, host:port, several with commas (the primary is taken), sentinel:host:port,.../master, cluster:host:port,...; empty: a private Redis in state_dir.") \
+    X(text, redis_user, "", 0, 255, "user", "ACL user in Redis; empty: the default user.")                            \
+    X(text, redis_password_file, "", 0, 255, "file", "Its first line is the password for Redis; read at each connect. Empty: none.") \
+    X(flag, redis_tls, 0, 0, 1, "", "TLS towards Redis; its certificate is always verified.")                         \
+    X(text, redis_tls_ca, "", 0, 255, "file", "PEM file of authorities that the certificate of Redis may come from.") \
+    X(text, redis_tls_certificate, "", 0, 255, "file", "PEM certificate (chain) to show to Redis; empty: none.")      \
+    X(text, redis_tls_key, "", 0, 255, "file", "PEM private key of redis_tls_certificate.")                           \
+    X(text, redis_tls_name, "", 0, 255, "name", "Name or IP address that the certificate of Redis must carry; empty: the host of its address.") \
     X(text, redis_server, "redis-server", 1, 255, "program", "Program of the private Redis.")                         \
     X(uint, redis_connections, 2, 1, 16, "connections", "Connections to Redis of each worker; large groups are spread over them.") \
     X(uint, redis_timeout_ms, 2000, 100, 60000, "ms", "A request that Redis has not answered by then has failed.")    \
     X(uint, in_flight_max, 16384, 16, 1000000, "messages", "Messages of each worker that wait for Redis; above it: 5.03.") \
+    X(uint, retention_period_s, 10, 1, 3600, "s", "How often streams are trimmed to their retention and the memory of Redis is looked at.") \
+    X(flag, spool, 1, 0, 1, "", "Acknowledge from a log on disk, push to Redis behind it, store each message once. Off: plain XADD, no memory of duplicates.") \
+    X(uint, spool_commit_us, 500, 0, 1000000, "us", "A group of messages waits so long for more before it is synced to disk.") \
+    X(uint, spool_commit_records, 64, 1, 100000, "messages", "With so many it waits no longer.")                      \
+    X(uint, spool_max_bytes, 8589934592, 1048576, 1099511627776, "bytes", "Largest size of the spool; as it fills up, requests are refused (docs/delivery.md).") \
+    X(uint, spool_tail_s, 3600, 0, 604800, "s", "What was pushed stays in the spool for so long, for a Redis that goes back in time.") \
+    X(uint, spool_tail_bytes, 2147483648, 0, 1099511627776, "bytes", "And not more than this of it.")                 \
+    X(uint, spool_segment_bytes, 67108864, 65536, 1073741824, "bytes", "Size of one file of the spool.")              \
+    X(text, spool_key_file, "", 0, 255, "file", "32 octets or 64 hexadecimal digits: the spool is encrypted with it (AES-256-GCM). Empty: it is not.") \
+    X(uint, once_window_s, 86400, 60, 2592000, "s", "A message with a time of its device and no sequence number is stored once within so long.") \
+    X(uint, once_per_device_max, 4096, 16, 1000000, "messages", "Of one device not more than this are remembered for it.") \
+    X(uint, recent_max, 1000000, 1024, 1000000000, "messages", "Messages that the gateway itself recognises when they come again; 24 octets each.") \
+    X(uint, stored_wait_ms, 10000, 100, 80000, "ms", "A request for the level stored or replicated that has not reached it by then gets 5.03.") \
+    X(uint, redis_replicas, 1, 1, 16, "replicas", "Replicas that must have a message for the level replicated.")      \
+    X(uint, redis_replica_wait_ms, 1000, 10, 60000, "ms", "Time for them.")                                           \
     X(text, map_network, "", 0, 255, "list", "Source networks whose plain coap:// messages are taken without proof: CIDR=TENANT, separated by commas. Empty: none.") \
     X(text, dtls_certificate, "", 0, 255, "file", "PEM certificate (chain) of coaps://; empty: self-signed, made at first start in state_dir.") \
     X(text, dtls_key, "", 0, 255, "file", "PEM private key of dtls_certificate.")                                     \
@@ -71,6 +94,8 @@ struct settings {
 };
 
 void settings_default(struct settings *ret);
+/* The rows redis*, as the store wants them; borrows from the settings. */
+struct store_target settings_redis(const struct settings *settings);
 
 #define SETTINGS_ERROR_MAX 512
 /* Sets one. False: reterr names the setting, the value, the range and what to do. */

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A chain of commands, each sent from the answer to the one before: the tenants, then page after page of one tenant's
- * stream, then the next tenant. When Redis goes away the chain begins anew with the next connection; what was put
- * twice changes nothing, because an older value never replaces a newer one.
+ * A chain of commands, each sent from the answer to the one before: the tenants, then the names of one tenant's streams
+ * and page after page of each, then the next tenant. When Redis goes away the chain begins anew with the next
+ * connection; what was put twice changes nothing, because an older value never replaces a newer one.
  */
 #include "gateway/warm.h"
 
 #include "codec/base64url.h"
 #include "codec/timestamp.h"
+#include "gateway/redis.h"
 #include "gateway/rights.h"
 #include "gateway/rt/log.h"
 #include "gateway/rt/random.h"
-#include "gateway/store.h"
 #include "registry/schema.h"
 
 #include <stdio.h>
@@ -20,18 +20,21 @@
 #define PAGE "500"
 #define PAGE_ENTRIES 500
 #define TENANTS_MAX 10000
+#define STREAMS_MAX 1000 /* of a tenant */
 #define FIELDS_MAX 64
 #define ARENA_BYTES (1u << 20)
 #define ID_MAX 48
 
 struct warm {
     struct loop *loop;
-    struct store *store;
+    struct redis *redis;
     struct latest *latest;
     struct arena *arena;
     char (*tenants)[SCHEMA_TENANT_MAX + 1];
     size_t tenant_count, tenant;
-    size_t entries; /* read of this tenant */
+    char (*streams)[SCHEMA_STREAM_MAX + 1]; /* of this tenant; the first is obs */
+    size_t stream_count, stream;
+    size_t entries; /* read of this stream */
     char before[ID_MAX];
     size_t series;
     bool done;
@@ -103,6 +106,7 @@ bool warm_observation(const struct bytes *fields, size_t count, struct arena *ar
 }
 
 static void next_page(struct warm *warm);
+static void next_tenant(struct warm *warm);
 
 static void put_entry(struct warm *warm, const struct store_reply *entry)
 {
@@ -137,7 +141,7 @@ static void got_page(void *ctx, const struct store_reply *reply)
         struct bytes id = reply->items[count - 1].items[0].text;
         snprintf(warm->before, sizeof warm->before, "(%.*s", (int)id.len, (const char *)id.ptr);
     } else {
-        warm->tenant++;
+        warm->stream++;
         warm->entries = 0;
         snprintf(warm->before, sizeof warm->before, "+");
     }
@@ -146,6 +150,42 @@ static void got_page(void *ctx, const struct store_reply *reply)
 
 static void next_page(struct warm *warm)
 {
+    if (warm->stream == warm->stream_count) {
+        warm->tenant++;
+        next_tenant(warm);
+        return;
+    }
+    char key[SCHEMA_KEY_MAX];
+    size_t len = schema_key_of_stream(key, bytes_of_text(warm->tenants[warm->tenant]),
+                                      bytes_of_text(warm->streams[warm->stream]));
+    struct bytes arguments[] = {BYTES_LITERAL("XREVRANGE"), bytes_of(key, len), bytes_of_text(warm->before),
+                                BYTES_LITERAL("-"), BYTES_LITERAL("COUNT"), BYTES_LITERAL(PAGE)};
+    redis_send(warm->redis, arguments[1], arguments, sizeof arguments / sizeof arguments[0], got_page, warm);
+    redis_flush(warm->redis);
+}
+
+static void got_streams(void *ctx, const struct store_reply *reply)
+{
+    struct warm *warm = ctx;
+    if (!reply)
+        return; /* begins anew with the next connection */
+    size_t count = reply->type == STORE_LIST ? reply->count : 0;
+    count = count < STREAMS_MAX ? count : STREAMS_MAX;
+    free(warm->streams);
+    warm->streams = calloc(1 + count, sizeof *warm->streams);
+    warm->stream = warm->entries = 0;
+    warm->stream_count = warm->streams != NULL; /* the first has no name: obs */
+    for (size_t i = 0; warm->streams && i < count; i++) {
+        struct bytes name = reply->items[i].text;
+        if (schema_stream_is_valid(name) && !bytes_equal_text(name, SCHEMA_SUFFIX_OBS))
+            memcpy(warm->streams[warm->stream_count++], name.ptr, name.len);
+    }
+    snprintf(warm->before, sizeof warm->before, "+");
+    next_page(warm);
+}
+
+static void next_tenant(struct warm *warm)
+{
     if (warm->tenant == warm->tenant_count) {
         warm->done = true;
         log_write(LOG_INFO, "warm", "latest values read from the streams", "tenants=%zu entries=%zu",
@@ -153,11 +193,10 @@ static void next_page(struct warm *warm)
         return;
     }
     char key[SCHEMA_KEY_MAX];
-    size_t len = schema_key(key, bytes_of_text(warm->tenants[warm->tenant]), "obs");
-    struct bytes arguments[] = {BYTES_LITERAL("XREVRANGE"), bytes_of(key, len), bytes_of_text(warm->before),
-                                BYTES_LITERAL("-"), BYTES_LITERAL("COUNT"), BYTES_LITERAL(PAGE)};
-    store_send(warm->store, arguments, sizeof arguments / sizeof arguments[0], got_page, warm);
-    store_flush(warm->store);
+    size_t len = schema_key(key, bytes_of_text(warm->tenants[warm->tenant]), SCHEMA_SUFFIX_STREAMS);
+    struct bytes arguments[] = {BYTES_LITERAL("SMEMBERS"), bytes_of(key, len)};
+    redis_send(warm->redis, arguments[1], arguments, 2, got_streams, warm);
+    redis_flush(warm->redis);
 }
 
 static void got_tenants(void *ctx, const struct store_reply *reply)
@@ -168,12 +207,11 @@ static void got_tenants(void *ctx, const struct store_reply *reply)
     free(warm->tenants);
     size_t count = reply->count < TENANTS_MAX ? reply->count : TENANTS_MAX;
     warm->tenants = calloc(count ? count : 1, sizeof *warm->tenants);
-    warm->tenant_count = warm->tenant = warm->entries = warm->series = 0;
+    warm->tenant_count = warm->tenant = warm->series = 0;
     for (size_t i = 0; warm->tenants && i < count; i++)
         if (schema_tenant_is_valid(reply->items[i].text))
             memcpy(warm->tenants[warm->tenant_count++], reply->items[i].text.ptr, reply->items[i].text.len);
-    snprintf(warm->before, sizeof warm->before, "+");
-    next_page(warm);
+    next_tenant(warm);
 }
 
 static void connection_changed(void *ctx, bool connected)
@@ -182,11 +220,11 @@ static void connection_changed(void *ctx, bool connected)
     if (!connected || warm->done)
         return;
     struct bytes arguments[] = {BYTES_LITERAL("SMEMBERS"), BYTES_LITERAL(SCHEMA_KEY_TENANTS)};
-    store_send(warm->store, arguments, 2, got_tenants, warm);
-    store_flush(warm->store);
+    redis_send(warm->redis, arguments[1], arguments, 2, got_tenants, warm);
+    redis_flush(warm->redis);
 }
 
-struct warm *warm_new(struct loop *loop, const char *redis_address, struct latest *latest)
+struct warm *warm_new(struct loop *loop, const struct store_target *redis, struct latest *latest)
 {
     struct warm *warm = calloc(1, sizeof *warm);
     if (!warm)
@@ -194,10 +232,10 @@ struct warm *warm_new(struct loop *loop, const char *redis_address, struct lates
     warm->loop = loop;
     warm->latest = latest;
     warm->arena = arena_new(ARENA_BYTES);
-    struct store_config config = {.address = redis_address, .timeout_ms = 10000, .state = connection_changed, .ctx = warm};
+    struct redis_config config = {.target = redis, .timeout_ms = 10000, .state = connection_changed, .ctx = warm};
     random_bytes(config.random_seed, sizeof config.random_seed);
-    warm->store = warm->arena ? store_new(loop, &config) : NULL;
-    if (!warm->store) {
+    warm->redis = warm->arena ? redis_new(loop, &config) : NULL;
+    if (!warm->redis) {
         warm_free(warm);
         return NULL;
     }
@@ -208,8 +246,9 @@ void warm_free(struct warm *warm)
 {
     if (!warm)
         return;
-    store_free(warm->store);
+    redis_free(warm->redis);
     arena_free(warm->arena);
     free(warm->tenants);
+    free(warm->streams);
     free(warm);
 }

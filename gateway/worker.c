@@ -131,6 +131,13 @@ static struct timestamp wall(void *ctx)
     return loop_wall(worker->loop);
 }
 
+/* Of the spool, for gateway/shed. */
+static unsigned fill(void *ctx)
+{
+    struct worker *worker = ctx;
+    return worker->shared->pipeline ? spool_fill(pipeline_spool(worker->shared->pipeline)) : 0;
+}
+
 /* All workers derive the same secret from the same minute, so a cookie holds wherever its hello comes back. */
 static void rotate_cookie(struct worker *worker)
 {
@@ -154,6 +161,7 @@ static bool make_coap(struct worker *worker)
         .metrics = &worker->metrics,
         .hash_key = &worker->shared->hash_key,
         .wall = wall,
+        .fill = fill,
         .dispatch = route_dispatch,
         .body_limit = route_body_limit,
         .ctx = worker,
@@ -182,6 +190,7 @@ static bool make_sessions(struct worker *worker)
         .hand_over = hand_over,
         .end_remote = end_remote,
         .mapped_tenant = mapped_tenant,
+        .fill = fill,
         .ctx = worker,
     };
     worker->sessions = sessions_new(&environment);
@@ -190,10 +199,34 @@ static bool make_sessions(struct worker *worker)
 
 static bool make_sink(struct worker *worker)
 {
-    uint64_t seed[4];
-    random_bytes(seed, sizeof seed);
-    worker->sink = sink_new(worker->loop, worker->shared->settings, worker->shared->redis_address, &worker->metrics, seed);
+    struct shared *shared = worker->shared;
+    struct sink_config config = {
+        .loop = worker->loop,
+        .settings = shared->settings,
+        .metrics = &worker->metrics,
+        .index = worker->index,
+        .redis = &shared->redis,
+    };
+    random_bytes(config.random_seed, sizeof config.random_seed);
+    if (shared->pipeline) {
+        config.spool = pipeline_spool(shared->pipeline);
+        config.recent = pipeline_recent(shared->pipeline);
+        config.push = pipeline_push(shared->pipeline);
+    }
+    worker->sink = sink_new(&config);
     return worker->sink != NULL;
+}
+
+/* Beside the path: what people ask (gateway/devices) must not wait behind what devices send. */
+static bool make_lookups(struct worker *worker)
+{
+    struct redis_config config = {
+        .target = &worker->shared->redis,
+        .timeout_ms = worker->shared->settings->redis_timeout_ms,
+    };
+    random_bytes(config.random_seed, sizeof config.random_seed);
+    worker->lookups = redis_new(worker->loop, &config);
+    return worker->lookups != NULL;
 }
 
 /* In the order of the path; each stage only needs what stands before it. */
@@ -204,7 +237,7 @@ static bool build(struct worker *worker, char reterr[static SETTINGS_ERROR_MAX])
     if (!worker->loop)
         return false;
     worker->mailbox = mailbox_new(worker->loop, MAILBOX_MAX_BYTES, receive_mail, worker);
-    if (!worker->mailbox || !make_sink(worker) || !make_coap(worker))
+    if (!worker->mailbox || !make_lookups(worker) || !make_sink(worker) || !make_coap(worker))
         return false;
     if (settings->coaps_port) {
         worker->dtls = dtls_new(settings, worker->shared->registry, &worker->metrics, worker->index,
@@ -246,6 +279,7 @@ void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
+    redis_free(worker->lookups); /* answers all that waits for it */
     if (worker->http)
         worker->shared->http_stop(worker->http);
     /* The sink answers all that is under way, so it goes while the wires still stand. */

@@ -11,7 +11,10 @@
 #include "gateway/coap.h"
 #include "gateway/latest.h"
 #include "gateway/mapped.h"
+#include "gateway/pipeline.h"
 #include "gateway/presence.h"
+#include "gateway/redis.h"
+#include "gateway/redis_check.h"
 #include "gateway/rt/mailbox.h"
 #include "gateway/session.h"
 #include "gateway/sink.h"
@@ -28,12 +31,16 @@ struct shared {
     struct registry *registry;
     struct latest *latest;
     struct presence *presence;
-    const char *redis_address;
+    struct store_target redis; /* lives as long as the settings, or the private Redis */
+    const char *redis_address; /* of it, for the log */
+    struct redis_facts redis_facts; /* what the main thread finds out about it */
     struct mapped mapped;
     uint8_t echo_key[16];
     uint8_t cookie_root[32]; /* cookie secrets are derived from it and the minute */
     unsigned worker_count;
     struct worker *workers[WORKERS_MAX];
+    struct metrics metrics; /* of the main thread */
+    struct pipeline *pipeline; /* NULL: settings.spool is off */
     _Atomic unsigned observing[WORKERS_MAX]; /* whether a worker has observers */
     _Atomic bool registry_loaded;
     _Atomic bool registry_fresh; /* the change stream is being followed */
@@ -54,6 +61,7 @@ struct worker {
     struct coap *coap;
     struct sessions *sessions;
     struct sink *sink;
+    struct redis *lookups; /* to Redis, for what people ask */
     void *http;
     struct random random;
     struct metrics metrics;

@@ -11,6 +11,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define GROUPS_NONE "-" /* in Redis: nobody is asked */
+
+/* The words of gateway/delivery, by its numbers; a test there compares them. */
+static const char *const levels[RECORD_LEVELS] = {"spooled", "stored", "replicated"};
+
 /* Writing: a column of puts. Empty fields are left out, so a hash holds only what the device has. */
 
 struct writer {
@@ -63,6 +68,7 @@ size_t record_of_tenant(const struct tenant_record *record, struct record_field 
 {
     struct writer w = {.fields = ret, .text = scratch};
     put_flag(&w, "disabled", record->disabled);
+    put_text(&w, "level", levels[record->level]);
     put_number(&w, "created", record->created_s);
     return w.count;
 }
@@ -95,6 +101,46 @@ size_t record_of_token(const struct token_record *record, struct record_field re
     put_number(&w, "created", record->created_s);
     put_number(&w, "expires", record->expires_s);
     put_flag(&w, "revoked", record->revoked);
+    return w.count;
+}
+
+size_t record_rule_tags_text(const struct rule_record *record, char ret[static RECORD_RULE_TAGS_TEXT_MAX])
+{
+    size_t used = 0;
+    ret[0] = '\0';
+    for (size_t i = 0; i < record->tag_count; i++)
+        used += (size_t)snprintf(ret + used, RECORD_RULE_TAGS_TEXT_MAX - used, "%s%s=%s", i ? "," : "",
+                                 record->tags[i].name, record->tags[i].value);
+    return used;
+}
+
+_Static_assert(RECORD_TEXT_MAX >= RECORD_RULE_TAGS_TEXT_MAX + 2 * 24, "tags and numbers of a rule");
+
+size_t record_of_rule(const struct rule_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                      char scratch[static RECORD_TEXT_MAX])
+{
+    struct writer w = {.fields = ret, .text = scratch};
+    size_t tags_len = record_rule_tags_text(record, scratch);
+    w.used = RECORD_RULE_TAGS_TEXT_MAX;
+    put_number(&w, "order", record->order);
+    put_text(&w, "device", record->device);
+    put_text(&w, "site", record->site);
+    put_text(&w, "name", record->name);
+    put_text(&w, "class", record->class);
+    put_text(&w, "stream", record->stream);
+    put_bytes(&w, "tags", bytes_of(scratch, tags_len));
+    put_number(&w, "created", record->created_s);
+    return w.count;
+}
+
+size_t record_of_stream(const struct stream_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                        char scratch[static RECORD_TEXT_MAX])
+{
+    struct writer w = {.fields = ret, .text = scratch};
+    put_number(&w, "max_age_s", (int64_t)record->max_age_s);
+    put_number(&w, "max_entries", (int64_t)record->max_entries);
+    put_text(&w, "groups", record->groups[0] ? record->groups : GROUPS_NONE);
+    put_number(&w, "created", record->created_s);
     return w.count;
 }
 
@@ -218,6 +264,21 @@ static bool read_rpk(const struct reader *r, struct device_record *ret)
     return !ret->has_rpk || read_hex(r, "rpk", sizeof ret->rpk, ret->rpk);
 }
 
+/* Absent: the first. */
+static bool read_level(const struct reader *r, uint8_t *ret)
+{
+    struct bytes value = find(r, "level");
+    *ret = 0;
+    if (value.len == 0)
+        return true;
+    for (uint8_t i = 0; i < RECORD_LEVELS; i++)
+        if (bytes_equal_text(value, levels[i])) {
+            *ret = i;
+            return true;
+        }
+    return false;
+}
+
 bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t count, struct tenant_record *ret)
 {
     struct reader r = {fields, count};
@@ -225,7 +286,8 @@ bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t
     if (!schema_tenant_is_valid(id))
         return false;
     copy_text(record.id, id);
-    if (!read_flag(&r, "disabled", &record.disabled) || !read_seconds(&r, "created", &record.created_s))
+    if (!read_flag(&r, "disabled", &record.disabled) || !read_level(&r, &record.level) ||
+        !read_seconds(&r, "created", &record.created_s))
         return false;
     *ret = record;
     return true;
@@ -292,6 +354,154 @@ bool record_to_token(struct bytes tenant, struct bytes id, const struct record_f
         !read_seconds(&r, "created", &record.created_s) || !read_seconds(&r, "expires", &record.expires_s) ||
         !read_flag(&r, "revoked", &record.revoked))
         return false;
+    *ret = record;
+    return true;
+}
+
+/* Rules and streams. */
+
+bool record_pattern_is_valid(struct bytes pattern)
+{
+    if (pattern.len > RECORD_PATTERN_MAX)
+        return false;
+    for (size_t i = 0; i < pattern.len; i++) {
+        uint8_t c = pattern.ptr[i];
+        bool letter_or_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter_or_digit && (c == '\0' || !strchr("*:./_-", c)))
+            return false;
+    }
+    return true;
+}
+
+bool record_class_is_valid(struct bytes class)
+{
+    for (size_t i = 0; i < class.len; i++) {
+        uint8_t c = class.ptr[i];
+        if (c == '\0' || !strchr("taec", c) || memchr(class.ptr, c, i))
+            return false;
+    }
+    return true;
+}
+
+bool record_groups_are_valid(struct bytes groups)
+{
+    if (groups.len == 0 || bytes_equal_text(groups, RECORD_GROUPS_ALL))
+        return true;
+    /* "-" is how Redis has "nobody", so no group can be called that. */
+    return groups.len <= RECORD_GROUPS_MAX && !bytes_equal_text(groups, GROUPS_NONE) && record_tags_are_valid(groups);
+}
+
+static bool tag_name_is_valid(struct bytes name)
+{
+#define NAME(name) #name,
+    static const char *const fixed[] = {SCHEMA_OBS_FIELDS(NAME)};
+#undef NAME
+    if (name.len == 0 || name.len > RECORD_TAG_NAME_MAX || name.ptr[0] < 'a' || name.ptr[0] > 'z')
+        return false;
+    for (size_t i = 1; i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_')
+            return false;
+    }
+    for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+        if (bytes_equal_text(name, fixed[i]))
+            return false;
+    return true;
+}
+
+static bool add_tag(struct bytes word, struct rule_record *record)
+{
+    const uint8_t *equals = word.len ? memchr(word.ptr, '=', word.len) : NULL;
+    if (!equals || record->tag_count == RECORD_RULE_TAGS_MAX)
+        return false;
+    struct bytes name = bytes_of(word.ptr, (size_t)(equals - word.ptr));
+    struct bytes value = bytes_of(equals + 1, word.len - name.len - 1);
+    if (!tag_name_is_valid(name) || value.len > RECORD_TAG_VALUE_MAX || !record_text_is_valid(value))
+        return false;
+    for (size_t i = 0; i < record->tag_count; i++)
+        if (bytes_equal_text(name, record->tags[i].name))
+            return false;
+    struct rule_tag *tag = &record->tags[record->tag_count++];
+    copy_text(tag->name, name);
+    copy_text(tag->value, value);
+    return true;
+}
+
+bool record_parse_rule_tags(struct bytes text, struct rule_record *ret)
+{
+    ret->tag_count = 0;
+    memset(ret->tags, 0, sizeof ret->tags);
+    while (text.len > 0) {
+        const uint8_t *comma = memchr(text.ptr, ',', text.len);
+        struct bytes word = bytes_of(text.ptr, comma ? (size_t)(comma - text.ptr) : text.len);
+        size_t taken = word.len + (comma != NULL);
+        bool is_last = comma && taken == text.len; /* a comma with nothing behind it */
+        if (is_last || !add_tag(word, ret))
+            return false;
+        text = bytes_of(text.ptr + taken, text.len - taken);
+    }
+    return true;
+}
+
+static bool read_order(const struct reader *r, uint32_t *ret)
+{
+    int64_t order;
+    if (!read_seconds(r, "order", &order) || order > UINT32_MAX)
+        return false;
+    *ret = (uint32_t)order;
+    return true;
+}
+
+bool record_to_rule(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                    struct rule_record *ret)
+{
+    struct reader r = {fields, count};
+    struct rule_record record = {0};
+    if (!schema_tenant_is_valid(tenant) || !schema_rule_is_valid(id))
+        return false;
+    copy_text(record.tenant, tenant);
+    copy_text(record.id, id);
+    if (!read_order(&r, &record.order) ||
+        !read_text(&r, "device", RECORD_PATTERN_MAX, record_pattern_is_valid, record.device) ||
+        !read_text(&r, "site", RECORD_SITE_MAX, record_text_is_valid, record.site) ||
+        !read_text(&r, "name", RECORD_PATTERN_MAX, record_pattern_is_valid, record.name) ||
+        !read_text(&r, "class", sizeof record.class - 1, record_class_is_valid, record.class) ||
+        !read_text(&r, "stream", SCHEMA_STREAM_MAX, schema_stream_is_valid, record.stream) ||
+        !record_parse_rule_tags(find(&r, "tags"), &record) || !read_seconds(&r, "created", &record.created_s))
+        return false;
+    *ret = record;
+    return true;
+}
+
+/* Absent: all groups, so that what was forgotten keeps data. */
+static bool read_groups(const struct reader *r, char ret[static RECORD_GROUPS_MAX + 1])
+{
+    struct bytes value = find(r, "groups");
+    if (value.len == 0)
+        value = BYTES_LITERAL(RECORD_GROUPS_ALL);
+    if (bytes_equal_text(value, GROUPS_NONE))
+        value = bytes_of(NULL, 0);
+    if (!record_groups_are_valid(value))
+        return false;
+    copy_text(ret, value);
+    return true;
+}
+
+bool record_to_stream(struct bytes tenant, struct bytes name, const struct record_field *fields, size_t count,
+                      struct stream_record *ret)
+{
+    struct reader r = {fields, count};
+    struct stream_record record = {0};
+    int64_t age = 0, entries = 0;
+    if (!schema_tenant_is_valid(tenant) || !schema_stream_is_valid(name))
+        return false;
+    copy_text(record.tenant, tenant);
+    copy_text(record.name, name);
+    if (!read_seconds(&r, "max_age_s", &age) || !read_seconds(&r, "max_entries", &entries) ||
+        !read_groups(&r, record.groups) || !read_seconds(&r, "created", &record.created_s))
+        return false;
+    record.max_age_s = (uint64_t)age;
+    record.max_entries = (uint64_t)entries;
     *ret = record;
     return true;
 }

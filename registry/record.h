@@ -15,9 +15,12 @@
 #define RECORD_X509_MAX 128
 #define RECORD_DIGEST_BYTES 32
 
+#define RECORD_LEVELS 3
+
 struct tenant_record {
     char id[SCHEMA_TENANT_MAX + 1];
     bool disabled;
+    uint8_t level; /* enum delivery_level, below RECORD_LEVELS: how safe an observation must be to be acknowledged */
     int64_t created_s;
 };
 
@@ -53,6 +56,46 @@ struct token_record {
     bool revoked;
 };
 
+#define RECORD_RULES_MAX 256 /* of one tenant */
+#define RECORD_RULE_TAGS_MAX 8
+#define RECORD_TAG_NAME_MAX 16  /* [a-z][a-z0-9_]*, none of the fixed fields of an entry */
+#define RECORD_TAG_VALUE_MAX 64 /* text without commas */
+#define RECORD_PATTERN_MAX 64
+
+/* Which series go to which stream. All conditions must hold; an empty one always does. The first rule of a tenant that
+ * matches, by order and then by id, decides. */
+struct rule_record {
+    char tenant[SCHEMA_TENANT_MAX + 1];
+    char id[SCHEMA_RULE_MAX + 1];
+    uint32_t order;
+    char device[RECORD_PATTERN_MAX + 1]; /* pattern, * is any run of characters */
+    char site[RECORD_SITE_MAX + 1];      /* exactly; of the device's record */
+    char name[RECORD_PATTERN_MAX + 1];   /* pattern: registry_route says of what */
+    char class[5];                       /* letters of t a e c; empty: any */
+    char stream[SCHEMA_STREAM_MAX + 1];  /* empty or "obs": the tenant's default */
+    struct rule_tag {
+        char name[RECORD_TAG_NAME_MAX + 1];
+        char value[RECORD_TAG_VALUE_MAX + 1];
+    } tags[RECORD_RULE_TAGS_MAX]; /* written behind the fixed fields of each entry */
+    size_t tag_count;
+    int64_t created_s;
+};
+
+#define RECORD_GROUPS_MAX 256
+#define RECORD_GROUPS_ALL "*"
+
+/* How long a stream keeps what it has. Without a record: for ever. */
+struct stream_record {
+    char tenant[SCHEMA_TENANT_MAX + 1];
+    char name[SCHEMA_STREAM_MAX + 1]; /* "obs": the tenant's default stream */
+    uint64_t max_age_s;               /* 0: no limit */
+    uint64_t max_entries;             /* 0: no limit */
+    /* Consumer groups that must have read before anything goes: words between commas; "*": all that the stream has;
+     * empty: nobody is asked. In Redis an absent field is "*" and "-" is nobody: what was forgotten keeps data. */
+    char groups[RECORD_GROUPS_MAX + 1];
+    int64_t created_s;
+};
+
 /* One field of a Redis hash. */
 struct record_field {
     struct bytes name, value;
@@ -68,6 +111,10 @@ size_t record_of_device(const struct device_record *record, struct record_field 
                         char scratch[static RECORD_TEXT_MAX]);
 size_t record_of_token(const struct token_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                        char scratch[static RECORD_TEXT_MAX]);
+size_t record_of_rule(const struct rule_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                      char scratch[static RECORD_TEXT_MAX]);
+size_t record_of_stream(const struct stream_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                        char scratch[static RECORD_TEXT_MAX]);
 
 /* A record from its fields; unknown fields are ignored. False: a field is missing or not valid. */
 bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t count, struct tenant_record *ret);
@@ -75,6 +122,10 @@ bool record_to_device(struct bytes tenant, struct bytes id, const struct record_
                       struct device_record *ret);
 bool record_to_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      struct token_record *ret);
+bool record_to_rule(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                    struct rule_record *ret);
+bool record_to_stream(struct bytes tenant, struct bytes name, const struct record_field *fields, size_t count,
+                      struct stream_record *ret);
 
 /* What one field may hold, for those who take it from a person: text without control characters; words between
  * commas without spaces; "*" or the characters of a SenML name; 16 lower-case hexadecimal digits. */
@@ -82,3 +133,12 @@ bool record_text_is_valid(struct bytes text);
 bool record_tags_are_valid(struct bytes tags);
 bool record_prefix_is_valid(struct bytes prefix);
 bool record_token_id_is_valid(struct bytes id);
+/* Characters of SenML names and *; letters of t a e c, none twice; "*" or words between commas, or empty. */
+bool record_pattern_is_valid(struct bytes pattern);
+bool record_class_is_valid(struct bytes class);
+bool record_groups_are_valid(struct bytes groups);
+/* "name=value,name=value" into the rule. False: not that, too many, a name twice or one of the fixed fields. */
+bool record_parse_rule_tags(struct bytes text, struct rule_record *ret);
+/* The same back; a terminated text. Returns its length. */
+#define RECORD_RULE_TAGS_TEXT_MAX (RECORD_RULE_TAGS_MAX * (RECORD_TAG_NAME_MAX + RECORD_TAG_VALUE_MAX + 2) + 1)
+size_t record_rule_tags_text(const struct rule_record *record, char ret[static RECORD_RULE_TAGS_TEXT_MAX]);

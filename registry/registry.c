@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Five tables over three kinds of entries: tenants, devices, tokens by their ids, and devices by certificate name and
- * by raw key. An entry never changes once it is published: a put publishes a new one and frees the old one after a
- * grace period, so a reader that holds a record sees it whole. generation and changed are the writer's own.
+ * Six tables over four kinds of entries: tenants, devices, tokens, streams by their ids, and devices by certificate
+ * name and by raw key; and the rules, which registry/rules keeps sorted. An entry never changes once it is published: a
+ * put publishes a new one and frees the old one after a grace period, so a reader that holds a record sees it whole.
+ * generation and changed are the writer's own.
  *
  * A put that changes nothing only marks the entry, so a resync of a million unchanged devices frees nothing and
  * publishes nothing.
  */
 #include "registry/registry.h"
 
+#include "registry/rules.h"
 #include "registry/table.h"
 
 #include <stdlib.h>
@@ -35,16 +37,22 @@ struct token_entry {
     struct token_record record;
 };
 
+struct stream_entry {
+    struct entry entry;
+    struct stream_record record;
+};
+
 struct registry {
     struct hash_key key;
     uint32_t generation;
     bool resyncing;
-    struct table tenants, devices, tokens;
+    struct table tenants, devices, tokens, streams;
     struct table by_x509, by_rpk;
-    size_t counts[3]; /* tenants, devices, tokens; written by the writer, read by any */
+    struct rules rules;
+    size_t counts[4]; /* by COUNT_; written by the writer, read by any */
 };
 
-enum { COUNT_TENANTS, COUNT_DEVICES, COUNT_TOKENS };
+enum { COUNT_TENANTS, COUNT_DEVICES, COUNT_TOKENS, COUNT_STREAMS };
 
 /* Threads. The count lets a thread that is registered for one registry make another. */
 
@@ -79,7 +87,7 @@ void registry_online(void)
 
 /* Keys and comparing. */
 
-struct device_key {
+struct device_key { /* and of a stream, whose id is its name */
     struct bytes tenant, id;
 };
 
@@ -100,6 +108,13 @@ static bool is_token(const void *entry, const void *key)
 {
     const struct token_entry *token = entry;
     return bytes_equal_text(*(const struct bytes *)key, token->record.id);
+}
+
+static bool is_stream(const void *entry, const void *key)
+{
+    const struct stream_entry *stream = entry;
+    const struct device_key *wanted = key;
+    return bytes_equal_text(wanted->id, stream->record.name) && bytes_equal_text(wanted->tenant, stream->record.tenant);
 }
 
 static bool has_x509(const void *entry, const void *key)
@@ -140,7 +155,8 @@ struct registry *registry_new(const struct hash_key *key)
     registry->generation = 1;
     registry_thread_start();
     if (!table_init(&registry->tenants) || !table_init(&registry->devices) || !table_init(&registry->tokens) ||
-        !table_init(&registry->by_x509) || !table_init(&registry->by_rpk)) {
+        !table_init(&registry->streams) || !table_init(&registry->by_x509) || !table_init(&registry->by_rpk) ||
+        !rules_init(&registry->rules)) {
         registry_free(registry);
         return NULL;
     }
@@ -177,6 +193,8 @@ void registry_free(struct registry *registry)
     free_all(&registry->tenants, free_entry);
     free_all(&registry->devices, free_device);
     free_all(&registry->tokens, free_entry);
+    free_all(&registry->streams, free_entry);
+    rules_deinit(&registry->rules);
     table_deinit(&registry->by_x509);
     table_deinit(&registry->by_rpk);
     free(registry);
@@ -220,6 +238,51 @@ const struct token_record *registry_token(const struct registry *registry, struc
     return entry ? &entry->record : NULL;
 }
 
+/* The first of those that come after `after`, sorted. */
+struct page {
+    struct bytes tenant;
+    const struct device_record **records;
+    const char *after;
+    size_t count, limit;
+    bool more;
+};
+
+static void put_on_page(void *ctx, const void *entry)
+{
+    struct page *page = ctx;
+    const struct device_record *record = record_of_entry(entry);
+    if (strcmp(record->id, page->after) <= 0 || !bytes_equal_text(page->tenant, record->tenant))
+        return;
+    size_t low = 0, high = page->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (strcmp(page->records[middle]->id, record->id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < page->count && strcmp(page->records[low]->id, record->id) == 0)
+        return; /* replaced while we walk */
+    page->more |= page->count == page->limit;
+    if (low == page->limit)
+        return;
+    page->count += page->count < page->limit;
+    memmove(page->records + low + 1, page->records + low, (page->count - low - 1) * sizeof *page->records);
+    page->records[low] = record;
+}
+
+size_t registry_page(const struct registry *registry, struct bytes tenant, struct bytes after, size_t limit,
+                     const struct device_record **ret, bool *ret_more)
+{
+    char text[SCHEMA_DEVICE_MAX + 1] = "";
+    struct page page = {.tenant = tenant, .records = ret, .after = text, .limit = limit};
+    if (after.len)
+        memcpy(text, after.ptr, after.len < SCHEMA_DEVICE_MAX ? after.len : SCHEMA_DEVICE_MAX);
+    table_walk(&registry->devices, put_on_page, &page);
+    *ret_more = page.more;
+    return page.count;
+}
+
 bool registry_device_may_speak(const struct registry *registry, struct bytes tenant, struct bytes id)
 {
     const struct tenant_record *owner = registry_tenant(registry, tenant);
@@ -227,6 +290,26 @@ bool registry_device_may_speak(const struct registry *registry, struct bytes ten
         return false;
     const struct device_record *device = registry_device(registry, tenant, id);
     return device && !device->disabled;
+}
+
+const struct rule_record *registry_route(const struct registry *registry, const struct registry_series *series)
+{
+    if (rules_count(&registry->rules) == 0)
+        return NULL;
+    const struct device_record *device = registry_device(registry, series->tenant, series->device);
+    struct rules_question question = {
+        .device = series->device,
+        .name = series->name,
+        .class = series->class,
+        .site = device ? device->site : NULL,
+    };
+    return rules_find(&registry->rules, hash_bytes(&registry->key, series->tenant), series->tenant, &question);
+}
+
+const struct stream_record *registry_next_stream(const struct registry *registry, size_t *cursor)
+{
+    const struct stream_entry *stream = table_next(&registry->streams, cursor);
+    return stream ? &stream->record : NULL;
 }
 
 static void count_changed(struct registry *registry, unsigned which, size_t count)
@@ -240,6 +323,8 @@ struct registry_counts registry_count(const struct registry *registry)
         .tenants = __atomic_load_n(&registry->counts[COUNT_TENANTS], __ATOMIC_RELAXED),
         .devices = __atomic_load_n(&registry->counts[COUNT_DEVICES], __ATOMIC_RELAXED),
         .tokens = __atomic_load_n(&registry->counts[COUNT_TOKENS], __ATOMIC_RELAXED),
+        .rules = rules_count(&registry->rules),
+        .streams = __atomic_load_n(&registry->counts[COUNT_STREAMS], __ATOMIC_RELAXED),
     };
 }
 
@@ -293,6 +378,27 @@ bool registry_put_token(struct registry *registry, const struct token_record *re
     take_over(registry, &fresh->entry, old ? &old->entry : NULL);
     table_put(&registry->tokens, hash, is_token, &id, fresh);
     count_changed(registry, COUNT_TOKENS, registry->tokens.used);
+    if (old)
+        urcu_qsbr_call_rcu(&old->entry.rcu, free_entry);
+    return true;
+}
+
+bool registry_put_rule(struct registry *registry, const struct rule_record *record)
+{
+    return rules_put(&registry->rules, hash_of_text(registry, record->tenant), record, registry->generation);
+}
+
+bool registry_put_stream(struct registry *registry, const struct stream_record *record)
+{
+    struct device_key key = {bytes_of_text(record->tenant), bytes_of_text(record->name)};
+    uint64_t hash = hash_pair(&registry->key, key.tenant, key.id);
+    struct stream_entry *fresh = table_reserve(&registry->streams) ? calloc(1, sizeof *fresh) : NULL;
+    if (!fresh)
+        return false;
+    memcpy(&fresh->record, record, sizeof *record);
+    take_over(registry, &fresh->entry, NULL);
+    struct stream_entry *old = table_put(&registry->streams, hash, is_stream, &key, fresh);
+    count_changed(registry, COUNT_STREAMS, registry->streams.used);
     if (old)
         urcu_qsbr_call_rcu(&old->entry.rcu, free_entry);
     return true;
@@ -405,6 +511,28 @@ void registry_remove_token(struct registry *registry, struct bytes id)
         drop_token(registry, token);
 }
 
+static void drop_stream(struct registry *registry, struct stream_entry *stream)
+{
+    struct device_key key = {bytes_of_text(stream->record.tenant), bytes_of_text(stream->record.name)};
+    table_remove(&registry->streams, hash_pair(&registry->key, key.tenant, key.id), stream);
+    count_changed(registry, COUNT_STREAMS, registry->streams.used);
+    urcu_qsbr_call_rcu(&stream->entry.rcu, free_entry);
+}
+
+void registry_remove_rule(struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    rules_remove(&registry->rules, hash_bytes(&registry->key, tenant), tenant, id);
+}
+
+void registry_remove_stream(struct registry *registry, struct bytes tenant, struct bytes name)
+{
+    struct device_key key = {tenant, name};
+    struct stream_entry *stream =
+        table_find(&registry->streams, hash_pair(&registry->key, tenant, name), is_stream, &key);
+    if (stream)
+        drop_stream(registry, stream);
+}
+
 void registry_remove_tenant(struct registry *registry, struct bytes tenant)
 {
     struct tenant_entry *entry =
@@ -419,6 +547,11 @@ void registry_remove_tenant(struct registry *registry, struct bytes tenant)
     for (size_t cursor = 0; (token = table_next(&registry->tokens, &cursor));)
         if (bytes_equal_text(tenant, token->record.tenant))
             drop_token(registry, token);
+    struct stream_entry *stream;
+    for (size_t cursor = 0; (stream = table_next(&registry->streams, &cursor));)
+        if (bytes_equal_text(tenant, stream->record.tenant))
+            drop_stream(registry, stream);
+    rules_remove_tenant(&registry->rules, hash_bytes(&registry->key, tenant), tenant);
 }
 
 /* Resync. */
@@ -464,5 +597,10 @@ void registry_resync_end(struct registry *registry, registry_gone_fn *gone, void
     for (size_t cursor = 0; (token = table_next(&registry->tokens, &cursor));)
         if (is_stale(registry, &token->entry))
             drop_token(registry, token);
+    struct stream_entry *stream;
+    for (size_t cursor = 0; (stream = table_next(&registry->streams, &cursor));)
+        if (is_stale(registry, &stream->entry))
+            drop_stream(registry, stream);
+    rules_sweep(&registry->rules, registry->generation);
     registry->resyncing = false;
 }

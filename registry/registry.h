@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Who may speak: tenants, devices, tokens, in memory. Passive: no I/O, no clock; gateway/follow feeds it from Redis.
+ * Who may speak, and where to what they say goes: tenants, devices, tokens, rules, streams, in memory. Passive: no I/O,
+ * no clock; gateway/follow feeds it from Redis.
  *
  * Read on the path of every message without a lock (RCU), because DTLS asks for keys in a synchronous callback.
  * Protocol of use:
@@ -36,24 +37,48 @@ const struct device_record *registry_device_by_rpk(const struct registry *regist
                                                    const uint8_t digest[static RECORD_DIGEST_BYTES]);
 const struct token_record *registry_token(const struct registry *registry, struct bytes id);
 
+/* A page of a tenant's devices: those whose id comes after `after` (empty: from the first), in the order of their
+ * characters, at most limit of them. Returns how many; ret_more: there are others behind them. Looks at every device of
+ * the registry, 0.1 s for a million of them: for people. */
+size_t registry_page(const struct registry *registry, struct bytes tenant, struct bytes after, size_t limit,
+                     const struct device_record **ret, bool *ret_more);
+
 /* Whether the device, its record and its tenant are there and not disabled. */
 bool registry_device_may_speak(const struct registry *registry, struct bytes tenant, struct bytes id);
 
+/* One series: whose, which (name in local form if it has one, as rights_local_name gives it), of which class. */
+struct registry_series {
+    struct bytes tenant, device, name;
+    char class;
+};
+/* The rule that says where its entries go; NULL: none does, the tenant's obs. One load while nobody has rules.
+ * A name pattern without ':' and '/' is matched against the local name, one with them against the full name
+ * (DEVICE:NAME of a local one), so it does not matter in which form the device wrote it. */
+const struct rule_record *registry_route(const struct registry *registry, const struct registry_series *series);
+
 struct registry_counts {
-    size_t tenants, devices, tokens;
+    size_t tenants, devices, tokens, rules, streams;
 };
 struct registry_counts registry_count(const struct registry *registry);
+
+/* Writer thread only: the next retention record at or after *cursor, which starts at 0; NULL at the end. Nothing may be
+ * put in between. */
+const struct stream_record *registry_next_stream(const struct registry *registry, size_t *cursor);
 
 /* Changes, writer thread only. False: out of memory, nothing changed. A put replaces the record of the same id;
  * a certificate name or raw key that another device has goes to the record that was created later, or put later if
  * both are of the same second; when that one goes, the other has it again after its next put. Removing a tenant
- * removes its devices and tokens. */
+ * removes its devices, tokens, rules and streams. */
 bool registry_put_tenant(struct registry *registry, const struct tenant_record *record);
 bool registry_put_device(struct registry *registry, const struct device_record *record);
 bool registry_put_token(struct registry *registry, const struct token_record *record);
+bool registry_put_rule(struct registry *registry, const struct rule_record *record);
+bool registry_put_stream(struct registry *registry, const struct stream_record *record);
 void registry_remove_tenant(struct registry *registry, struct bytes tenant);
 void registry_remove_device(struct registry *registry, struct bytes tenant, struct bytes id);
 void registry_remove_token(struct registry *registry, struct bytes id);
+void registry_remove_rule(struct registry *registry, struct bytes tenant, struct bytes id);
+void registry_remove_stream(struct registry *registry, struct bytes tenant, struct bytes name);
 
 /* What a resync removed or changed, so that live sessions can be ended; device empty: the tenant. A resync that was
  * begun and not ended is given up by beginning another. gone must not come back to the registry. */

@@ -5,6 +5,7 @@
  */
 #include "registry/schema.h"
 
+_Static_assert(SCHEMA_RULE_MAX == SCHEMA_TENANT_MAX && SCHEMA_STREAM_MAX == SCHEMA_TENANT_MAX, "one form of names");
 _Static_assert(SCHEMA_KEY_MAX > sizeof "weir:{}:devices:" + SCHEMA_TENANT_MAX + SCHEMA_DEVICE_MAX, "longest key");
 
 static bool is_lower_or_digit(uint8_t c)
@@ -39,12 +40,23 @@ bool schema_device_is_valid(struct bytes device)
     return true;
 }
 
+bool schema_rule_is_valid(struct bytes rule)
+{
+    return schema_tenant_is_valid(rule);
+}
+
+bool schema_stream_is_valid(struct bytes stream)
+{
+    return schema_tenant_is_valid(stream);
+}
+
 /* Puts the runs one after the other; what does not fit is left out, which a valid id cannot cause. */
 static size_t join(char ret[static SCHEMA_KEY_MAX], const struct bytes *runs, size_t count)
 {
     size_t len = 0;
     for (size_t i = 0; i < count && len + runs[i].len < SCHEMA_KEY_MAX; i++) {
-        memcpy(ret + len, runs[i].ptr, runs[i].len);
+        if (runs[i].len > 0)
+            memcpy(ret + len, runs[i].ptr, runs[i].len);
         len += runs[i].len;
     }
     ret[len] = '\0';
@@ -62,4 +74,18 @@ size_t schema_key_of(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, const
     struct bytes runs[] = {BYTES_LITERAL("weir:{"), tenant, BYTES_LITERAL("}:"),
                            bytes_of_text(kind),     BYTES_LITERAL(":"), id};
     return join(ret, runs, sizeof runs / sizeof runs[0]);
+}
+
+size_t schema_key_of_stream(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, struct bytes stream)
+{
+    if (stream.len == 0 || bytes_equal_text(stream, SCHEMA_SUFFIX_OBS))
+        return schema_key(ret, tenant, SCHEMA_SUFFIX_OBS);
+    return schema_key_of(ret, tenant, SCHEMA_KIND_STREAM, stream);
+}
+
+size_t schema_stream_suffix(char ret[static SCHEMA_KEY_MAX], struct bytes stream)
+{
+    struct bytes own[] = {BYTES_LITERAL(SCHEMA_KIND_STREAM ":"), stream}, obs = BYTES_LITERAL(SCHEMA_SUFFIX_OBS);
+    bool is_obs = stream.len == 0 || bytes_equal_text(stream, SCHEMA_SUFFIX_OBS);
+    return is_obs ? join(ret, &obs, 1) : join(ret, own, 2);
 }

@@ -10,7 +10,19 @@
  *   weir:{T}:dev:ID              hash   one device
  *   weir:{T}:tokens              set    ids of the tenant's tokens
  *   weir:{T}:tok:ID              hash   one token (salted hash, never the token)
+ *   weir:{T}:rules               set    ids of the tenant's rules
+ *   weir:{T}:rule:ID             hash   one rule: which series go to which stream, with which tags
+ *   weir:{T}:streams             set    names of the streams that rules or retention named
+ *   weir:{T}:str:NAME            hash   retention of one stream
  *   weir:{T}:obs                 stream observations
+ *   weir:{T}:conflicts           stream messages whose sequence number was used before for other content
+ *   weir:{T}:hwm                 hash   how far each gateway has pushed: INCARNATION.LANE -> LSN
+ *   weir:{T}:seen                hash   what was seen of each device and epoch (gateway/function.lua)
+ *   weir:{T}:holes:ID:EPOCH      zset   sequence numbers that are missing and no longer in seen
+ *   weir:{T}:once:ID             zset   digests of messages without a sequence number
+ *   weir:{T}:epoch               hash   newest epoch of each device
+ *   weir:{T}:superseded          zset   older epochs, until they are forgotten
+ *   weir:{T}:stream:NAME         stream observations that a rule keeps apart
  */
 #pragma once
 
@@ -18,13 +30,15 @@
 
 #define SCHEMA_TENANT_MAX 32  /* [a-z0-9][a-z0-9-]* */
 #define SCHEMA_DEVICE_MAX 64  /* [A-Za-z0-9][A-Za-z0-9:._-]* */
+#define SCHEMA_RULE_MAX 32    /* as a tenant */
+#define SCHEMA_STREAM_MAX 32  /* as a tenant */
 #define SCHEMA_KEY_MAX 160    /* any key, with its NUL */
 
 #define SCHEMA_KEY_TENANTS "weir:tenants"
 #define SCHEMA_KEY_CHANGES "weir:changes"
 #define SCHEMA_CHANGES_KEPT "100000" /* MAXLEN ~ of weir:changes */
 
-/* Fields of a weir:changes entry: o what (tenant, device, token), t tenant, d id of the device or token. */
+/* Fields of a weir:changes entry: o what (SCHEMA_OBJECT_), t tenant, d id of the thing; empty for a tenant. */
 #define SCHEMA_CHANGE_OBJECT "o"
 #define SCHEMA_CHANGE_TENANT "t"
 #define SCHEMA_CHANGE_ID "d"
@@ -34,19 +48,35 @@
 #define SCHEMA_SUFFIX_DEVICES "devices"
 #define SCHEMA_SUFFIX_TOKENS "tokens"
 #define SCHEMA_SUFFIX_OBS "obs"
+#define SCHEMA_SUFFIX_HWM "hwm"
+#define SCHEMA_SUFFIX_SEEN "seen"
+#define SCHEMA_SUFFIX_CONFLICTS "conflicts"
+#define SCHEMA_SUFFIX_EPOCH "epoch"
+#define SCHEMA_SUFFIX_SUPERSEDED "superseded"
+#define SCHEMA_SUFFIX_RULES "rules"
+#define SCHEMA_SUFFIX_STREAMS "streams"
 #define SCHEMA_KIND_DEVICE "dev"
 #define SCHEMA_KIND_TOKEN "tok"
+#define SCHEMA_KIND_RULE "rule"
+#define SCHEMA_KIND_RETENTION "str"
+#define SCHEMA_KIND_STREAM "stream"
+#define SCHEMA_KIND_HOLES "holes"
+#define SCHEMA_KIND_ONCE "once"
 
 /* What a change is about: the field o. */
 #define SCHEMA_OBJECT_TENANT "tenant"
 #define SCHEMA_OBJECT_DEVICE "device"
 #define SCHEMA_OBJECT_TOKEN "token"
+#define SCHEMA_OBJECT_RULE "rule"
+#define SCHEMA_OBJECT_STREAM "stream"
 
 /* Fields of the hashes, in the order in which registry/record writes them. An empty one is not written. */
-#define SCHEMA_TENANT_FIELDS(X) X(disabled) X(created)
+#define SCHEMA_TENANT_FIELDS(X) X(disabled) X(level) X(created)
 #define SCHEMA_DEVICE_FIELDS(X)                                                                                        \
     X(disabled) X(concentrator) X(prefix) X(site) X(tags) X(psk) X(x509) X(rpk) X(created)
 #define SCHEMA_TOKEN_FIELDS(X) X(role) X(device) X(salt) X(digest) X(created) X(expires) X(revoked)
+#define SCHEMA_RULE_FIELDS(X) X(order) X(device) X(site) X(name) X(class) X(stream) X(tags) X(created)
+#define SCHEMA_STREAM_FIELDS(X) X(max_age_s) X(max_entries) X(groups) X(created)
 #define SCHEMA_CHANGE_FIELDS(X) X(o) X(t) X(d)
 
 /* Fields of one observation, always all of them in this order (docs/streams.md). */
@@ -55,8 +85,14 @@
 /* Whether the text may be a tenant or a device id; nothing else ever becomes part of a key. */
 bool schema_tenant_is_valid(struct bytes tenant);
 bool schema_device_is_valid(struct bytes device);
+bool schema_rule_is_valid(struct bytes rule);
+bool schema_stream_is_valid(struct bytes stream);
 
-/* Keys of a tenant: suffix is "meta", "devices", "tokens", "obs". Returns the length; the tenant must be valid. */
+/* Keys of a tenant: suffix is one of SCHEMA_SUFFIX_. Returns the length; the tenant must be valid. */
 size_t schema_key(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, const char *suffix);
-/* Keys of one thing: kind is "dev" or "tok". */
+/* Keys of one thing: kind is one of SCHEMA_KIND_. */
 size_t schema_key_of(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, const char *kind, struct bytes id);
+/* The stream itself: weir:{T}:obs if the name is empty or "obs", else weir:{T}:stream:NAME. */
+size_t schema_key_of_stream(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, struct bytes stream);
+/* The same without "weir:{T}:": "obs" or "stream:NAME". */
+size_t schema_stream_suffix(char ret[static SCHEMA_KEY_MAX], struct bytes stream);

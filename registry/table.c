@@ -86,6 +86,16 @@ void *table_find(const struct table *table, uint64_t hash, table_match_fn *match
     }
 }
 
+void table_walk(const struct table *table, void (*seen)(void *ctx, const void *entry), void *ctx)
+{
+    const struct table_slots *slots = __atomic_load_n(&table->slots, __ATOMIC_ACQUIRE);
+    for (size_t i = 0; i <= slots->mask; i++) {
+        const void *pointer = load_pointer(slots, i);
+        if (is_entry(pointer))
+            seen(ctx, pointer);
+    }
+}
+
 /* The first slot without an entry on the way from the tag's home. */
 static size_t free_slot(const struct table_slots *slots, uint32_t tag)
 {

@@ -32,6 +32,10 @@ void table_deinit(struct table *table);
 /* Any thread. NULL: not there. */
 void *table_find(const struct table *table, uint64_t hash, table_match_fn *match, const void *key);
 
+/* Any thread, which passes no quiescent state meanwhile. Calls seen for each entry, of which some may be put or removed
+ * while it walks. */
+void table_walk(const struct table *table, void (*seen)(void *ctx, const void *entry), void *ctx);
+
 /* Writer. Makes sure that the next put succeeds. False: out of memory, nothing changed. */
 bool table_reserve(struct table *table);
 /* Writer, after table_reserve. Returns the entry with this key that it replaces, or NULL. */

@@ -46,6 +46,15 @@ static void put_head(struct builder *text, const char *name, const char *type, c
     builder_put_text(text, "\n");
 }
 
+/* Gauges may be below zero: their sum has wrapped around. */
+static void put_value(struct builder *text, const struct row *row, uint64_t value)
+{
+    bool negative = row->type[0] == 'g' && value > INT64_MAX;
+    if (negative)
+        builder_put_text(text, "-");
+    builder_put_uint(text, negative ? 0 - value : value);
+}
+
 static void put_row(struct builder *text, const struct row *row, uint64_t value)
 {
     builder_put_text(text, row->name);
@@ -55,7 +64,7 @@ static void put_row(struct builder *text, const struct row *row, uint64_t value)
         builder_put_text(text, "}");
     }
     builder_put_text(text, " ");
-    builder_put_uint(text, value);
+    put_value(text, row, value);
     builder_put_text(text, "\n");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Counters and gauges: one table, one block of plain numbers per worker, written by that worker only, summed when
+ * Counters and gauges: one table, one block of plain numbers per thread, written by that thread only, summed when
  * somebody asks. No lock and no allocation where they are counted. Labels are fixed in the table, so that peers
  * cannot make new ones; device and tenant names never become labels.
  */
@@ -61,8 +61,45 @@
     X(METRIC_SINK_FAILED, counter, "weir_sink_failed_total", "", "Messages that the store did not confirm.")           \
     X(METRIC_STORE_CONNECTS, counter, "weir_store_connects_total", "", "Connections made to the store.")               \
     X(METRIC_STORE_CONNECTED, gauge, "weir_store_connected", "", "Connections to the store that are up.")              \
+    X(METRIC_STREAM_TRIMMED, counter, "weir_stream_trimmed_total", "", "Entries removed from streams by retention.")    \
+    X(METRIC_STREAM_TRIM_BLOCKED, gauge, "weir_stream_trim_blocked", "", "Streams whose retention waits for a consumer group.") \
+    X(METRIC_REDIS_MEMORY_USED, gauge, "weir_redis_memory_bytes", "kind=\"used\"", "Memory of Redis: what it uses, and its maxmemory or else that of its machine.") \
+    X(METRIC_REDIS_MEMORY_MAX, gauge, "weir_redis_memory_bytes", "kind=\"max\"", "")                                    \
+    X(METRIC_REDIS_MEMORY_FULL_S, gauge, "weir_redis_memory_full_seconds", "", "Seconds until Redis is full if it goes on growing as it does; -1: it does not grow, or not known.") \
+    X(METRIC_SINK_DUPLICATES, counter, "weir_sink_duplicates_total", "", "Messages answered as duplicates from memory.")    \
+    X(METRIC_SINK_CONFLICTS, counter, "weir_sink_conflicts_total", "", "Messages refused: their sequence number was used for other content.") \
+    X(METRIC_SINK_EXACT, counter, "weir_sink_messages_total", "class=\"exact\"", "Messages taken, by how a repetition of them is recognised.") \
+    X(METRIC_SINK_WINDOWED, counter, "weir_sink_messages_total", "class=\"windowed\"", "")                                \
+    X(METRIC_SINK_TRANSPORT, counter, "weir_sink_messages_total", "class=\"transport\"", "")                              \
+    X(METRIC_SPOOL_COMMITS, counter, "weir_spool_commits_total", "", "Groups of messages written to the spool and synced.") \
+    X(METRIC_SPOOL_RECORDS, counter, "weir_spool_messages_total", "", "Messages made durable in the spool.")               \
+    X(METRIC_SPOOL_FAILED, counter, "weir_spool_failed_total", "", "Messages that the spool could not make durable.")      \
+    X(METRIC_SPOOL_UNPUSHED, gauge, "weir_spool_unpushed_records", "", "Messages in the spool that Redis has not confirmed.") \
+    X(METRIC_SPOOL_OLDEST, gauge, "weir_spool_oldest_seconds", "", "Age of the oldest of them.")                          \
+    X(METRIC_SPOOL_BYTES, gauge, "weir_spool_bytes", "", "Size of the spool on disk, with the safety tail.")              \
+    X(METRIC_SPOOL_FILL, gauge, "weir_spool_fill_percent", "", "Share of spool_max_bytes that waits for Redis.")          \
+    X(METRIC_SPOOL_PRESSURE, gauge, "weir_spool_pressure", "", "What is shed: 0 nothing, 1 handshakes, 2 new bodies, 3 NON, 4 telemetry, 5 alarms, 6 all.") \
+    X(METRIC_SHED_HANDSHAKE, counter, "weir_shed_total", "what=\"handshake\"", "Refused because the spool fills up, by what.") \
+    X(METRIC_SHED_BODY, counter, "weir_shed_total", "what=\"body\"", "")                                              \
+    X(METRIC_SHED_NON, counter, "weir_shed_total", "what=\"non\"", "")                                                \
+    X(METRIC_SHED_TELEMETRY, counter, "weir_shed_total", "what=\"telemetry\"", "")                                    \
+    X(METRIC_SHED_ALARM, counter, "weir_shed_total", "what=\"alarm\"", "")                                            \
+    X(METRIC_SHED_ACTION, counter, "weir_shed_total", "what=\"action\"", "")                                          \
+    X(METRIC_SPOOL_DAMAGED, counter, "weir_spool_damaged_total", "", "Messages of the spool that could not be read any more.") \
+    X(METRIC_PUSH_RECORDS, counter, "weir_push_records_total", "", "Messages that Redis has appended.")                    \
+    X(METRIC_PUSH_DUPLICATES, counter, "weir_push_duplicates_total", "", "Messages that Redis had seen before.")          \
+    X(METRIC_PUSH_CONFLICTS, counter, "weir_push_conflicts_total", "", "Messages kept in conflicts: a known sequence number with other content.") \
+    X(METRIC_PUSH_REPEATED, counter, "weir_push_repeated_total", "", "Messages pushed again that Redis had executed.")     \
+    X(METRIC_PUSH_REWINDS, counter, "weir_push_rewinds_total", "", "Lanes pushed again because Redis went back in time.") \
+    X(METRIC_PUSH_REFUSED, counter, "weir_push_refused_total", "", "Batches that Redis refused; they are tried again.")   \
+    X(METRIC_PUSH_BATCHES, counter, "weir_push_batches_total", "", "Calls of the Redis Function.")                        \
+    X(METRIC_PUSH_CIRCUIT, gauge, "weir_push_circuit_open", "", "1: no connection on which Redis takes what is pushed.") \
+    X(METRIC_SEQUENCE_MISSING, counter, "weir_sequence_missing_total", "", "Sequence numbers of devices that were jumped over.") \
+    X(METRIC_SEQUENCE_LATE, counter, "weir_sequence_late_total", "", "Those of them that came later.")                     \
     X(METRIC_OBS_POST, counter, "weir_route_requests_total", "route=\"obs-post\"", "Requests by route.")               \
     X(METRIC_OBS_GET, counter, "weir_route_requests_total", "route=\"obs-get\"", "")                                   \
+    X(METRIC_DEVICES_GET, counter, "weir_route_requests_total", "route=\"devices\"", "")                              \
+    X(METRIC_DEVICE_GET, counter, "weir_route_requests_total", "route=\"device\"", "")                                \
     X(METRIC_TIME_GET, counter, "weir_route_requests_total", "route=\"time\"", "")                                     \
     X(METRIC_CORE_GET, counter, "weir_route_requests_total", "route=\"well-known-core\"", "")                          \
     X(METRIC_HEALTH_GET, counter, "weir_route_requests_total", "route=\"health\"", "")                                 \
@@ -76,7 +113,7 @@ enum metric {
     METRIC_COUNT
 };
 
-/* One worker's numbers; written by its thread with relaxed atomics, read by any. Zero-initialised. */
+/* One thread's numbers; written by its thread with relaxed atomics, read by any. Zero-initialised. */
 struct metrics {
     _Atomic uint64_t values[METRIC_COUNT];
     _Atomic uint64_t outcomes[OUTCOME_COUNT]; /* weir_outcomes_total{outcome="slug"} */
@@ -87,6 +124,12 @@ static inline void metrics_add(struct metrics *metrics, enum metric metric, int6
     /* Single writer: a load and a store are enough and cheaper than a locked add. */
     uint64_t old = __atomic_load_n((uint64_t *)&metrics->values[metric], __ATOMIC_RELAXED);
     __atomic_store_n((uint64_t *)&metrics->values[metric], old + (uint64_t)n, __ATOMIC_RELAXED);
+}
+
+/* A gauge of which the writer knows the whole value; negative ones are fine. */
+static inline void metrics_set(struct metrics *metrics, enum metric metric, int64_t n)
+{
+    __atomic_store_n((uint64_t *)&metrics->values[metric], (uint64_t)n, __ATOMIC_RELAXED);
 }
 
 static inline void metrics_outcome(struct metrics *metrics, enum outcome outcome)
