@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* What push.c (reading, sending, judging answers) and push_upkeep.c (cursor, tail, marks, start) share. */
+/* What the files of the push share; its thread alone touches any of it but the atomics. */
 #pragma once
 
 #include "gateway/function.h"
@@ -15,6 +15,7 @@
 #define PUSH_LINK_IN_FLIGHT 8
 #define PUSH_TRACK_IN_FLIGHT 2
 #define PUSH_SAMPLES 4096
+#define PUSH_BACKOFF_MAX_MS 5000
 
 /* Messages of one track, in one call of the Function. */
 struct push_item {
@@ -30,8 +31,7 @@ struct push_batch {
     unsigned generation; /* of the track when it was sent */
     size_t count;
     enum delivery_level wanted;     /* the highest that somebody waits for */
-    bool asked;                     /* a second command asks whether it was reached */
-    char letters[PUSH_BATCH_ITEMS]; /* verdicts, until then */
+    char letters[PUSH_BATCH_ITEMS]; /* verdicts */
     struct push_item items[PUSH_BATCH_ITEMS];
     struct msgpack packed;
 };
@@ -68,6 +68,8 @@ struct push {
     struct push_link links[PUSH_LINKS_MAX];
     unsigned link_count;
     struct push_batch *free_list;
+    struct redis *waits; /* for WAIT and WAITAOF */
+    struct push_batch *to_ask, *asked; /* answered, but not known to be at the level somebody waits for */
     struct track *building[PARCEL_LANES * 64]; /* tracks with a batch that is being filled */
     size_t building_count;
 
@@ -79,6 +81,7 @@ struct push {
     unsigned blocked;  /* tracks that wait for a second try */
     unsigned passed;   /* tracks of which records were passed by */
 
+    uint64_t inherited; /* LSN of the last record of earlier runs */
     uint64_t cursor_saved;
     _Atomic uint64_t confirmed_lsn; /* the cursor at the last tick, for others */
     struct push_sample samples[PUSH_SAMPLES];
@@ -93,15 +96,38 @@ struct push {
     struct metrics metrics;
 };
 
-/* push.c */
-struct push_link *push_link_of(struct push *push, const struct track *track);
-/* The key that decides where the track's records go. */
-struct bytes push_key_of(const struct track *track, char ret[static SCHEMA_KEY_MAX]);
+/* push_batch.c */
+void push_batch_give(struct push_batch *batch);
+void push_forget_building(struct push *push, const struct track *track);
+/* False: not now. */
+bool push_send_building(struct push *push, struct track *track);
+/* False: the record found no place; it is held and offered again. */
+bool push_place(struct push *push, const struct spool_record *record);
+
+/* push_answer.c */
+/* A store_answer_fn; ctx is the batch. */
+void push_answered(void *ctx, const struct store_reply *reply);
 /* Gives up what is in flight and being filled of a track; it is read again from `confirmed`. */
 void push_rewind(struct push *push, struct track *track);
 /* Redis has less than it once had. */
 void push_went_back(struct push *push, struct track *track, uint64_t mark);
-void push_pump(struct push *push);
+
+/* push_level.c */
+bool push_level_open(struct push *push);
+void push_level_close(struct push *push);
+/* Tells those who wait for the verdicts of a batch, at once or when replicas or a disk have answered; then gives it back. */
+void push_level_settle(struct push_batch *batch);
+
+/* push_link.c */
+extern const char push_refuses[], push_lacks_library[], push_is_away[]; /* values of why_not */
+bool push_open_links(struct push *push);
+struct push_link *push_link_of(struct push *push, const struct track *track);
+/* The key that decides where the track's records go. */
+struct bytes push_key_of(const struct track *track, char ret[static SCHEMA_KEY_MAX]);
+bool push_any_ready(const struct push *push);
+bool push_can_reach(struct push *push, const struct track *track);
+void push_look_for_library(struct push_link *link, struct store *store);
+void push_look_again(struct push_link *link);
 
 /* push_upkeep.c */
 bool push_scan(struct push *push, uint64_t cursor_lsn);

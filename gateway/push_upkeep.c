@@ -198,11 +198,13 @@ static uint64_t age_s_of(const struct push *push, uint64_t lsn, uint64_t now_ms)
     return 0;
 }
 
+/* Not while anything of an earlier run is in the spool: it may not have been read yet, and without its mark what Redis
+ * has of it would be executed again. */
 static bool is_gone(void *ctx, struct track *track)
 {
     const struct push *push = ctx;
     return track->incarnation != push->config.incarnation && !track->batches && !track->pending && !track->building &&
-           track->confirmed < spool_log_first_lsn(push->log);
+           spool_log_first_lsn(push->log) > push->inherited;
 }
 
 /* A mark of a run whose records are all gone from the spool counts nothing any more. */

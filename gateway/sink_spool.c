@@ -365,17 +365,18 @@ enum outcome sink_spool_append(struct sink_spool *sink, const struct sink_messag
     return outcome;
 }
 
+/* Duplicates first: whoever is told may append, and that shall go with this batch. */
 void sink_spool_flush(struct sink_spool *sink)
 {
-    if (sink->filling && sink->filling->count) {
-        struct spool_batch *batch = sink->filling;
-        sink->filling = NULL;
-        spool_submit(sink->config.spool, batch);
-    }
     while (sink->first_ready != NO_SLOT) {
         uint32_t at = sink->first_ready;
         list_remove(sink, &sink->first_ready, &sink->last_ready, at);
         metrics_add(sink->config.metrics, METRIC_SINK_DUPLICATES, 1);
         finish(sink, at, OUTCOME_CHANGED, (struct sink_receipt){.level = LEVEL_SPOOLED, .duplicate = true});
+    }
+    if (sink->filling && sink->filling->count) {
+        struct spool_batch *batch = sink->filling;
+        sink->filling = NULL;
+        spool_submit(sink->config.spool, batch);
     }
 }
