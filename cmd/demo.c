@@ -165,7 +165,7 @@ static void print_coap(const struct demo *demo, const struct settings *settings,
     if (settings->coaps_port == 0)
         return;
     fprintf(out,
-            "  # a sensor posts over DTLS; no output means 2.04: stored\n"
+            "  # a sensor posts over DTLS; no output means 2.04: on disk\n"
             "  coap-client-openssl -m post -u " DEMO_TENANT "/" DEMO_DEVICE " -k %s -t 110 \\\n"
             "    -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' ",
             demo->psk_text);
@@ -178,7 +178,7 @@ static void print_http(const struct demo *demo, const struct settings *settings,
     if (settings->http_port == 0)
         return;
     fprintf(out,
-            "  # the same device over HTTP; 204 means stored\n"
+            "  # the same device over HTTP; 204 means on disk, too\n"
             "  curl -i -H 'Authorization: Bearer %s' \\\n"
             "    -H 'Content-Type: application/senml+json' -d '[{\"n\":\"humidity\",\"u\":\"%%RH\",\"v\":58.5}]' ",
             demo->device_token);

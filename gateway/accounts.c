@@ -122,7 +122,7 @@ static enum accounts_result run_word(struct accounts *accounts, const char *word
 static enum accounts_result exists(struct accounts *accounts, const char *key, bool *ret)
 {
     struct bytes arguments[] = {WORD("EXISTS"), bytes_of_text(key)};
-    const struct store_reply *reply;
+    const struct store_reply *reply = NULL;
     enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result == ACCOUNTS_DONE)
         *ret = reply->integer > 0;
@@ -134,7 +134,7 @@ static enum accounts_result read_fields(struct accounts *accounts, const char *k
                                         struct record_field ret[static RECORD_FIELDS_MAX], size_t *ret_count)
 {
     struct bytes arguments[] = {WORD("HGETALL"), bytes_of_text(key)};
-    const struct store_reply *reply;
+    const struct store_reply *reply = NULL;
     enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
@@ -203,7 +203,7 @@ static int compare_ids(const void *a, const void *b)
 static enum accounts_result list(struct accounts *accounts, const char *key, struct accounts_ids *ret)
 {
     struct bytes arguments[] = {WORD("SMEMBERS"), bytes_of_text(key)};
-    const struct store_reply *reply;
+    const struct store_reply *reply = NULL;
     enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
@@ -311,7 +311,7 @@ static enum accounts_result tell(struct accounts *accounts, const struct thing *
 static enum accounts_result execute(struct accounts *accounts)
 {
     struct bytes argument = WORD("EXEC");
-    const struct store_reply *reply;
+    const struct store_reply *reply = NULL;
     enum accounts_result result = call(accounts, &argument, 1, &reply);
     if (result != ACCOUNTS_DONE)
         return result;
@@ -573,7 +573,7 @@ enum accounts_result accounts_revoke_token(struct accounts *accounts, struct byt
 static enum accounts_result count_members(struct accounts *accounts, const char *set_key, size_t *ret)
 {
     struct bytes arguments[] = {WORD("SCARD"), bytes_of_text(set_key)};
-    const struct store_reply *reply;
+    const struct store_reply *reply = NULL;
     enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result == ACCOUNTS_DONE)
         *ret = (size_t)reply->integer;

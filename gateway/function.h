@@ -2,8 +2,8 @@
 /*
  * The Redis Function library `weir` (gateway/function.lua, compiled in) and seeing to it that a Redis has it.
  *
- * It is asked for its version and loaded if it is not there or older. A library that is newer than ours serves us too.
- * One that is older and may not be replaced is refused: nothing is pushed to that Redis, never by a plain XADD.
+ * It is asked for its version and loaded if it is not there or older. A library that is newer than ours serves us
+ * too. One that is older and may not be replaced is refused: nothing is pushed to that Redis, never by a plain XADD.
  */
 #pragma once
 

@@ -31,6 +31,7 @@ local VERSION = 1
 local WINDOW = 64
 local UNSEEN = "\0\0"
 local HOLES_MAX = 1024
+local CONFLICTS_MAX = 10000
 local SUPERSEDED_KEPT_S = 30 * 86400
 local SUPERSEDED_REAPED = 4
 local ONCE_PRUNED_EVERY = 8
@@ -193,10 +194,12 @@ end
 local function forget_epochs(batch, names)
   for _, name in ipairs(names) do
     local field, highest = string.match(name, "^(%S+ %d+) (%d+)$")
-    local device, epoch = string.match(field, "^(%S+) (%d+)$")
-    local now_highest = highest_of(batch, field)
+    local device, epoch = string.match(field or "", "^(%S+) (%d+)$")
+    local now_highest = field and highest_of(batch, field)
     call("ZREM", batch.prefix .. "superseded", name)
-    if now_highest and now_highest ~= tonumber(highest) then
+    if not field then
+      redis.log(redis.LOG_WARNING, "weir: a member of superseded that is none was removed")
+    elseif now_highest and now_highest ~= tonumber(highest) then
       call("ZADD", batch.prefix .. "superseded", now_of(batch), string.format("%s %.0f", field, now_highest))
     elseif call("HGET", batch.prefix .. "epoch", device) ~= epoch then
       call("HDEL", batch.seen_key, field)
@@ -285,6 +288,19 @@ local function judge_windowed(batch, device, key)
   return "n"
 end
 
+-- A conflict that comes again is kept once, and a device cannot fill Redis with them.
+local function is_new_conflict(batch, message)
+  local set = batch.prefix .. "conflicted"
+  local name = string.format("%s %s %.0f %s", message[2], message[3], message[4], message[5])
+  if must(try("ZADD", set, "NX", now_of(batch), name)) == 0 then
+    return false
+  end
+  if call("ZCARD", set) > CONFLICTS_MAX then
+    call("ZREMRANGEBYRANK", set, 0, 0)
+  end
+  return true
+end
+
 local function append_record(key, r)
   if #r == 13 then
     call("XADD", key, "*", "d", r[2], "n", r[3], "u", r[4], "t", r[5], "q", r[6], "k", r[7], "v", r[8], "s", r[9],
@@ -313,7 +329,8 @@ local function append(batch, message)
   elseif class == "w" then
     verdict = judge_windowed(batch, device, message[6])
   end
-  if verdict ~= "d" then
+  local keeps = verdict == "n" or (verdict == "c" and is_new_conflict(batch, message))
+  if keeps then
     for at = 1, #records do
       append_record(streams[verdict == "c" and "conflicts" or records[at][1]], records[at])
     end

@@ -38,7 +38,14 @@ void health_handle_health(struct request *request)
     answer_text(request, BYTES_LITERAL("ok\n"));
 }
 
-static const char *why_not_ready(const struct shared *shared)
+static const char *why_spool_refuses(const struct spool *spool, uint64_t now_ms)
+{
+    if (shed_refuses(spool_fill(spool), SHED_TELEMETRY))
+        return "The spool is full: Redis was away for too long.";
+    return spool_is_full(spool, now_ms) ? "The spool has no room: its disk or spool_max_bytes is full." : NULL;
+}
+
+static const char *why_not_ready(const struct shared *shared, uint64_t now_ms)
 {
     if (!shared->registry_loaded)
         return "The registry has not been read from Redis yet.";
@@ -47,9 +54,7 @@ static const char *why_not_ready(const struct shared *shared)
     if (shared->pipeline && push_needs_operator(pipeline_push(shared->pipeline)))
         return push_why_not(pipeline_push(shared->pipeline));
     if (shared->pipeline)
-        return shed_refuses(spool_fill(pipeline_spool(shared->pipeline)), SHED_TELEMETRY)
-                   ? "The spool is full: Redis was away for too long."
-                   : NULL;
+        return why_spool_refuses(pipeline_spool(shared->pipeline), now_ms);
     for (unsigned i = 0; i < shared->worker_count; i++) {
         const struct metrics *one = shared->workers[i] ? &shared->workers[i]->metrics : NULL;
         if (!one || metrics_sum(&one, 1, METRIC_STORE_CONNECTED) == 0)
@@ -67,7 +72,7 @@ static const char *why_degraded(const struct shared *shared)
 
 void health_handle_ready(struct request *request)
 {
-    const char *reason = why_not_ready(request->worker->shared);
+    const char *reason = why_not_ready(request->worker->shared, loop_now_ms(request->worker->loop));
     if (reason) {
         request_refuse(request, OUTCOME_STORE_AWAY, reason);
         return;

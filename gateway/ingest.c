@@ -65,7 +65,10 @@ static void confirmed(void *ctx, enum outcome outcome, const struct sink_receipt
 {
     struct ingest *ingest = ctx;
     if (!outcome_is_success(outcome)) {
-        refuse(ingest->request, outcome, &(struct format_error){.offset = SIZE_MAX});
+        const char *detail = outcome == OUTCOME_LEVEL_MISSED
+                                 ? "Redis does not sync before it answers, or too few replicas have it."
+                                 : NULL;
+        refuse(ingest->request, outcome, &(struct format_error){.detail = detail, .offset = SIZE_MAX});
         return;
     }
     if (!receipt->duplicate)

@@ -8,7 +8,7 @@
 
 #define VERSION 1
 
-/* Keys are compared across restarts, so these may never change. Nobody gains by making two keys of one device collide. */
+/* Keys are compared across restarts, so these may never change. Nobody gains by making two keys of a device collide. */
 static const struct hash_key key_high = {0x7765697220736571, 0x75656e6365206b65};
 static const struct hash_key key_low = {0x6b65792066697865, 0x6420666f72657665};
 static const struct hash_key lane_key = {0x7765697220706172, 0x63656c206c616e65};

@@ -10,9 +10,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KEY_OCTETS 32
+#define SEGMENTS_MIN 8
 
 struct pipeline {
     struct disk *disk;
@@ -95,16 +97,34 @@ static void say_recovery(const struct spool_recovery *found)
               (unsigned long long)found->missing, (unsigned long long)found->foreign);
 }
 
+static const char *explain(int error)
+{
+    switch (error) {
+    case ESTALE:
+        return "this spool is another gateway's; take it over with weir spool adopt";
+    case ENOKEY:
+        return "this spool is encrypted with another key; give its key as spool_key_file";
+    case EINVAL:
+        return "spool_key_file must hold 32 octets or 64 hexadecimal digits";
+    default:
+        return strerror(error);
+    }
+}
+
 static bool open_log(struct pipeline *pipeline, const struct settings *settings, uint64_t incarnation,
                      struct spool_recovery *ret, char reterr[static SETTINGS_ERROR_MAX])
 {
     char path[SETTINGS_TEXT_MAX + 8];
     snprintf(path, sizeof path, "%s/spool", settings->state_dir);
     struct spool_log_config config = {
-        .segment_bytes = settings->spool_segment_bytes,
+        /* Only whole segments can be released, so several must fit. */
+        .segment_bytes = settings->spool_segment_bytes < settings->spool_max_bytes / SEGMENTS_MIN
+                             ? settings->spool_segment_bytes
+                             : settings->spool_max_bytes / SEGMENTS_MIN,
         .gateway = pipeline_gateway_id(settings->state_dir, true),
         .incarnation = incarnation,
         .max_bytes = settings->spool_max_bytes,
+        .now_s = time(NULL),
     };
     const char *what = "gateway.id";
     if (config.gateway) {
@@ -119,9 +139,7 @@ static bool open_log(struct pipeline *pipeline, const struct settings *settings,
         }
     }
     if (!pipeline->log)
-        snprintf(reterr, SETTINGS_ERROR_MAX, "%.255s: %s", what,
-                 errno == ESTALE ? "this spool is another gateway's; take it over with weir spool adopt"
-                                 : strerror(errno));
+        snprintf(reterr, SETTINGS_ERROR_MAX, "%.255s: %s", what, explain(errno));
     return pipeline->log != NULL;
 }
 

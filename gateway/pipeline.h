@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The durable half of the path as one thing to open and close: spool log, its writer, the recent keys, the push. What the
- * server starts before the workers and stops after them.
+ * The durable half of the path as one thing to open and close: spool log, its writer, the recent keys, the push.
+ * What the server starts before the workers and stops after them.
  *
- * The spool is the folder "spool" in the state folder. The gateway's id is made at the first start and kept in the file
- * "gateway.id"; a spool of another id is refused (`weir spool adopt`).
+ * The spool is the folder "spool" in the state folder. The gateway's id is made at the first start and kept in the
+ * file "gateway.id"; a spool of another id is refused (`weir spool adopt`).
  */
 #pragma once
 

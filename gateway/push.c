@@ -2,10 +2,10 @@
 /*
  * The push's thread: a loop that wakes when the spool has committed, when Redis answers and ten times a second.
  *
- * `position` is how far the log was read, a track's `sent` how far its records were put into batches, its `confirmed`
- * how far Redis has said yes; records of other tracks on a way back are skipped by their `sent`. Filling and sending
- * batches: push_batch.c. Answers and going back: push_answer.c. Levels above spooled: push_level.c. Connections:
- * push_link.c. Cursor, safety tail, gauges and the start: push_upkeep.c.
+ * `position` is how far the log was read, a track's `sent` how far its records were put into batches, its
+ * `confirmed` how far Redis has said yes; records of other tracks on a way back are skipped by their `sent`. Filling
+ * and sending batches: push_batch.c. Answers and going back: push_answer.c. Levels above spooled: push_level.c.
+ * Connections: push_link.c. Cursor, safety tail, gauges and the start: push_upkeep.c.
  */
 #include "gateway/push_private.h"
 

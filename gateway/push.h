@@ -2,15 +2,15 @@
 /*
  * From the spool to Redis: one thread that reads the log behind the writer and calls the Redis Function in batches.
  *
- * Order: the records of a lane (gateway/parcel.h) are sent in the order of their LSNs over one connection, a batch only
- * holds one lane of one tenant, and each call names the LSN that it expects Redis to have reached in that lane. So
- * whatever was lost, repeated or overtaken on the way is noticed by the Function, and the push goes back to what Redis
- * has said that it has. That Redis itself went back in time (crash, failover, restore) is noticed the same way, and for
- * lanes that are silent after each connect; what the spool still holds is pushed again.
+ * Order: the records of a lane (gateway/parcel.h) are sent in the order of their LSNs over one connection, a batch
+ * only holds one lane of one tenant, and each call names the LSN that it expects Redis to have reached in that lane.
+ * So whatever was lost, repeated or overtaken on the way is noticed by the Function, and the push goes back to what
+ * Redis has said that it has. That Redis itself went back in time (crash, failover, restore) is noticed the same
+ * way, and for lanes that are silent after each connect; what the spool still holds is pushed again.
  *
- * Bounded: a few batches in flight per connection and lane. While Redis is away nothing is read; the spool grows until
- * gateway/shed refuses. A lane that Redis refuses (a key of another type, no memory) is tried again after a growing pause and
- * does not stop the others.
+ * Bounded: a few batches in flight per connection and lane. While Redis is away nothing is read; the spool grows
+ * until gateway/shed refuses. A lane that Redis refuses (a key of another type, no memory) is tried again after a
+ * growing pause and does not stop the others.
  *
  * What all lanes have confirmed is the cursor; once a second it is saved and segments that are older than the safety
  * tail are unlinked.

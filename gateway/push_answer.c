@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What Redis says to a batch, and going back: always the same, a new generation for the track, so that late answers say
- * nothing, and a seek to its oldest unconfirmed record.
+ * What Redis says to a batch, and going back: always the same, a new generation for the track, so that late answers
+ * say nothing, and a seek to its oldest unconfirmed record.
  */
 #include "gateway/push_private.h"
 
@@ -72,6 +72,8 @@ void push_went_back(struct push *push, struct track *track, uint64_t mark)
                   "tenant=%s lane=%u from_lsn=%llu to_lsn=%llu", track->tenant, track->lane,
                   (unsigned long long)(mark + 1), (unsigned long long)(first - 1));
     metrics_add(&push->metrics, METRIC_PUSH_REWINDS, 1);
+    push->release_is_due = false;
+    push->next_compare_ms = 0; /* all other lanes have very likely lost something, too */
     track->confirmed = mark;
     track->pending = mark + 1;
     push_rewind(push, track);
@@ -92,6 +94,7 @@ static void count_letter(struct push *push, char letter, const struct push_item 
         break;
     case 'c':
         metrics_add(&push->metrics, METRIC_PUSH_CONFLICTS, 1);
+        recent_dispute(push->config.recent, item->key);
         LOG_RATED(loop_now_ms(push->loop), LOG_ERROR, "push",
                   "a sequence number came again with other content; it is kept in the stream conflicts",
                   "tenant=%s lsn=%llu", track->tenant, (unsigned long long)item->lsn);
@@ -185,7 +188,8 @@ static void judge_answer(struct push_batch *batch, const struct store_reply *rep
     } else if (function_is_missing(reply)) {
         library_is_missing(push, track);
     } else {
-        refused(push, track, reply->type == STORE_ERROR ? reply->text : BYTES_LITERAL("an answer that is not the Function's"));
+        refused(push, track,
+                reply->type == STORE_ERROR ? reply->text : BYTES_LITERAL("an answer that is not the Function's"));
     }
 }
 

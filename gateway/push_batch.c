@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * From spool records to calls of the Redis Function: a batch is filled for each track that has records, and sent when it
- * is full or nothing more is to be read.
+ * From spool records to calls of the Redis Function: a batch is filled for each track that has records, and sent
+ * when it is full or nothing more is to be read.
  */
 #include "gateway/push_private.h"
 
@@ -56,6 +56,11 @@ void push_forget_building(struct push *push, const struct track *track)
 
 /* Sending. */
 
+static size_t write_number(char ret[static 24], uint64_t number)
+{
+    return (size_t)snprintf(ret, 24, "%llu", (unsigned long long)number);
+}
+
 static bool write_call(struct push *push, struct push_batch *batch)
 {
     struct track *track = batch->track;
@@ -73,9 +78,9 @@ static bool write_call(struct push *push, struct push_batch *batch)
         bytes_of(seen, schema_key(seen, tenant, SCHEMA_SUFFIX_SEEN)),
         bytes_of(prefix, schema_key(prefix, tenant, "")),
         bytes_of(lane, track_field(track, lane)),
-        bytes_of(numbers[0], (size_t)sprintf(numbers[0], "%llu", (unsigned long long)expected)),
-        bytes_of(numbers[1], (size_t)sprintf(numbers[1], "%llu", (unsigned long long)push->settings->once_window_s)),
-        bytes_of(numbers[2], (size_t)sprintf(numbers[2], "%llu", (unsigned long long)push->settings->once_per_device_max)),
+        bytes_of(numbers[0], write_number(numbers[0], expected)),
+        bytes_of(numbers[1], write_number(numbers[1], push->settings->once_window_s)),
+        bytes_of(numbers[2], write_number(numbers[2], push->settings->once_per_device_max)),
         bytes_of(batch->packed.ptr, batch->packed.len),
     };
     return redis_send(push_link_of(push, track)->redis, arguments[3], arguments, sizeof arguments / sizeof arguments[0],
@@ -124,7 +129,7 @@ static struct push_batch *batch_for(struct push *push, struct track *track)
     return track->building;
 }
 
-/* Not now, and so none of the track that come after it, or the mark would pass over it too. Until the track is rewound. */
+/* Not now, and so none of the track that come after it, or the mark would pass over it too, until the track is rewound. */
 static void pass_by(struct push *push, struct track *track, uint64_t lsn)
 {
     if (!track->passed) {
@@ -140,8 +145,8 @@ bool push_place(struct push *push, const struct spool_record *record)
 {
     struct parcel parcel;
     if (!parcel_read(record->body, &parcel)) {
-        LOG_RATED(loop_now_ms(push->loop), LOG_ERROR, "push", "a spool record that this version does not know is left out",
-                  "lsn=%llu", (unsigned long long)record->lsn);
+        LOG_RATED(loop_now_ms(push->loop), LOG_ERROR, "push",
+                  "a spool record that this version does not know is left out", "lsn=%llu", (unsigned long long)record->lsn);
         metrics_add(&push->metrics, METRIC_SPOOL_DAMAGED, 1);
         return true;
     }
@@ -158,7 +163,9 @@ bool push_place(struct push *push, const struct spool_record *record)
     if (!batch)
         return false;
     bool is_ours = record->incarnation == push->config.incarnation;
-    batch->items[batch->count++] = (struct push_item){record->lsn, is_ours ? parcel.waiter : 0, parcel.records, parcel.level};
+    batch->items[batch->count++] =
+        (struct push_item){record->lsn, is_ours ? parcel.waiter : 0, parcel.records, parcel.level, {0}};
+    memcpy(batch->items[batch->count - 1].key, parcel.key, SINK_KEY_BYTES);
     if (is_ours && parcel.waiter && parcel.level > batch->wanted)
         batch->wanted = parcel.level;
     msgpack_uint(&batch->packed, record->lsn);

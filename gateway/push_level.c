@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Telling those who wait how safe their message is. What Redis has answered is on its disk where it syncs before it answers;
- * else, and for replicas, a second question is needed: WAITAOF or WAIT. They stop everything behind them on their
- * connection, so they have one of their own. WAIT speaks of the writes before the last command of its own connection,
- * hence the PING before it. One round at a time, for all batches that were answered before it.
+ * Telling those who wait how safe their message is. What Redis has answered is on its disk where it syncs before it
+ * answers; else, and for replicas, a second question is needed: WAITAOF or WAIT. They stop everything behind them on
+ * their connection, so they have one of their own. WAIT speaks of the writes before the last command of its own
+ * connection, hence the PING before it. One round at a time, for all batches that were answered before it.
  */
 #include "gateway/push_private.h"
 

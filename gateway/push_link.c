@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The push's ways to Redis: connecting, seeing to it that the Function library is there, comparing marks; and what is told
- * to the operator when that fails.
+ * The push's ways to Redis: connecting, seeing to it that the Function library is there, comparing marks; and what
+ * is told to the operator when that fails.
  */
 #include "gateway/push_private.h"
 
@@ -60,6 +60,8 @@ static void lose_link(struct push_link *link)
 {
     link->serial++;
     link->ready = false;
+    link->marks_awaited = 0;
+    link->marks_again = false;
     link->retry_ms = 0;
     tracks_each(&link->push->tracks, rewind_of_link, link);
 }
@@ -89,8 +91,16 @@ static void library_told(void *ctx, const char *reason)
 
 void push_link_ready(struct push_link *link)
 {
+    struct push *push = link->push;
+    if (link->ready)
+        return; /* the marks were compared once more */
     link->ready = true;
-    link->push->why_not = NULL;
+    if (push->why_not != push_refuses && push->why_not) {
+        uint64_t cursor = push_cursor(push), durable = spool_log_durable_lsn(push->log);
+        log_write(LOG_INFO, "push", "Redis takes what is pushed", "waiting=%llu",
+                  (unsigned long long)(durable > cursor ? durable - cursor : 0));
+        push->why_not = NULL;
+    }
 }
 
 
@@ -113,8 +123,11 @@ static void connection_changed(void *ctx, bool connected)
     if (redis_stores(link->redis, &any, 1) > 0)
         return;
     lose_link(link);
-    if (!push_any_ready(push))
-        push->why_not = push_is_away;
+    if (push_any_ready(push) || push->why_not == push_is_away)
+        return;
+    log_write(LOG_WARN, "push", "Redis cannot be reached; what is acknowledged waits in the spool", "address=%s",
+              push->config.redis->address);
+    push->why_not = push_is_away;
 }
 
 bool push_open_links(struct push *push)

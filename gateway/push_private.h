@@ -22,6 +22,7 @@ struct push_item {
     uint64_t lsn, waiter;
     uint32_t records;
     enum delivery_level level; /* demanded */
+    uint8_t key[SINK_KEY_BYTES];
 };
 
 struct push_batch {
@@ -45,6 +46,8 @@ struct push_link {
     unsigned checks;        /* of the library, under way */
     unsigned marks_awaited;
     bool marks_failed;
+    bool marks_partial; /* some node of the cluster was away */
+    bool marks_again;   /* asked for while they were being compared */
     unsigned serial; /* grows when the link is lost: answers to older questions are not counted */
     uint64_t retry_ms; /* when to look for the library again; 0: not planned */
 };
@@ -87,7 +90,8 @@ struct push {
     struct push_sample samples[PUSH_SAMPLES];
     size_t sample_count; /* ever taken */
     uint64_t sample_ms, next_sample_ms;
-    uint64_t next_upkeep_ms;
+    uint64_t next_upkeep_ms, next_compare_ms;
+    bool release_is_due; /* marks are being compared for it */
 
     pthread_t thread;
     bool started;

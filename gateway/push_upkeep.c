@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What the push does beside pushing: reading the spool at start, comparing marks after a connect, and once a second the
- * cursor, the safety tail and the gauges.
+ * What the push does beside pushing: reading the spool at start, comparing marks after a connect, and once a second
+ * the cursor, the safety tail and the gauges.
  *
  * The cursor is the LSN before the oldest record that any lane still waits for. It is saved before segments below it
  * are unlinked, so a crash in between only makes some records be pushed again, which the Function skips.
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #define UPKEEP_MS 1000
+#define COMPARE_MS 10000 /* and one more for each track */
 #define EXCHANGE_LIFETIME_MS 247000 /* RFC 7252 section 4.8.2 */
 
 /* Start. */
@@ -29,7 +30,8 @@ static void remember(struct push *push, const struct parcel *parcel)
     if (parcel->identity_class == CLASS_EXACT)
         recent_put(push->config.recent, parcel->key, parcel->fingerprint, RECENT_FOR_EVER);
     else if (age_s >= 0 && (uint64_t)age_s * 1000 < lifetime_ms)
-        recent_put(push->config.recent, parcel->key, parcel->fingerprint, now_ms + lifetime_ms - (uint64_t)age_s * 1000);
+        recent_put(push->config.recent, parcel->key, parcel->fingerprint,
+                   now_ms + lifetime_ms - (uint64_t)age_s * 1000);
 }
 
 bool push_scan(struct push *push, uint64_t cursor_lsn)
@@ -67,7 +69,10 @@ static void mark_done(struct push_link *link)
 {
     if (--link->marks_awaited > 0)
         return;
-    if (link->marks_failed)
+    if (link->marks_again) {
+        link->marks_again = false;
+        push_compare_marks(link);
+    } else if (link->marks_failed)
         link->retry_ms = loop_now_ms(link->push->loop) + 1;
     else
         push_link_ready(link);
@@ -99,9 +104,12 @@ static bool ask_mark(void *ctx, struct track *track)
 {
     struct push_link *link = ctx;
     char key[SCHEMA_KEY_MAX], field[TRACK_FIELD_MAX];
-    if (push_link_of(link->push, track) != link || track->confirmed == 0 ||
-        !redis_is_connected(link->redis, push_key_of(track, key)))
+    if (push_link_of(link->push, track) != link || track->confirmed == 0)
         return true;
+    if (!redis_is_connected(link->redis, push_key_of(track, key))) {
+        link->marks_partial = true;
+        return true;
+    }
     struct mark_question *question = malloc(sizeof *question);
     struct bytes arguments[] = {
         BYTES_LITERAL("HGET"),
@@ -122,8 +130,12 @@ static bool ask_mark(void *ctx, struct track *track)
 
 void push_compare_marks(struct push_link *link)
 {
+    if (link->marks_awaited) {
+        link->marks_again = true;
+        return;
+    }
     link->marks_awaited = 1;
-    link->marks_failed = false;
+    link->marks_failed = link->marks_partial = false;
     tracks_each(&link->push->tracks, ask_mark, link);
     mark_done(link);
 }
@@ -198,29 +210,21 @@ static uint64_t age_s_of(const struct push *push, uint64_t lsn, uint64_t now_ms)
     return 0;
 }
 
-/* Not while anything of an earlier run is in the spool: it may not have been read yet, and without its mark what Redis
- * has of it would be executed again. */
-static bool is_gone(void *ctx, struct track *track)
-{
-    const struct push *push = ctx;
-    return track->incarnation != push->config.incarnation && !track->batches && !track->pending && !track->building &&
-           spool_log_first_lsn(push->log) > push->inherited;
-}
-
-/* A mark of a run whose records are all gone from the spool counts nothing any more. */
+/* A mark of a run whose records are all gone from the spool counts nothing any more. Not while anything of an earlier
+ * run is in the spool: it may not have been read yet, and without its mark what Redis has of it would be executed again. */
 static bool drop_mark(void *ctx, struct track *track)
 {
     struct push *push = ctx;
-    struct push_link *link = push_link_of(push, track);
     char key[SCHEMA_KEY_MAX], field[TRACK_FIELD_MAX];
-    if (!is_gone(push, track))
-        return true;
+    if (track->incarnation == push->config.incarnation || track->batches || track->pending || track->building ||
+        spool_log_first_lsn(push->log) <= push->inherited)
+        return false;
     struct bytes arguments[] = {
         BYTES_LITERAL("HDEL"),
         push_key_of(track, key),
         bytes_of(field, track_field(track, field)),
     };
-    return redis_send(link->redis, arguments[1], arguments, 3, push_ignore, NULL);
+    return redis_send(push_link_of(push, track)->redis, arguments[1], arguments, 3, push_ignore, NULL);
 }
 
 void push_ignore(void *ctx, const struct store_reply *reply)
@@ -239,11 +243,10 @@ static void release(struct push *push, uint64_t now_ms)
     uint64_t pushed = push->cursor_saved + 1, old = now_ms > tail_ms ? lsn_before(push, now_ms - tail_ms) + 1 : 0;
     if (old > 1)
         spool_log_release(push->log, old < pushed ? old : pushed, 0);
-    spool_log_release(push->log, pushed, tail_octets);
-    if (spool_log_first_lsn(push->log) != first) {
-        tracks_each(&push->tracks, drop_mark, push);
-        tracks_remove_if(&push->tracks, is_gone, push);
-    }
+    /* Room for new messages comes before the safety of old ones. */
+    spool_log_release(push->log, pushed, spool_is_full(push->config.spool, now_ms) ? 0 : tail_octets);
+    if (spool_log_first_lsn(push->log) != first)
+        tracks_remove_if(&push->tracks, drop_mark, push);
 }
 
 static void set_gauges(struct push *push, uint64_t cursor, uint64_t now_ms)
@@ -256,6 +259,7 @@ static void set_gauges(struct push *push, uint64_t cursor, uint64_t now_ms)
     uint64_t fill = 100 * waiting_octets / push->settings->spool_max_bytes;
     atomic_store_explicit(&push->confirmed_lsn, cursor, memory_order_relaxed);
     spool_set_fill(push->config.spool, (unsigned)(fill < 100 ? fill : 100));
+    metrics_set(&push->metrics, METRIC_PUSH_BLOCKED, push->blocked);
     metrics_set(&push->metrics, METRIC_SPOOL_UNPUSHED, 0 - cursor); /* the spool's writer has the other half */
     metrics_set(&push->metrics, METRIC_SPOOL_OLDEST, unpushed ? age_s_of(push, cursor + 1, now_ms) : 0);
     metrics_set(&push->metrics, METRIC_SPOOL_BYTES, octets);
@@ -263,9 +267,47 @@ static void set_gauges(struct push *push, uint64_t cursor, uint64_t now_ms)
     metrics_set(&push->metrics, METRIC_SPOOL_PRESSURE, shed_pressure((unsigned)fill));
 }
 
+static bool is_comparing(const struct push *push)
+{
+    for (unsigned i = 0; i < push->link_count; i++)
+        if (push->links[i].marks_awaited)
+            return true;
+    return false;
+}
+
+/* A lane that is silent would not notice that Redis went back in time while it was connected. */
+static void compare_marks(struct push *push, uint64_t now_ms)
+{
+    if (now_ms < push->next_compare_ms || is_comparing(push))
+        return;
+    push->next_compare_ms = now_ms + COMPARE_MS + push->tracks.count;
+    push->release_is_due = true;
+    for (unsigned i = 0; i < push->link_count; i++)
+        if (push->links[i].ready)
+            push_compare_marks(&push->links[i]);
+}
+
+/*
+ * The tail is only let go when all lanes have just said that Redis still has what was pushed. While Redis is away nobody
+ * can say that; then it goes only where there would be no room for new messages.
+ */
+static void release_if_due(struct push *push, uint64_t now_ms)
+{
+    bool all_said = push->release_is_due && !is_comparing(push), is_full = spool_is_full(push->config.spool, now_ms);
+    for (unsigned i = 0; i < push->link_count; i++)
+        all_said = all_said && push->links[i].ready && !push->links[i].marks_failed && !push->links[i].marks_partial;
+    if (all_said || (is_full && !push_any_ready(push))) {
+        push->release_is_due = false;
+        release(push, now_ms);
+    } else if (is_full) {
+        push->next_compare_ms = 0;
+    }
+}
+
 void push_upkeep(struct push *push)
 {
     uint64_t now_ms = loop_now_ms(push->loop);
+    compare_marks(push, now_ms);
     take_sample(push, now_ms);
     if (!push->seek && !push->holding && push->position > spool_log_durable_lsn(push->log))
         tracks_each(&push->tracks, forget_pending, NULL);
@@ -274,5 +316,5 @@ void push_upkeep(struct push *push)
         return;
     push->next_upkeep_ms = now_ms + UPKEEP_MS;
     push_save_cursor(push);
-    release(push, now_ms);
+    release_if_due(push, now_ms);
 }

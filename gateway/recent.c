@@ -8,6 +8,7 @@
 #define WAYS 8
 #define STRIPES 64
 #define NEVER_S UINT32_MAX
+#define DISPUTED_S (UINT32_MAX - 1) /* instead of a time */
 
 struct entry {
     uint8_t key[RECENT_KEY_BYTES];
@@ -79,10 +80,31 @@ enum recent_result recent_find(struct recent *recent, const uint8_t key[static R
     enum recent_result result = RECENT_UNKNOWN;
     pthread_mutex_lock(&recent->locks[at % STRIPES]);
     const struct entry *entry = find(&recent->sets[at], key);
-    if (entry && (entry->expires_s == NEVER_S || entry->expires_s > now_ms / 1000))
+    if (entry && entry->expires_s != DISPUTED_S && (entry->expires_s == NEVER_S || entry->expires_s > now_ms / 1000))
         result = entry->fingerprint == fingerprint ? RECENT_SAME : RECENT_OTHER_CONTENT;
     pthread_mutex_unlock(&recent->locks[at % STRIPES]);
     return result;
+}
+
+/* The lock of the set is held. */
+static struct entry *take(struct recent *recent, size_t at, const uint8_t *key, uint32_t fingerprint)
+{
+    struct entry *entry = &recent->sets[at].entries[recent->oldest[at]];
+    recent->oldest[at] = (uint8_t)((recent->oldest[at] + 1) % WAYS);
+    *entry = (struct entry){.fingerprint = fingerprint};
+    memcpy(entry->key, key, RECENT_KEY_BYTES);
+    return entry;
+}
+
+void recent_dispute(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES])
+{
+    size_t at = set_of(recent, key);
+    pthread_mutex_lock(&recent->locks[at % STRIPES]);
+    struct entry *entry = find(&recent->sets[at], key);
+    if (!entry)
+        entry = take(recent, at, key, 1);
+    entry->expires_s = DISPUTED_S;
+    pthread_mutex_unlock(&recent->locks[at % STRIPES]);
 }
 
 void recent_put(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES], uint32_t fingerprint,
@@ -91,12 +113,9 @@ void recent_put(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES
     size_t at = set_of(recent, key);
     pthread_mutex_lock(&recent->locks[at % STRIPES]);
     struct entry *entry = find(&recent->sets[at], key);
-    if (!entry) {
-        entry = &recent->sets[at].entries[recent->oldest[at]];
-        recent->oldest[at] = (uint8_t)((recent->oldest[at] + 1) % WAYS);
-        memcpy(entry->key, key, RECENT_KEY_BYTES);
-        entry->fingerprint = fingerprint; /* of the first that was durable: the one that will be stored */
-    }
-    entry->expires_s = expires_ms == RECENT_FOR_EVER ? NEVER_S : (uint32_t)(expires_ms / 1000);
+    if (!entry)
+        entry = take(recent, at, key, fingerprint); /* of the first that was durable: the one that will be stored */
+    if (entry->expires_s != DISPUTED_S)
+        entry->expires_s = expires_ms == RECENT_FOR_EVER ? NEVER_S : (uint32_t)(expires_ms / 1000);
     pthread_mutex_unlock(&recent->locks[at % STRIPES]);
 }

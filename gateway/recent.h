@@ -24,6 +24,8 @@ enum recent_result { RECENT_UNKNOWN, RECENT_SAME, RECENT_OTHER_CONTENT };
 /* Keys are digests: their first octets choose the set. now_ms: monotonic. */
 enum recent_result recent_find(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES], uint32_t fingerprint,
                                uint64_t now_ms);
+/* The key's content is in dispute: from now on it is RECENT_UNKNOWN, whatever is put, and Redis is asked each time. */
+void recent_dispute(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES]);
 /* expires_ms: on the same clock, or RECENT_FOR_EVER. */
 void recent_put(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES], uint32_t fingerprint,
                 uint64_t expires_ms);

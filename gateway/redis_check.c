@@ -22,9 +22,9 @@ static const struct {
     const char *setting, *wanted, *consequence;
     const char *info, *info_wanted; /* the field of INFO that tells it too, or NULL */
 } subjects[SUBJECTS] = {
-    [APPENDONLY] = {"appendonly", "yes", "acknowledged observations are lost when Redis dies", "aof_enabled", "1"},
-    [APPENDFSYNC] = {"appendfsync", "always", "the last second of acknowledged observations is lost in a power cut", NULL,
-                     NULL},
+    [APPENDONLY] = {"appendonly", "yes", "when Redis dies all of it is gone but what the safety tail of the spool holds", "aof_enabled", "1"},
+    [APPENDFSYNC] = {"appendfsync", "always", "no request can have the level stored; after a power cut the last second is pushed again from the spool",
+                     NULL, NULL},
     [ON_REWRITE] = {"no-appendfsync-on-rewrite", "no", "nothing is synced to disk while Redis rewrites its file", NULL,
                     NULL},
     [POLICY] = {"maxmemory-policy", "noeviction", "Redis may delete streams when memory is short", "maxmemory_policy",

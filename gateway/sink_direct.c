@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One per worker, with a few connections. Records of one device always take the same connection while it is up,
- * so that their order in the stream is the order of acceptance.
+ * One per worker, with a few connections. Records of one device always take the same connection while it is up, so
+ * that their order in the stream is the order of acceptance.
  *
- * A message under way is a `pending`; what confirms it is the reply to its last command: the XADD itself, or the EXEC
- * whose reply lists all entries. Replies of MULTI and of queued XADDs say nothing that EXEC does not repeat. A
+ * A message under way is a `pending`; what confirms it is the reply to its last command: the XADD itself, or the
+ * EXEC whose reply lists all entries. Replies of MULTI and of queued XADDs say nothing that EXEC does not repeat. A
  * connection that fails answers every command under way with NULL, so a pending always ends.
  */
 #include "gateway/sink_direct.h"

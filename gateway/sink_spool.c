@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * A message under way is a slot in one array of the worker; its number travels with it through the spool and, with a
- * generation, to Redis and back, so that a late verdict finds its slot or nothing. Slots that wait for a verdict stand in
- * a list in the order of their deadlines, which is the order in which they came.
+ * generation, to Redis and back, so that a late verdict finds its slot or nothing. Slots that wait for a verdict
+ * stand in a list in the order of their deadlines, which is the order in which they came.
  */
 #include "gateway/sink_spool.h"
 
@@ -333,13 +333,14 @@ static void say_conflict(struct sink_spool *sink, const struct sink_message *mes
               message->sequence.epoch, (unsigned long long)message->sequence.seq);
 }
 
-enum outcome sink_spool_append(struct sink_spool *sink, const struct sink_message *message, sink_done_fn *done, void *ctx)
+enum outcome sink_spool_append(struct sink_spool *sink, const struct sink_message *message, sink_done_fn *done,
+                               void *ctx)
 {
     uint8_t key[SINK_KEY_BYTES];
     parcel_key(message, key);
     enum recent_result known =
         recent_find(sink->config.recent, key, message->fingerprint, loop_now_ms(sink->config.loop));
-    if (known == RECENT_OTHER_CONTENT) {
+    if (known == RECENT_OTHER_CONTENT && message->identity_class == CLASS_EXACT) {
         say_conflict(sink, message);
         return OUTCOME_SEQUENCE_CONFLICT;
     }

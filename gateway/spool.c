@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Between the workers' sinks and the log on disk. Batches wait in one queue under a lock that is taken once per batch, not
- * per message. Batches come back in the order of their LSNs.
+ * Between the workers' sinks and the log on disk. Batches wait in one queue under a lock that is taken once per
+ * batch, not per message. Batches come back in the order of their LSNs.
  *
  * A batch whose commit failed comes back with the reason and nothing of it counts; the next commit is tried all the
  * same, because a disk that was full may have room again.
@@ -38,6 +38,7 @@ struct spool {
     struct bytes *bodies; /* the writer's: of the group under way */
     size_t bodies_room;
     _Atomic unsigned fill_per_cent;
+    _Atomic uint64_t full_ms; /* when a group was refused for want of room; 0: the last one was not */
     struct spool_outbox *_Atomic outboxes[OUTBOXES_MAX];
     struct metrics metrics; /* the writer's */
 };
@@ -252,8 +253,16 @@ static bool gather_bodies(struct spool *spool, const struct spool_batch *group, 
     return true;
 }
 
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now = after_us(0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static void count_commit(struct spool *spool, enum spool_result result, size_t records)
 {
+    int reason = errno;
+    spool->full_ms = result == SPOOL_FULL ? monotonic_ms() : 0;
     metrics_add(&spool->metrics, METRIC_SPOOL_COMMITS, 1);
     if (result == SPOOL_DONE) {
         metrics_add(&spool->metrics, METRIC_SPOOL_RECORDS, (int64_t)records);
@@ -263,12 +272,13 @@ static void count_commit(struct spool *spool, enum spool_result result, size_t r
     }
     metrics_add(&spool->metrics, METRIC_SPOOL_FAILED, (int64_t)records);
     static struct log_rate failures;
-    struct timespec now = after_us(0);
     uint32_t suppressed;
-    if (log_rate_allows(&failures, (uint64_t)now.tv_sec * 1000, &suppressed))
-        log_write(LOG_ERROR, "spool", "a group could not be made durable; its senders were told 5.03",
-                  "reason=%s error=\"%s\" messages=%zu suppressed=%u", result == SPOOL_FULL ? "full" : "disk",
-                  strerror(errno), records, suppressed);
+    if (!log_rate_allows(&failures, monotonic_ms(), &suppressed))
+        return;
+    log_write(LOG_ERROR, "spool", "a group could not be made durable; its senders were told 5.03",
+              "reason=%s error=\"%s\" messages=%zu suppressed=%u",
+              result != SPOOL_FULL ? "disk" : reason == EDQUOT ? "spool_max_bytes" : "disk-full", strerror(reason),
+              records, suppressed);
 }
 
 static void commit_group(struct spool *spool, struct spool_batch *group, size_t records)
@@ -386,6 +396,12 @@ struct spool_log *spool_log_of(const struct spool *spool)
 const struct metrics *spool_metrics(const struct spool *spool)
 {
     return &spool->metrics;
+}
+
+bool spool_is_full(const struct spool *spool, uint64_t now_ms)
+{
+    uint64_t full_ms = spool->full_ms;
+    return full_ms && now_ms < full_ms + SPOOL_FULL_MS;
 }
 
 void spool_set_fill(struct spool *spool, unsigned per_cent)

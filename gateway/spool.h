@@ -2,10 +2,10 @@
 /*
  * The spool of the process: one thread that makes what all workers hand it durable, in groups (group commit).
  *
- * A worker collects the messages of a turn in a batch and submits it; the writer takes all batches that wait, commits
- * them with one write and one sync (gateway/spool_log) and gives each back to where it came from, where an eventfd wakes
- * the worker's loop. A commit begins settings.spool_commit_us after the first batch of its group came, or as soon as
- * settings.spool_commit_records are there. While a commit runs the next group collects.
+ * A worker collects the messages of a turn in a batch and submits it; the writer takes all batches that wait,
+ * commits them with one write and one sync (gateway/spool_log) and gives each back to where it came from, where an
+ * eventfd wakes the worker's loop. A commit begins settings.spool_commit_us after the first batch of its group came,
+ * or as soon as settings.spool_commit_records are there. While a commit runs the next group collects.
  *
  * Nothing is acknowledged before its batch came back with SPOOL_DONE (reliability notes e.5, S4 before S5).
  */
@@ -69,6 +69,10 @@ void spool_submit(struct spool *spool, struct spool_batch *batch);
 int spool_committed_fd(const struct spool *spool);
 struct spool_log *spool_log_of(const struct spool *spool);
 const struct metrics *spool_metrics(const struct spool *spool);
+
+/* Whether a group was refused for want of room within the last seconds, and none taken since. now_ms: monotonic. */
+#define SPOOL_FULL_MS 5000
+bool spool_is_full(const struct spool *spool, uint64_t now_ms);
 
 /* Share of settings.spool_max_bytes that waits for Redis, per cent; told by the push, read by gateway/shed. */
 void spool_set_fill(struct spool *spool, unsigned per_cent);

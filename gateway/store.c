@@ -27,6 +27,7 @@
 #define UNSENT_MAX_BYTES ((size_t)64 << 20)
 #define UNSENT_KEPT_BYTES ((size_t)1 << 20)
 #define REASON_MAX 160
+#define LOSS_LOG_MS 10000
 
 bool store_address_is_valid(const char *address)
 {
@@ -105,7 +106,6 @@ struct store {
     struct loop_watch watch;
     struct timer timer;
     uint64_t retry_ms, used_ms;
-    struct log_rate losses;
 
     struct resp unsent;
     bool write_is_blocked; /* the wire holds octets that the socket did not take */
@@ -166,10 +166,26 @@ static void close_wire(struct store *store)
     resp_clear(&store->unsent, UNSENT_KEPT_BYTES);
 }
 
+/* All connections of a thread fail together and again and again: the first line says it, and then one now and then. */
+static bool may_log_loss(struct store *store, bool was_connected, unsigned *ret_suppressed)
+{
+    static _Thread_local uint64_t next_ms;
+    static _Thread_local unsigned suppressed;
+    uint64_t now_ms = loop_now_ms(store->loop);
+    if (!was_connected && now_ms < next_ms) {
+        suppressed++;
+        return false;
+    }
+    next_ms = now_ms + LOSS_LOG_MS;
+    *ret_suppressed = suppressed;
+    suppressed = 0;
+    return true;
+}
+
 static void log_loss(struct store *store, bool was_connected, const char *reason)
 {
-    uint32_t suppressed;
-    if (!log_rate_allows(&store->losses, loop_now_ms(store->loop), &suppressed))
+    unsigned suppressed;
+    if (!may_log_loss(store, was_connected, &suppressed))
         return;
     char quoted[LOG_QUOTED_MAX], address[STORE_ADDRESS_MAX + 16];
     const char *what = was_connected        ? "connection to Redis lost"
@@ -368,7 +384,7 @@ static void welcome(struct store *store)
     store->was_refused = false;
     store->used_ms = loop_now_ms(store->loop);
     set_timer(store, IDLE_MS);
-    log_write(LOG_INFO, "store", "connected to Redis", "address=%s at=%s", store->target->address,
+    log_write(LOG_DEBUG, "store", "connected to Redis", "address=%s at=%s", store->target->address,
               store_endpoint_text(&store->endpoint, address));
     if (store->state)
         store->state(store->ctx, true);

@@ -160,6 +160,9 @@ static bool read_identity(struct http_exchange *exchange, struct worker *worker,
     if (http_field_bearer(authorization, &token) &&
         tokens_check(worker->shared->registry, token, request->received.s, &request->who))
         return true;
+    /* After a start without Redis: nothing is wrong with the token. */
+    if (!worker->shared->registry_loaded)
+        return refuse(exchange, OUTCOME_STORE_AWAY, "Nobody is known yet: the registry has not been read from Redis.");
     int64_t wait_s = http_backoff_wait_s(backoff, &request->remote, now_ms);
     if (wait_s > 0) {
         refuse(exchange, OUTCOME_TOO_MANY, "Too many wrong tokens came from this address.");

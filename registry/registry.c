@@ -250,7 +250,8 @@ struct page {
 static void put_on_page(void *ctx, const void *entry)
 {
     struct page *page = ctx;
-    const struct device_record *record = record_of_entry(entry);
+    const struct device_entry *device = entry;
+    const struct device_record *record = &device->record;
     if (strcmp(record->id, page->after) <= 0 || !bytes_equal_text(page->tenant, record->tenant))
         return;
     size_t low = 0, high = page->count;

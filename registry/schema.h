@@ -16,6 +16,7 @@
  *   weir:{T}:str:NAME            hash   retention of one stream
  *   weir:{T}:obs                 stream observations
  *   weir:{T}:conflicts           stream messages whose sequence number was used before for other content
+ *   weir:{T}:conflicted          zset   which conflicts are in that stream already
  *   weir:{T}:hwm                 hash   how far each gateway has pushed: INCARNATION.LANE -> LSN
  *   weir:{T}:seen                hash   what was seen of each device and epoch (gateway/function.lua)
  *   weir:{T}:holes:ID:EPOCH      zset   sequence numbers that are missing and no longer in seen
@@ -51,6 +52,7 @@
 #define SCHEMA_SUFFIX_HWM "hwm"
 #define SCHEMA_SUFFIX_SEEN "seen"
 #define SCHEMA_SUFFIX_CONFLICTS "conflicts"
+#define SCHEMA_SUFFIX_CONFLICTED "conflicted"
 #define SCHEMA_SUFFIX_EPOCH "epoch"
 #define SCHEMA_SUFFIX_SUPERSEDED "superseded"
 #define SCHEMA_SUFFIX_RULES "rules"

@@ -92,6 +92,7 @@
     X(METRIC_PUSH_REPEATED, counter, "weir_push_repeated_total", "", "Messages pushed again that Redis had executed.")     \
     X(METRIC_PUSH_REWINDS, counter, "weir_push_rewinds_total", "", "Lanes pushed again because Redis went back in time.") \
     X(METRIC_PUSH_REFUSED, counter, "weir_push_refused_total", "", "Batches that Redis refused; they are tried again.")   \
+    X(METRIC_PUSH_BLOCKED, gauge, "weir_push_blocked_lanes", "", "Lanes whose messages Redis refuses; they are tried again.") \
     X(METRIC_PUSH_BATCHES, counter, "weir_push_batches_total", "", "Calls of the Redis Function.")                        \
     X(METRIC_PUSH_CIRCUIT, gauge, "weir_push_circuit_open", "", "1: no connection on which Redis takes what is pushed.") \
     X(METRIC_SEQUENCE_MISSING, counter, "weir_sequence_missing_total", "", "Sequence numbers of devices that were jumped over.") \

@@ -57,7 +57,8 @@ class Oracle:
     """Remembers every sequence number for ever."""
 
     def __init__(self):
-        self.marks, self.numbers, self.keys, self.streams, self.broken = {}, {}, set(), {}, set()
+        self.marks, self.numbers, self.streams = {}, {}, {}
+        self.keys, self.conflicts, self.broken = set(), set(), set()
 
     def call(self, lane, expected, items):
         """The answer of weir_append: word, verdicts, missing, late."""
@@ -104,7 +105,12 @@ class Oracle:
         return "x" if other else "r"
 
     def append(self, letter, message):
-        for item in message.records if letter != "d" else []:
+        kept = letter == "n"
+        if letter == "c":
+            conflict = (message.device, message.epoch, message.seq, message.mark)
+            kept = conflict not in self.conflicts
+            self.conflicts.add(conflict)
+        for item in message.records if kept else []:
             stream = "conflicts" if letter == "c" else item[0]
             self.streams.setdefault(stream, []).append(as_entry(item))
 

@@ -206,7 +206,7 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTERM, on_signal);
-    shared = (struct shared){.settings = &settings, .worker_count = 1, .workers = {&worker}};
+    shared = (struct shared){.settings = &settings, .worker_count = 1, .workers = {&worker}, .registry_loaded = true};
     worker = (struct worker){.shared = &shared, .loop = loop_new()};
     http_register(&shared);
     void *http = shared.http_start(&worker, error);

@@ -18,6 +18,29 @@ Test(redis_rights, docs_agree)
     cr_assert_str_eq(line, wanted);
 }
 
+/* Also those that it needs once in a blue moon, when no test would meet the refusal. */
+Test(redis_rights, what_the_function_calls)
+{
+    char path[512], *text = calloc(1, 1 << 20);
+    snprintf(path, sizeof path, "%s/gateway/function.lua", getenv("WEIR_SOURCE_ROOT"));
+    FILE *file = fopen(path, "r");
+    cr_assert(file && text && fread(text, 1, (1 << 20) - 1, file) > 0, "%s", path);
+    fclose(file);
+    unsigned found = 0;
+    static const char *const forms[] = {"call(\"", "try(\""};
+    for (size_t i = 0; i < 2; i++)
+        for (const char *at = text; (at = strstr(at, forms[i])) != NULL; found++) {
+            char right[40] = "+";
+            at += strlen(forms[i]);
+            for (size_t k = 0; at[k] >= 'A' && at[k] <= 'Z' && k < 30; k++)
+                right[k + 1] = (char)(at[k] + 'a' - 'A');
+            strcat(right, " ");
+            cr_expect(strstr(REDIS_RIGHTS " ", right), "%s", right);
+        }
+    cr_expect(found > 20);
+    free(text);
+}
+
 Test(redis_rights, nothing_that_changes_the_server)
 {
     static const char *const never[] = {"+@", "+eval", "+config|set", "+debug", "+flush", "+script", "+restore",

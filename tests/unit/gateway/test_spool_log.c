@@ -18,6 +18,7 @@
 
 #define GATEWAY 0x6761746577617931
 #define SEGMENT_BYTES (SPOOL_RECORDS_AT + 4096)
+#define OPENED_S 1763719200
 #define ATTEMPTS_MAX 4096
 #define BODY_MAX 6000
 
@@ -77,6 +78,7 @@ static struct spool_log *open_on(struct fake_disk *fake, bool encrypted, struct 
         .gateway = GATEWAY,
         .incarnation = next_incarnation++ * 0x9e3779b97f4a7c15 | 1,
         .max_bytes = 1 << 30,
+        .now_s = OPENED_S,
         .key = encrypted ? &key : NULL,
     };
     return spool_log_open(&config, ret);
@@ -832,6 +834,151 @@ Test(spool_log, damage_anywhere_costs_the_records_it_touches_and_no_other, .time
         }
     }
     fake_disk_free(whole);
+}
+
+/* Messages that were lost. */
+
+static struct spool_lost lost_lines[8];
+static size_t lost_line_count;
+
+static void take_lost(void *ctx, const struct spool_lost *lost)
+{
+    (void)ctx;
+    cr_assert_lt(lost_line_count, 8);
+    lost_lines[lost_line_count++] = *lost;
+}
+
+static bool read_lost(struct fake_disk *fake)
+{
+    lost_line_count = 0;
+    return spool_lost_list(&fake->disk, take_lost, NULL);
+}
+
+/* Spoils the body of one of the lab's records. Returns its place. */
+static uint64_t spoil(struct fake_disk *fake, const char *name, uint64_t first_lsn, uint64_t lsn)
+{
+    uint64_t at = SPOOL_RECORDS_AT, *len;
+    for (uint64_t i = first_lsn; i < lsn; i++)
+        at += spool_entry_octets(ledger.attempts[i - 1].len);
+    fake_disk_content(fake, name, &len)[at + SPOOL_RECORD_HEAD] ^= 1;
+    return at;
+}
+
+Test(spool_log, what_is_lost_above_the_cursor_is_remembered_when_the_cursor_has_passed_it)
+{
+    struct spool_segment_info infos[2];
+    struct spool_recovery recovery;
+    struct fake_disk *fake = damage_lab(infos);
+    struct spool_log *log = open_on(fake, false, &recovery);
+    cr_assert(recovery.lost == 0 && recovery.lost_first == 0 && !read_lost(fake));
+    cr_assert(save_cursor(fake, log, 2));
+    spool_log_close(log);
+    spoil(fake, infos[0].name, 1, 2); /* pushed */
+    uint64_t at = spoil(fake, infos[0].name, 1, 5);
+    spoil(fake, infos[0].name, 1, 6);
+    spoil(fake, infos[1].name, 9, 10);
+    struct spool_log_config look = {.disk = &fake->disk};
+    log = spool_log_open_readonly(&look, &recovery);
+    cr_assert(recovery.lost == 3 && recovery.lost_first == 5 && recovery.lost_last == 10 && !read_lost(fake));
+    spool_log_close(log);
+    for (uint64_t cursor = 5; cursor < 8; cursor++) { /* within the first range, behind it */
+        log = open_on(fake, false, &recovery);
+        cr_assert_eq(recovery.quarantined, 4);
+        cr_assert_eq(recovery.lost, cursor == 5 ? 3 : cursor == 6 ? 2 : 1);
+        cr_assert(read_lost(fake) && lost_line_count == 2);
+        cr_assert(lost_lines[0].first_lsn == 5 && lost_lines[0].last_lsn == 6 && lost_lines[0].found_s == OPENED_S);
+        cr_assert(strcmp(lost_lines[0].segment, infos[0].name) == 0 && lost_lines[0].offset == at);
+        cr_assert(lost_lines[1].first_lsn == 10 && lost_lines[1].last_lsn == 10);
+        cr_assert(save_cursor(fake, log, cursor));
+        spool_log_close(log);
+    }
+    cr_assert(fake->disk.unlink(&fake->disk, "lost"));
+    log = open_on(fake, false, &recovery);
+    cr_assert(save_cursor(fake, log, 11) && read_lost(fake) && lost_line_count == 1);
+    spool_log_close(log);
+    cr_assert(fake->disk.unlink(&fake->disk, "lost"));
+    log = open_on(fake, false, &recovery);
+    cr_assert(recovery.lost == 0 && recovery.quarantined == 4 && !read_lost(fake));
+    spool_log_close(log);
+    fake_disk_free(fake);
+}
+
+Test(spool_log, lsns_that_are_nowhere_are_lost_and_a_disk_that_cannot_note_it_does_not_hold_up_the_open)
+{
+    struct spool_segment_info infos[2];
+    struct spool_recovery recovery;
+    struct fake_disk *fake = damage_lab(infos);
+    struct spool_log *log = open_on(fake, false, &recovery);
+    cr_assert(save_cursor(fake, log, 3));
+    spool_log_close(log);
+    cr_assert(fake->disk.unlink(&fake->disk, infos[0].name));
+    fake_disk_put(fake, "lost", BYTES_LITERAL("1 2 1763719000 - 0\nrubbish\n7 6 1 - 0\n"));
+    fake->fail_at[FAKE_RENAME] = fake->calls[FAKE_RENAME] + 1;
+    log = open_on(fake, false, &recovery);
+    cr_assert(log && recovery.missing == 5 && recovery.lost == 5 && recovery.lost_first == 4 && recovery.lost_last == 8);
+    cr_assert(read_lost(fake) && lost_line_count == 1);
+    spool_log_close(log);
+    log = open_on(fake, false, &recovery);
+    cr_assert(read_lost(fake) && lost_line_count == 2);
+    cr_assert(lost_lines[0].first_lsn == 1 && lost_lines[1].first_lsn == 4 && lost_lines[1].last_lsn == 8);
+    cr_assert_str_eq(lost_lines[1].segment, "-");
+    spool_log_close(log);
+    fake_disk_free(fake);
+}
+
+/* Files that are not read. */
+
+static struct spool_unread unread_files[8];
+static size_t unread_count;
+
+static void take_unread(void *ctx, const struct spool_unread *unread)
+{
+    (void)ctx;
+    cr_assert_lt(unread_count, 8);
+    unread_files[unread_count++] = *unread;
+}
+
+static void look_at(struct fake_disk *fake, uint64_t gateway, const struct secret *with, struct spool_recovery *ret)
+{
+    struct spool_log_config config = {.disk = &fake->disk, .gateway = gateway, .key = with};
+    struct spool_log *log = spool_log_open_readonly(&config, ret);
+    cr_assert(log);
+    unread_count = 0;
+    spool_log_unread(log, take_unread, NULL);
+    cr_assert_eq(unread_count, ret->foreign);
+    spool_log_close(log);
+}
+
+Test(spool_log, a_file_that_is_not_read_is_named_with_the_reason_and_not_taken_for_lost)
+{
+    struct spool_log *log;
+    struct spool_recovery recovery;
+    uint64_t *len;
+    struct secret wrong = {.octets = "another key of thirty-two octets", .len = 32};
+    struct fake_disk *fake = begin(&log, true);
+    cr_assert_eq(commit(fake, log, (size_t[]){10, 40, 400}, 3), SPOOL_DONE);
+    list(log);
+    spool_log_close(log);
+    look_at(fake, 0, NULL, &recovery);
+    cr_assert(unread_files[0].why == SPOOL_UNREAD_NO_KEY && strcmp(unread_files[0].name, listed[0].name) == 0);
+    cr_assert(unread_files[0].first_lsn == 1 && unread_files[0].last_lsn == 3);
+    cr_assert(recovery.missing == 0 && recovery.lost == 0 && recovery.next_lsn == 4);
+    look_at(fake, 0, &wrong, &recovery);
+    cr_assert(unread_count == 1 && unread_files[0].why == SPOOL_UNREAD_KEY && recovery.lost == 0);
+    look_at(fake, 0, &key, &recovery);
+    cr_assert(unread_count == 0 && recovery.records == 3);
+    fake_disk_put(fake, "identity", BYTES_LITERAL("000000000000004d\n"));
+    look_at(fake, 77, &key, &recovery);
+    cr_assert(unread_count == 1 && unread_files[0].why == SPOOL_UNREAD_GATEWAY);
+    cr_assert(fake->disk.rename(&fake->disk, listed[0].name, "00000009-0000000000000001.seg"));
+    look_at(fake, 77, &key, &recovery);
+    cr_assert(unread_count == 1 && unread_files[0].why == SPOOL_UNREAD_RENAMED);
+    uint8_t *content = fake_disk_content(fake, "00000009-0000000000000001.seg", &len);
+    content[0] ^= 1;
+    content[SPOOL_HEAD_COPY_AT] ^= 1;
+    look_at(fake, 77, &key, &recovery);
+    cr_assert(unread_count == 1 && unread_files[0].why == SPOOL_UNREAD_DAMAGED);
+    fake_disk_free(fake);
 }
 
 /* What a device sends may look like a record, and be found when its own record is damaged. */

@@ -122,6 +122,6 @@ Test(schema, docs_list_every_key)
     cr_assert_str_eq(cells, SCHEMA_KEY_TENANTS " " SCHEMA_KEY_CHANGES
                             " weir:{T}:meta weir:{T}:devices weir:{T}:dev:ID weir:{T}:tokens weir:{T}:tok:ID "
                             "weir:{T}:rules weir:{T}:rule:ID weir:{T}:streams weir:{T}:str:NAME weir:{T}:obs "
-                            "weir:{T}:stream:NAME weir:{T}:conflicts weir:{T}:hwm weir:{T}:seen "
+                            "weir:{T}:stream:NAME weir:{T}:conflicts weir:{T}:conflicted weir:{T}:hwm weir:{T}:seen "
                             "weir:{T}:holes:ID:EPOCH weir:{T}:once:ID weir:{T}:epoch weir:{T}:superseded");
 }
