@@ -444,11 +444,11 @@ void sim_fleet_free(struct sim_fleet *fleet)
     free(fleet);
 }
 
-/* Calls progress when a second has passed since *last_us. */
+/* Calls progress when it is time since *last_us. */
 static void tell(const struct sim_fleet *fleet, sim_progress_fn *progress, void *ctx, uint64_t *last_us)
 {
     uint64_t now_us = clock_us();
-    if (now_us - *last_us < 1000000)
+    if (now_us - *last_us < 1000 * fleet->options->progress_ms)
         return;
     progress(ctx, fleet, (double)(now_us - *last_us) / 1e6);
     *last_us = now_us;

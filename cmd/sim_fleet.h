@@ -42,7 +42,7 @@ void sim_fleet_free(struct sim_fleet *fleet);
 typedef void sim_progress_fn(void *ctx, const struct sim_fleet *fleet, double seconds);
 void sim_fleet_connect(struct sim_fleet *fleet, sim_progress_fn *progress, void *ctx,
                        const volatile sig_atomic_t *stop);
-/* Sends for the given time and waits for what is under way. progress is called about once a second. */
+/* Sends for the given time and waits for what is under way. progress is called every progress_ms. */
 void sim_fleet_run(struct sim_fleet *fleet, sim_progress_fn *progress, void *ctx, const volatile sig_atomic_t *stop);
 
 const struct sim_counts *sim_fleet_counts(const struct sim_fleet *fleet);

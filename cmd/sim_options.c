@@ -55,7 +55,8 @@ static const struct option_row rows[] = {
     {"ledger", OPTION_TEXT, AT(ledger), 0, 0, NULL, "write what was acknowledged into this file"},
     {"check", OPTION_TEXT, AT(check), 0, 0, NULL, "compare this ledger with the stream in --redis and end"},
     {"seed", OPTION_UINT, AT(seed), 0, 9007199254740992.0, "0", "of jitter and run name; 0: random"},
-    {"progress", OPTION_FLAG, AT(progress), 0, 0, NULL, "a line each second also if stderr is not a terminal"},
+    {"progress", OPTION_FLAG, AT(progress), 0, 0, NULL, "say how it goes also if stderr is not a terminal"},
+    {"progress-ms", OPTION_UINT, AT(progress_ms), 10, 3600000, "1000", "from one line of that to the next"},
 };
 
 #define ROW_COUNT (sizeof rows / sizeof rows[0])

@@ -46,6 +46,7 @@ struct sim_options {
     const char *level; /* as it was given; empty: nothing is asked for */
     uint64_t seed;
     bool progress;
+    uint64_t progress_ms;
 };
 
 /* Parses argv[1] on. False: reterr says what is wrong. */

@@ -19,7 +19,7 @@
 /* Streams of observations, and what the Function does beside XADD. */
 #define REDIS_RIGHTS_STREAMS                                                                                           \
     "+fcall +fcall_ro +function|list +type +xadd +xlen +xrange +xrevrange +xread +xtrim +xinfo|stream +xinfo|groups +xinfo|consumers " \
-    "+xpending +hget +hset +hmget +hdel +hgetall +hlen +zadd +zcard +zscore +zrangebyscore +zrem +zremrangebyscore "  \
+    "+xpending +hget +hset +hmget +hdel +hgetall +hlen +zadd +zcard +zscore +zrange +zrangebyscore +zrem +zremrangebyscore "  \
     "+zremrangebyrank +expire +pexpire"
 
 /* The registry. */

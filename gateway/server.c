@@ -33,6 +33,8 @@
 #define LOCK_WAIT_MS 2000 /* another one may just be ending */
 #define REGISTRY_WAIT_MS 5000
 #define STORE_WAIT_MS 3000
+#define STOP_MAX_S 9
+#define STATUS_UNCLEAN 3
 
 struct server {
     const struct server_config *config;
@@ -111,8 +113,27 @@ static bool open_state(struct server *server)
     return false;
 }
 
+/* A secret that others on the box can read is told, not refused: a container may have a reason. */
+static void look_at_secret_files(const struct settings *settings)
+{
+    const struct {
+        const char *setting, *path;
+    } files[] = {
+        {"redis_password_file", settings->redis_password_file},
+        {"redis_tls_key", settings->redis_tls_key},
+        {"spool_key_file", settings->spool_key_file},
+        {"dtls_key", settings->dtls_key},
+    };
+    struct stat found;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (files[i].path[0] && stat(files[i].path, &found) == 0 && found.st_mode & (S_IRWXG | S_IRWXO))
+            log_write(LOG_WARN, "server", "a secret can be read by others on this machine; chmod 600",
+                      "setting=%s file=%s mode=%o", files[i].setting, files[i].path, found.st_mode & 0777u);
+}
+
 static bool open_redis(struct server *server)
 {
+    look_at_secret_files(&server->settings);
     struct shared *shared = &server->shared;
     if (server->settings.redis[0]) {
         shared->redis = settings_redis(&server->settings);
@@ -288,9 +309,20 @@ static bool start(struct server *server)
     return true;
 }
 
+/* A disk that does not come back must not keep whoever waits for the end; what was acknowledged is in the spool. */
+static void give_up(int signal)
+{
+    static const char text[] = "level=error mod=server msg=\"the end took too long and is not a clean one\"\n";
+    (void)signal;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(STATUS_UNCLEAN);
+}
+
 static void stop(struct server *server)
 {
     struct shared *shared = &server->shared;
+    signal(SIGALRM, give_up);
+    alarm(STOP_MAX_S);
     for (unsigned i = 0; i < shared->worker_count; i++)
         if (shared->workers[i])
             worker_stop(shared->workers[i]);
@@ -312,6 +344,7 @@ static void stop(struct server *server)
         close(server->signals.fd);
     loop_free(server->loop);
     explicit_bzero(shared->cookie_root, sizeof shared->cookie_root);
+    alarm(0);
 }
 
 int server_run(const struct server_config *config)

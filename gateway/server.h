@@ -21,5 +21,6 @@ struct server_config {
     void *ctx;
 };
 
-/* Runs until SIGINT or SIGTERM. The exit status of the process: 0 clean, 1 could not start (the log says why). */
+/* Runs until SIGINT or SIGTERM. The exit status of the process: 0 clean, 1 could not start (the log says why),
+ * 3 the end took longer than 9 s and was given up. */
 int server_run(const struct server_config *config);

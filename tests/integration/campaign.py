@@ -56,7 +56,8 @@ class Fleet:
         self.ledger = os.path.join(folder, name + ".ledger")
         self.lines = []
         command = [lib.BINARY, "sim", "--tenant", TENANT, "--target", "127.0.0.1", "--port", str(port), "--ledger",
-                   self.ledger, "--seed", str(seed), "--progress", *arguments]
+                   self.ledger, "--seed", str(seed), "--progress",
+                   "--progress-ms", "100", *arguments]
         self.out = tempfile.TemporaryFile("w+")
         self.process = lib.spawn(command, stdout=self.out, stderr=subprocess.PIPE, text=True)
         self.reader = threading.Thread(target=self._read, daemon=True)

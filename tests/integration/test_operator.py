@@ -132,7 +132,7 @@ def test_gaps(gateway):
     post(gateway, "temp", 500, token=token, sequence="7.500")
     delivery(gateway, "gappy", {"highest": 500, "missing": 2 + 493, "ranges": [[3, 3], [5, 5], [7, 499]]})
     text = gateway.cli("device", "show", "demo/gappy").out
-    assert re.search(r"missing: +495: 3-3, 5-5, 7-499\n", text), text
+    assert re.search(r"missing: +495 \(3, 5, 7-499\)\n", text), text
     whole = json.loads(gateway.cli("device", "show", "demo/gappy", "--json").out)
     equal((whole["delivery"]["missing"], whole["delivery"]["epoch"], whole["delivery_state"]), (495, 7, "known"))
 
@@ -198,7 +198,7 @@ def test_spool_list_verify_show(gateway):
     assert whole["records"] >= 5 and whole["segments"], whole
     equal(sum(row["records"] for row in whole["segments"]), whole["records"])
     text = spool(gateway, "list").out
-    assert "to push:     0\n" in text and "pushed" in text, text
+    assert "to push:     0\n" in text and "pushed" in text and "damaged:     0, missing: 0" in text, text
     checked = json.loads(spool(gateway, "verify", "--json").out)
     equal((checked["damage"], checked["lost"]), ([], 0))
     assert checked["read"] >= 5
@@ -208,6 +208,11 @@ def test_spool_list_verify_show(gateway):
     spool(gateway, "show", gateway.folder, str(last + 1000), status=1)
     for command in ("replay", "adopt"):
         assert "in use" in spool(gateway, command, status=1).err
+    with tempfile.TemporaryDirectory() as elsewhere:
+        os.mkdir(os.path.join(elsewhere, "spool"))
+        shutil.copy(os.path.join(gateway.folder, "spool", "identity"), os.path.join(elsewhere, "spool"))
+        refused = spool(gateway, "adopt", elsewhere, status=1).err
+        assert elsewhere + "/spool would become" in refused and "give --state-dir" in refused, refused
     spool(gateway, "list", tempfile.gettempdir(), status=1)
 
 
@@ -271,17 +276,21 @@ def test_spool_replay_of_a_folder_elsewhere():
             shutil.rmtree(elsewhere, ignore_errors=True)
 
 
+def spoil(path, number):
+    """Damages one message, counted from 0."""
+    with open(path, "r+b") as file:
+        at = [found.start() for found in re.finditer(b"wrec", file.read())][number]
+        file.seek(at + 40)
+        file.write(b"\xff\xff\xff\xff")
+
+
 def test_spool_damage():
     """damage is found, named, and told from damage of what was pushed; the rest is pushed"""
     with lib.RedisServer() as redis:
         gateway = filled_spool(redis, 6)
         try:
             path = segment(os.path.join(gateway.folder, "spool"))
-            with open(path, "r+b") as file:
-                data = file.read()
-                third = [found.start() for found in re.finditer(b"wrec", data)][2]
-                file.seek(third + 40)
-                file.write(b"\xff\xff\xff\xff")
+            spoil(path, 2)
             result = spool(gateway, "verify", status=1)
             assert re.search(r"(?m)^lsn=3-3 damaged-or-missing not-pushed segment=%s$" % os.path.basename(path), result.out), result
             assert "1 damaged or missing, 1 of them not pushed" in result.out, result
@@ -292,8 +301,40 @@ def test_spool_damage():
             result = spool(gateway, "replay", status=1)
             assert re.search(r"(?m)^5 messages pushed, 0 were there already$", result.out), result
             assert "weir spool verify" in result.err, result
-            assert "1 damaged or missing, 0 of them not pushed" in spool(gateway, "verify").out
+            after = spool(gateway, "verify", status=1)
+            assert "1 damaged or missing, 1 of them not pushed" in after.out and "lost: lsn 3-3, " in after.out, after
         finally:
+            shutil.rmtree(gateway.folder, ignore_errors=True)
+
+
+def test_spool_loss_is_not_forgotten():
+    """a message that was lost is still said to be lost when the gateway has pushed what comes after it"""
+    with lib.RedisServer() as redis:
+        gateway = filled_spool(redis, 4)
+        folder = os.path.join(gateway.folder, "spool")
+        try:
+            spoil(segment(folder), 2)
+            redis.start()
+            for _ in range(2):
+                gateway.start()
+                gateway.wait_pushed()
+                wait_until(lambda: json.loads(spool(gateway, "list", "--json").out)["to_push"] == 0, "the cursor")
+                gateway.kill()
+                with open(os.path.join(folder, "lost")) as file:
+                    assert re.fullmatch(r"3 3 \d{10} [0-9a-f]{8}-[0-9a-f]{16}\.seg \d+\n", file.read())
+            for command, status in (("list", 0), ("verify", 1)):
+                result = spool(gateway, command, status=status)
+                assert re.search(r"(?m)^lost: lsn 3-3, found \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ, never pushed segment=",
+                                 result.out), result
+                whole = json.loads(spool(gateway, command, "--json", status=status).out)
+                equal([(row["from"], row["to"]) for row in whole["lost_ranges"]], [(3, 3)])
+            assert re.search(r"(?m)^lsn=3-3 damaged-or-missing not-pushed ", result.out), result
+            assert folder + "/lost" in result.err, result
+            equal(whole["damage"][0]["pushed"], False)
+            os.unlink(os.path.join(folder, "lost"))
+            assert "0 of them not pushed" in spool(gateway, "verify").out
+        finally:
+            gateway.kill()
             shutil.rmtree(gateway.folder, ignore_errors=True)
 
 
@@ -309,10 +350,22 @@ def test_spool_encrypted():
         try:
             redis.start()
             equal(json.loads(spool(gateway, "list", "--json", "--key-file", key).out)["records"], 3)
-            for options in ([], ["--key-file", wrong]):
-                assert "--key-file" in spool(gateway, "verify", *options, status=1).err
+            for options, why in (([], "encrypted: give --key-file"),
+                                 (["--key-file", wrong], "encrypted with another key than that of --key-file")):
+                for command in ("list", "verify"):
+                    result = spool(gateway, command, *options, status=1)
+                    assert re.search(r"(?m)^not read: [0-9a-f-]+\.seg, %s lsn=1-3$" % why, result.out), result
+                    assert "--key-file" in result.err, result
+                    whole = json.loads(spool(gateway, command, "--json", *options, status=1).out)
+                    equal((whole["to_push"], [(row["why"], row["last_lsn"]) for row in whole["not_read"]]),
+                          (3, [(why, 3)]))
                 spool(gateway, "replay", *options, status=1)
-            spool(gateway, "verify", "--key-file", os.path.join(folder, "none"), status=1)
+            assert not os.path.exists(os.path.join(gateway.folder, "spool", "lost"))
+            for bad in ("none", "short"):
+                with open(os.path.join(folder, "short"), "w") as file:
+                    file.write("11")
+                result = spool(gateway, "verify", "--key-file", os.path.join(folder, bad), status=1)
+                assert re.search(r"--key-file \S+%s: .*32 octets or 64 hexadecimal digits" % bad, result.err), result
             assert "3 messages read" in spool(gateway, "verify", "--key-file", key).out
             assert 'n="temp"' in spool(gateway, "show", gateway.folder, "2", "--key-file", key).out
             assert "3 messages pushed" in spool(gateway, "replay", "--key-file", key).out

@@ -85,7 +85,7 @@ def test_order(workers):
 
 
 def test_flushed(workers):
-    """FLUSHALL at run time: everything of the tail is there again, once, and all goes on"""
+    """Streams, marks and memory are deleted at run time, and the library: all of the tail is there again, once"""
     with Stand(workers) as stand:
         stand.send(0, 20)
         stand.expect_all()
