@@ -239,6 +239,18 @@ static struct delivery read_delivery(struct cli *cli, const struct cli_device *d
     return delivery;
 }
 
+/* "12 (3-9, 14, 16-19)" */
+static void print_missing(const struct seen *seen)
+{
+    printf("missing:      %llu", (unsigned long long)seen->missing);
+    for (size_t i = 0; i < seen->range_count; i++) {
+        printf("%s%llu", i ? ", " : " (", (unsigned long long)seen->ranges[i].lo);
+        if (seen->ranges[i].hi > seen->ranges[i].lo)
+            printf("-%llu", (unsigned long long)seen->ranges[i].hi);
+    }
+    puts(seen->range_count == 0 ? "" : seen->range_count == SEEN_RANGES_MAX ? ", ...)" : ")");
+}
+
 static void print_delivery(const struct delivery *delivery)
 {
     const struct history *history = &delivery->history;
@@ -253,11 +265,7 @@ static void print_delivery(const struct delivery *delivery)
     if (!history->has_epoch)
         return;
     printf("sequence:     epoch %u, highest %llu\n", history->epoch, (unsigned long long)history->seen.highest);
-    printf("missing:      %llu", (unsigned long long)history->seen.missing);
-    for (size_t i = 0; i < history->seen.range_count; i++)
-        printf("%s%llu-%llu", i ? ", " : ": ", (unsigned long long)history->seen.ranges[i].lo,
-               (unsigned long long)history->seen.ranges[i].hi);
-    puts(history->seen.range_count == SEEN_RANGES_MAX ? ", ..." : "");
+    print_missing(&history->seen);
 }
 
 static void print_json_delivery(const struct delivery *delivery)

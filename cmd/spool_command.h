@@ -17,6 +17,9 @@ struct spool_place {
     struct secret key;
     struct spool_log *log; /* NULL until spool_place_open */
     struct spool_recovery found;
+    struct spool_lost *lost; /* lines of the file "lost" */
+    size_t lost_count;
+    bool has_lost; /* there is such a file */
     int lock_fd;
 };
 
@@ -28,7 +31,13 @@ int spool_place_lock(const struct cli *cli, struct spool_place *place);
 /* Opens the log for reading, with the key of --key-file or WEIR_SPOOL_KEY_FILE. */
 int spool_place_open(const struct cli *cli, struct spool_place *place);
 void spool_place_close(struct spool_place *place);
-/* Messages that are not pushed. */
+/* What earlier opens have found lost, a line or an element of a JSON array for each range. */
+void spool_place_put_lost(const struct spool_place *place, bool json);
+/* Which files were not read and why, in the same way. */
+void spool_place_put_unread(const struct spool_place *place, bool json);
+/* Not CLI_OK, and said so: there are such files. */
+int spool_place_judge_unread(const struct cli *cli, const struct spool_place *place);
+/* Messages that are not pushed, as far as the cursor's file knows. */
 uint64_t spool_place_to_push(const struct spool_place *place);
 
 int spool_verify(struct cli *cli);

@@ -8,6 +8,7 @@
 #include "gateway/push.h"
 #include "gateway/rt/random.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,6 +124,30 @@ static int judge_damage(const struct cli *cli, const struct spool_recovery *foun
     return CLI_OK;
 }
 
+struct locked {
+    uint64_t cursor_lsn;
+    bool any;
+};
+
+static void take_unread(void *ctx, const struct spool_unread *unread)
+{
+    struct locked *locked = ctx;
+    bool is_locked = unread->why == SPOOL_UNREAD_NO_KEY || unread->why == SPOOL_UNREAD_KEY;
+    locked->any |= is_locked && unread->last_lsn > locked->cursor_lsn;
+}
+
+/* As a gateway, which does not start then: the cursor would pass what waits and only lacks its key. */
+static int judge_locked(const struct cli *cli, const struct spool_place *place)
+{
+    struct locked locked = {.cursor_lsn = place->found.cursor_lsn};
+    spool_log_unread(place->log, take_unread, &locked);
+    if (!locked.any)
+        return CLI_OK;
+    spool_place_put_unread(place, false);
+    return cli_fail(cli, CLI_REFUSED, "%s has messages to be pushed that are encrypted with another key; give it with "
+                    "--key-file", place->folder);
+}
+
 int spool_replay(struct cli *cli)
 {
     struct spool_place place;
@@ -134,7 +159,12 @@ int spool_replay(struct cli *cli)
     status = spool_place_lock(cli, &place);
     if (status == CLI_OK)
         status = spool_place_open(cli, &place);
+    if (status == CLI_OK)
+        status = judge_locked(cli, &place);
     if (status == CLI_OK) {
+        /* The cursor is going to pass what is lost. The rest is to be pushed, though. */
+        if (!spool_log_note_lost(place.log))
+            (void)cli_fail(cli, CLI_REFUSED, "%s/lost cannot be written: %s", place.folder, strerror(errno));
         struct replay replay = {.cli = cli, .place = &place};
         cli->settings.spool_max_bytes = cli->settings.spool_tail_bytes = cli->settings.spool_tail_s = KEEPS_ALL;
         status = run(&replay, &cli->settings);

@@ -6,6 +6,8 @@
  *   2  the octets are whole files, with headers; else they are what follows a good header
  *   4  CRCs are put right wherever there is the magic of a record, so that wrong records count as far as they can
  *   8  the key is given
+ *  16  the headers say that 12288 octets were reserved
+ *  32  the last segment ends with a seal, of the LSN that the second octet is
  *
  * Properties: what recovery counts is what the reader gives, in order of LSN; looking gives the same as opening; a second
  * open finds what the first has left; what is committed after it is there.
@@ -45,10 +47,10 @@ static void put_segment(struct fake_disk *fake, uint32_t serial, uint64_t first_
                         unsigned flags)
 {
     struct spool_head head = {.gateway = GATEWAY, .incarnation = INCARNATION, .serial = serial,
-                              .first_lsn = first_lsn};
+                              .first_lsn = first_lsn, .reserved = flags & 16 ? 3 * SPOOL_PAGE : 0};
     char name[SPOOL_NAME_BYTES];
     size_t before = flags & 2 ? 0 : SPOOL_RECORDS_AT;
-    uint8_t *file = malloc(before + len + 1);
+    uint8_t *file = malloc(before + len + SPOOL_SEAL_BYTES);
     must(file);
     if (before)
         spool_head_encode(&head, file);
@@ -56,8 +58,13 @@ static void put_segment(struct fake_disk *fake, uint32_t serial, uint64_t first_
         memcpy(file + before, data, len);
     if (flags & 4 && before + len > SPOOL_RECORDS_AT && spool_head_decode(bytes_of(file, before + len), &head))
         put_crcs(head.crc, file + SPOOL_RECORDS_AT, before + len - SPOOL_RECORDS_AT);
+    len += before;
+    if (flags & 32 && spool_head_decode(bytes_of(file, len), &head)) {
+        spool_seal_encode(head.crc, flags >> 8, file + len);
+        len += SPOOL_SEAL_BYTES;
+    }
     spool_segment_name(serial, first_lsn, name);
-    fake_disk_put(fake, name, bytes_of(file, before + len));
+    fake_disk_put(fake, name, bytes_of(file, len));
     free(file);
 }
 
@@ -113,13 +120,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 3)
         return 0;
-    unsigned flags = data[0];
+    unsigned flags = data[0] | (unsigned)data[1] << 8;
     size_t first_len = flags & 1 ? (size_t)data[1] << 8 | data[2] : size - 3;
     struct fake_disk *fake = fake_disk_new();
     struct outcome_of_open look, first, second;
     first_len = first_len < size - 3 ? first_len : size - 3;
     fake_disk_put(fake, "identity", BYTES_LITERAL("0000000000000001\n"));
-    put_segment(fake, 1, 1, data + 3, first_len, flags);
+    put_segment(fake, 1, 1, data + 3, first_len, flags & 1 ? flags & ~32u : flags);
     if (flags & 1)
         put_segment(fake, 2, 5, data + 3 + first_len, size - 3 - first_len, flags);
     struct spool_log *log = open_log(fake, flags, true, &look);

@@ -24,9 +24,21 @@ static int folder_of(struct disk *disk)
     return ((struct folder *)disk)->fd;
 }
 
+/* O_NONBLOCK: a FIFO would wait for its other end. To regular files it is nothing. */
 static int disk_file_open(struct disk *disk, const char *name, int flags)
 {
-    return openat(folder_of(disk), name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct stat st;
+    int fd = openat(folder_of(disk), name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (fd < 0) {
+        if (errno == ELOOP || errno == EISDIR || errno == ENXIO)
+            errno = EMEDIUMTYPE;
+        return -1;
+    }
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        return fd;
+    close(fd);
+    errno = EMEDIUMTYPE;
+    return -1;
 }
 
 static void disk_file_close(struct disk *disk, int fd)

@@ -13,7 +13,8 @@
 #include <sys/types.h>
 
 struct disk {
-    /* A descriptor, or -1. flags as of open(2); always O_CLOEXEC. */
+    /* A descriptor, or -1. flags as of open(2); always O_CLOEXEC. What has the name and is no regular file (a link, a
+     * folder, a FIFO) is not opened: EMEDIUMTYPE. Never waits. */
     int (*open)(struct disk *disk, const char *name, int flags);
     void (*close)(struct disk *disk, int fd);
     /* As pread(2) and pwrite(2), but never short but at the end of the file, never interrupted. */

@@ -90,11 +90,13 @@ static void say_recovery(const struct spool_recovery *found)
 {
     bool bad = found->quarantined || found->missing || found->foreign;
     log_write(bad ? LOG_ERROR : LOG_INFO, "pipeline", bad ? "the spool was damaged" : "the spool is open",
-              "messages=%llu to_push=%llu torn_octets=%llu quarantined=%llu missing=%llu foreign_files=%llu",
+              "messages=%llu to_push=%llu torn_octets=%llu quarantined=%llu missing=%llu foreign_files=%llu "
+              "lost=%llu lost_from_lsn=%llu lost_to_lsn=%llu",
               (unsigned long long)found->records,
               (unsigned long long)(found->next_lsn > found->cursor_lsn ? found->next_lsn - 1 - found->cursor_lsn : 0),
               (unsigned long long)found->torn_octets, (unsigned long long)found->quarantined,
-              (unsigned long long)found->missing, (unsigned long long)found->foreign);
+              (unsigned long long)found->missing, (unsigned long long)found->foreign, (unsigned long long)found->lost,
+              (unsigned long long)found->lost_first, (unsigned long long)found->lost_last);
 }
 
 static const char *explain(int error)
@@ -106,6 +108,11 @@ static const char *explain(int error)
         return "this spool is encrypted with another key; give its key as spool_key_file";
     case EINVAL:
         return "spool_key_file must hold 32 octets or 64 hexadecimal digits";
+    case EOVERFLOW:
+        return "this segment has the highest serial there is, none can follow it; if it is not the gateway's own, move it "
+               "out of the folder";
+    case EMEDIUMTYPE:
+        return "not a regular file";
     default:
         return strerror(error);
     }
@@ -114,7 +121,7 @@ static const char *explain(int error)
 static bool open_log(struct pipeline *pipeline, const struct settings *settings, uint64_t incarnation,
                      struct spool_recovery *ret, char reterr[static SETTINGS_ERROR_MAX])
 {
-    char path[SETTINGS_TEXT_MAX + 8];
+    char path[SETTINGS_TEXT_MAX + 8 + sizeof ret->where];
     snprintf(path, sizeof path, "%s/spool", settings->state_dir);
     struct spool_log_config config = {
         /* Only whole segments can be released, so several must fit. */
@@ -136,6 +143,11 @@ static bool open_log(struct pipeline *pipeline, const struct settings *settings,
             config.disk = pipeline->disk = disk_open(path);
             if (pipeline->disk)
                 pipeline->log = spool_log_open(&config, ret);
+            if (pipeline->disk && !pipeline->log && ret->where[0]) {
+                int error = errno;
+                snprintf(path + strlen(path), sizeof path - strlen(path), "/%s", ret->where);
+                errno = error;
+            }
         }
     }
     if (!pipeline->log)
@@ -158,6 +170,7 @@ struct pipeline *pipeline_open(const struct settings *settings, const struct sto
     if (!open_log(pipeline, settings, push.incarnation, &found, reterr))
         goto fail;
     say_recovery(&found);
+    push.lost = found.lost;
     pipeline->recent = push.recent = recent_new(settings->recent_max);
     pipeline->spool = push.spool = spool_new(pipeline->log, settings);
     if (!pipeline->recent || !pipeline->spool)

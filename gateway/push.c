@@ -28,7 +28,11 @@ static bool next_record(struct push *push)
     }
     if (push->holding)
         return true;
+    uint64_t durable = spool_log_durable_lsn(push->log); /* before the read, which may see more */
     enum spool_read read = spool_reader_next(push->reader, &push->held);
+    /* What stands at the end and cannot be read any more is waited for by nobody. */
+    if (read == SPOOL_READ_END && push->position <= durable)
+        push->position = durable + 1;
     if (read == SPOOL_READ_FAILED)
         LOG_RATED(loop_now_ms(push->loop), LOG_ERROR, "push", "the spool cannot be read", "position=%llu",
                   (unsigned long long)push->position);
@@ -126,6 +130,7 @@ struct push *push_new(const struct push_config *config, uint64_t cursor_lsn)
     push->cursor_saved = push->confirmed_lsn = cursor_lsn;
     push->inherited = spool_log_durable_lsn(push->log);
     metrics_set(&push->metrics, METRIC_SPOOL_UNPUSHED, 0 - cursor_lsn);
+    metrics_add(&push->metrics, METRIC_SPOOL_DAMAGED, (int64_t)config->lost);
     push->sample_ms = config->settings->spool_tail_s * 1000 / (PUSH_SAMPLES - 1) + 1000;
     random_seed(&push->random, config->random_seed);
     push->tick.fire = ticked;

@@ -32,6 +32,7 @@ struct push_config {
     const struct redis_facts *facts; /* whether an answer of Redis means that it is on its disk; NULL: nobody waits for that */
     uint64_t incarnation; /* of this process */
     struct recent *recent;
+    uint64_t lost; /* messages that the recovery of the spool could not find again */
     uint64_t random_seed[4];
 };
 

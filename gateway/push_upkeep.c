@@ -27,7 +27,10 @@ static void remember(struct push *push, const struct parcel *parcel)
     int64_t age_s = (int64_t)wall.tv_sec - parcel->received_s;
     uint64_t lifetime_ms = parcel->identity_class == CLASS_TRANSPORT ? EXCHANGE_LIFETIME_MS
                                                                      : push->settings->once_window_s * 1000;
-    if (parcel->identity_class == CLASS_EXACT)
+    if (parcel->identity_class == CLASS_EXACT &&
+        recent_find(push->config.recent, parcel->key, parcel->fingerprint, now_ms) == RECENT_OTHER_CONTENT)
+        recent_dispute(push->config.recent, parcel->key); /* only Redis knows which of them is stored */
+    else if (parcel->identity_class == CLASS_EXACT)
         recent_put(push->config.recent, parcel->key, parcel->fingerprint, RECENT_FOR_EVER);
     else if (age_s >= 0 && (uint64_t)age_s * 1000 < lifetime_ms)
         recent_put(push->config.recent, parcel->key, parcel->fingerprint,
@@ -249,19 +252,26 @@ static void release(struct push *push, uint64_t now_ms)
         tracks_remove_if(&push->tracks, drop_mark, push);
 }
 
-static void set_gauges(struct push *push, uint64_t cursor, uint64_t now_ms)
+/* Roughly: records are taken to be of one size. */
+static uint64_t octets_waiting(const struct push *push, uint64_t cursor)
 {
     uint64_t durable = spool_log_durable_lsn(push->log), octets = spool_log_octets(push->log);
     uint64_t first = spool_log_first_lsn(push->log);
     uint64_t unpushed = durable > cursor ? durable - cursor : 0;
     uint64_t kept = durable >= first ? durable - first + 1 : 1;
-    uint64_t waiting_octets = unpushed < kept ? (uint64_t)((double)octets * (double)unpushed / (double)kept) : octets;
+    return unpushed < kept ? (uint64_t)((double)octets * (double)unpushed / (double)kept) : octets;
+}
+
+static void set_gauges(struct push *push, uint64_t cursor, uint64_t now_ms)
+{
+    uint64_t octets = spool_log_octets(push->log), waiting_octets = octets_waiting(push, cursor);
+    bool is_waiting = spool_log_durable_lsn(push->log) > cursor;
     uint64_t fill = 100 * waiting_octets / push->settings->spool_max_bytes;
     atomic_store_explicit(&push->confirmed_lsn, cursor, memory_order_relaxed);
     spool_set_fill(push->config.spool, (unsigned)(fill < 100 ? fill : 100));
     metrics_set(&push->metrics, METRIC_PUSH_BLOCKED, push->blocked);
     metrics_set(&push->metrics, METRIC_SPOOL_UNPUSHED, 0 - cursor); /* the spool's writer has the other half */
-    metrics_set(&push->metrics, METRIC_SPOOL_OLDEST, unpushed ? age_s_of(push, cursor + 1, now_ms) : 0);
+    metrics_set(&push->metrics, METRIC_SPOOL_OLDEST, is_waiting ? age_s_of(push, cursor + 1, now_ms) : 0);
     metrics_set(&push->metrics, METRIC_SPOOL_BYTES, octets);
     metrics_set(&push->metrics, METRIC_SPOOL_FILL, fill);
     metrics_set(&push->metrics, METRIC_SPOOL_PRESSURE, shed_pressure((unsigned)fill));
@@ -275,10 +285,18 @@ static bool is_comparing(const struct push *push)
     return false;
 }
 
-/* A lane that is silent would not notice that Redis went back in time while it was connected. */
-static void compare_marks(struct push *push, uint64_t now_ms)
+/* Half of the spool is used and it is the tail that uses it: room is made before senders meet the end of it. */
+static bool is_tight(const struct push *push, uint64_t cursor)
 {
-    if (now_ms < push->next_compare_ms || is_comparing(push))
+    uint64_t octets = spool_log_octets(push->log), max = push->settings->spool_max_bytes;
+    return octets > max / 2 && octets - octets_waiting(push, cursor) > max / 4;
+}
+
+/* A lane that is silent would not notice that Redis went back in time while it was connected. */
+static void compare_marks(struct push *push, uint64_t now_ms, bool tight)
+{
+    uint64_t early_ms = tight && !push->release_is_due ? COMPARE_MS : 0;
+    if (now_ms + early_ms < push->next_compare_ms || is_comparing(push))
         return;
     push->next_compare_ms = now_ms + COMPARE_MS + push->tracks.count;
     push->release_is_due = true;
@@ -307,12 +325,13 @@ static void release_if_due(struct push *push, uint64_t now_ms)
 void push_upkeep(struct push *push)
 {
     uint64_t now_ms = loop_now_ms(push->loop);
-    compare_marks(push, now_ms);
+    bool tight = is_tight(push, push_cursor(push));
+    compare_marks(push, now_ms, tight);
     take_sample(push, now_ms);
     if (!push->seek && !push->holding && push->position > spool_log_durable_lsn(push->log))
         tracks_each(&push->tracks, forget_pending, NULL);
     set_gauges(push, push_cursor(push), now_ms);
-    if (now_ms < push->next_upkeep_ms)
+    if (now_ms < push->next_upkeep_ms && !(tight && push->release_is_due))
         return;
     push->next_upkeep_ms = now_ms + UPKEEP_MS;
     push_save_cursor(push);

@@ -31,7 +31,7 @@ static bool write_new(struct disk *disk, const char *new_name, struct bytes cont
     return ok;
 }
 
-static bool replace(struct disk *disk, const char *name, const char *new_name, struct bytes content)
+bool spool_small_replace(struct disk *disk, const char *name, const char *new_name, struct bytes content)
 {
     if (write_new(disk, new_name, content) && CRASH_POINT("S8a") && disk->rename(disk, new_name, name) &&
         CRASH_POINT("S8b"))
@@ -42,8 +42,7 @@ static bool replace(struct disk *disk, const char *name, const char *new_name, s
     return false;
 }
 
-/* The number of octets read, at most len; -1: errno. */
-static ssize_t read_small(struct disk *disk, const char *name, void *buffer, size_t len)
+ssize_t spool_small_read(struct disk *disk, const char *name, void *buffer, size_t len)
 {
     int fd = disk->open(disk, name, O_RDONLY);
     if (fd < 0)
@@ -58,7 +57,7 @@ static ssize_t read_small(struct disk *disk, const char *name, void *buffer, siz
 bool spool_identity_load(struct disk *disk, struct spool_identity *ret)
 {
     char text[(SPOOL_ADOPTED_MAX + 1) * IDENTITY_LINE + 1];
-    ssize_t len = read_small(disk, "identity", text, sizeof text);
+    ssize_t len = spool_small_read(disk, "identity", text, sizeof text);
     if (len < 0)
         return false;
     ret->count = 0;
@@ -83,7 +82,7 @@ bool spool_identity_save(struct disk *disk, const struct spool_identity *identit
     char text[(SPOOL_ADOPTED_MAX + 1) * IDENTITY_LINE + 1];
     for (size_t i = 0; i < identity->count; i++)
         snprintf(text + i * IDENTITY_LINE, IDENTITY_LINE + 1, "%016llx\n", (unsigned long long)identity->ids[i]);
-    return replace(disk, "identity", "identity.new", bytes_of(text, identity->count * IDENTITY_LINE));
+    return spool_small_replace(disk, "identity", "identity.new", bytes_of(text, identity->count * IDENTITY_LINE));
 }
 
 bool spool_identity_has(const struct spool_identity *identity, uint64_t gateway)
@@ -125,7 +124,7 @@ bool spool_cursor_load(struct disk *disk, uint64_t *ret_lsn)
 {
     char text[40] = "", again[40];
     *ret_lsn = 0;
-    if (read_small(disk, "cursor", text, sizeof text - 1) < 0)
+    if (spool_small_read(disk, "cursor", text, sizeof text - 1) < 0)
         return errno == ENOENT;
     uint64_t lsn = strtoull(text, NULL, 10);
     write_cursor(lsn, again);
@@ -138,7 +137,7 @@ bool spool_cursor_save(struct disk *disk, uint64_t lsn)
 {
     char text[40];
     write_cursor(lsn, text);
-    return replace(disk, "cursor", "cursor.new", bytes_of_text(text));
+    return spool_small_replace(disk, "cursor", "cursor.new", bytes_of_text(text));
 }
 
 /*

@@ -8,6 +8,7 @@
 
 static const uint8_t head_magic[8] = {'w', 'e', 'i', 'r', 's', 'p', 'o', 'l'};
 static const uint8_t record_magic[4] = {'w', 'r', 'e', 'c'};
+static const uint8_t seal_magic[4] = {'w', 'e', 'n', 'd'};
 
 enum { VERSION = 1, FLAG_ENCRYPTED = 1, FLAG_AFTER_FAILURE = 2, FLAGS_KNOWN = 3, CRC_AT = 60 };
 
@@ -43,6 +44,7 @@ void spool_head_encode(struct spool_head *head, uint8_t ret[static SPOOL_RECORDS
     spool_put_64(ret + 24, head->incarnation);
     spool_put_64(ret + 32, head->first_lsn);
     spool_put_32(ret + 40, head->serial);
+    spool_put_32(ret + 44, (uint32_t)(head->reserved / SPOOL_PAGE));
     if (head->encrypted)
         memcpy(ret + 48, head->key_check, sizeof head->key_check);
     head->crc = crc32c(0, bytes_of(ret, CRC_AT));
@@ -61,6 +63,7 @@ static bool decode_copy(const uint8_t *at, struct spool_head *ret)
         .incarnation = spool_get_64(at + 24),
         .first_lsn = spool_get_64(at + 32),
         .serial = spool_get_32(at + 40),
+        .reserved = (uint64_t)spool_get_32(at + 44) * SPOOL_PAGE,
         .encrypted = flags & FLAG_ENCRYPTED,
         .after_failure = flags & FLAG_AFTER_FAILURE,
         .crc = crc,
@@ -138,6 +141,21 @@ enum spool_check spool_entry_decode(uint32_t segment_crc, struct bytes from, str
         return SPOOL_CUT_SHORT;
     ret->body = bytes_of(at + SPOOL_RECORD_HEAD, body_len);
     return spool_get_32(at + 16) == crc32c(0, ret->body) ? SPOOL_COUNTS : SPOOL_DAMAGED;
+}
+
+void spool_seal_encode(uint32_t segment_crc, uint64_t next_lsn, uint8_t ret[static SPOOL_SEAL_BYTES])
+{
+    memset(ret, 0, SPOOL_SEAL_BYTES);
+    memcpy(ret, seal_magic, sizeof seal_magic);
+    spool_put_64(ret + 8, next_lsn);
+    spool_put_32(ret + 20, crc32c(segment_crc, bytes_of(ret, 20)));
+}
+
+uint64_t spool_seal_decode(uint32_t segment_crc, struct bytes from)
+{
+    bool is_seal = from.len >= SPOOL_SEAL_BYTES && memcmp(from.ptr, seal_magic, sizeof seal_magic) == 0 &&
+                   spool_get_32(from.ptr + 20) == crc32c(segment_crc, bytes_of(from.ptr, 20));
+    return is_seal ? spool_get_64(from.ptr + 8) : 0;
 }
 
 size_t spool_entry_find(struct bytes from)

@@ -5,12 +5,16 @@
  *
  * THE FOLDER
  *
- *   SERIAL-LSN.seg  a segment; SERIAL (8 hex digits) rises with each one ever made here, LSN (16) is its first
+ *   SERIAL-LSN.seg  a segment; SERIAL (8 hex digits) rises with each one ever made here, LSN (16) is its first. Both
+ *                   are also in its header, and what is there counts: a segment under another such name is still it
  *   spare           the next segment, its space already reserved, not yet one
  *   identity        whose folder it is (gateway/spool_log.h)
  *   cursor          "LSN CRC\n", 20 decimal and 8 hex digits: all records up to LSN are in Redis; the CRC is of the
  *                   LSN's digits
  *   quarantine      damaged octets that recovery has found, with where they were
+ *   lost            LSNs that recovery has found damaged or missing above the cursor, a line for each range:
+ *                   "FROM TO TIME SEGMENT OFFSET", decimal; TIME: of the open, Unix; SEGMENT: the damaged file, "-"
+ *                   if they are nowhere. It is there until an operator removes it
  *   *.new           a file that was about to take the name before the dot
  *
  * A SEGMENT
@@ -19,7 +23,8 @@
  *        0      64  header
  *     4096      64  the same header again: neither a torn sector nor a lost page takes both
  *     8192          records, one after the other, each at a multiple of 8
- *     then          zeros to the end of the file: space that was reserved
+ *     then          the seal, if the segment gets no more records, and the end of the file; or zeros to the end of
+ *                   the space that was reserved, which is the end of the file
  *
  *   header           0  8  "weirspol"
  *                    8  4  version, 1
@@ -28,7 +33,7 @@
  *                   24  8  incarnation of the run that wrote it, random, not 0
  *                   32  8  first LSN
  *                   40  4  serial
- *                   44  4  0
+ *                   44  4  octets reserved for the whole file, in pages of 4096; 0: it does not say
  *                   48  8  key check if encrypted, else 0
  *                   56  4  0
  *                   60  4  CRC of octets 0 to 59
@@ -40,6 +45,14 @@
  *                   20  4  CRC of octets 0 to 19, continued from the CRC of the segment's header
  *                   24     the body, then up to 7 octets that mean nothing
  *
+ *   seal             0  4  "wend"
+ *                    4  4  0
+ *                    8  8  LSN after the last one here
+ *                   16  4  0
+ *                   20  4  CRC of octets 0 to 19, continued from the CRC of the segment's header
+ *
+ *   A file that is shorter than what was reserved and does not end with a seal has been cut by somebody else.
+ *
  *   Encrypted, a body is AES-256-GCM of what was committed and its tag (16 octets). The key is HMAC-SHA256(configured
  *   key, octets 16 to 43 of the segment's header, "weir spool"), so each segment has its own; the nonce is 4 zeros and
  *   the LSN; octets 0 to 15 of the record's header are authenticated with it. No nonce is used twice: a segment whose
@@ -48,7 +61,8 @@
  *
  * A SEGMENT COUNTS WHEN
  *
- *   1. its file name is that of its header's serial and first LSN,
+ *   1. it is a regular file with the name of a segment, and no other such file has the same serial and first LSN in its
+ *      header; of several it is the one with the right name,
  *   2. one of the two headers has magic, version, CRC, and a first LSN from 1 to SPOOL_LSN_MAX,
  *   3. its gateway is the folder's owner or one the owner has adopted,
  *   4. if it is encrypted, the key check fits.
@@ -74,6 +88,8 @@
  *     never divided between segments. What lies just ahead of it is written with zeros from time to time, because a
  *     sync after a write into space that is only reserved must also write the file system's journal
  *     (tests/bench/bench_spool.c).
+ *   ends a segment that is full, or when the log is closed: writes the seal behind the last record, syncs, and only
+ *     then truncates the file behind it.
  *   after a write or sync that failed: never touches that file again, makes a segment with the next LSN to be
  *     confirmed as its first, writes the whole commit there. Condition 4 voids what the first attempt may have left.
  *   saves the cursor: writes and syncs "cursor.new", renames it, syncs the folder; only then are segments unlinked,
@@ -87,6 +103,8 @@
  *
  *   in making a segment   "spare", or a segment without records. Neither says anything: the first is made anew, the
  *                         second is unlinked when its successor with the same first LSN is there.
+ *   in ending a segment   a file of the full size, with a seal or without: no matter; or the truncated one. Recovery
+ *                         ends what has none, in the same way.
  *   in a commit           any of its 512-octet sectors, in any order; in those it shares with the commit before, the
  *                         octets of that one are as they were. What is damaged with nothing valid behind is cut; what
  *                         is valid is kept, though not confirmed: its sender will repeat it. LSNs above the last
@@ -111,9 +129,12 @@
 #define SPOOL_NAME_BYTES 32
 #define SPOOL_KEY_CHECK_BYTES 8
 #define SPOOL_KEY_SEED_BYTES 28
+#define SPOOL_SEAL_BYTES ((size_t)24)
+#define SPOOL_PAGE ((size_t)4096)
 
 struct spool_head {
     uint64_t gateway, incarnation, first_lsn;
+    uint64_t reserved; /* octets of the whole file, a multiple of SPOOL_PAGE; 0: unknown */
     uint32_t serial;
     bool encrypted, after_failure;
     uint8_t key_check[SPOOL_KEY_CHECK_BYTES];
@@ -151,6 +172,10 @@ enum spool_check {
 };
 /* What is at the beginning of these octets; conditions 3 to 5 are the caller's. */
 enum spool_check spool_entry_decode(uint32_t segment_crc, struct bytes from, struct spool_entry *ret);
+/* next_lsn: after the last one in the segment. */
+void spool_seal_encode(uint32_t segment_crc, uint64_t next_lsn, uint8_t ret[static SPOOL_SEAL_BYTES]);
+/* Its LSN. 0: these octets do not begin with a seal. */
+uint64_t spool_seal_decode(uint32_t segment_crc, struct bytes from);
 /* Offset of the first multiple of 8 that has a record's magic; from.len: none. */
 size_t spool_entry_find(struct bytes from);
 

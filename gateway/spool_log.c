@@ -65,6 +65,14 @@ bool spool_segments_reserve(struct spool_log *log)
     return true;
 }
 
+bool spool_segment_end(struct disk *disk, int fd, const struct spool_segment *segment, uint64_t end, uint64_t next_lsn)
+{
+    uint8_t seal[SPOOL_SEAL_BYTES];
+    spool_seal_encode(segment->head.crc, next_lsn, seal);
+    return disk->write(disk, fd, bytes_of(seal, sizeof seal), end) && disk->sync(disk, fd) &&
+           disk->truncate(disk, fd, end + sizeof seal);
+}
+
 static bool is_full(int error)
 {
     return error == ENOSPC || error == EDQUOT;
@@ -89,7 +97,7 @@ static void seal(struct spool_log *log, bool failed)
     struct spool_segment *segment = log->open;
     int error = errno;
     if (!failed)
-        (void)log->disk->truncate(log->disk, log->fd, segment->end);
+        (void)spool_segment_end(log->disk, log->fd, segment, segment->end, log->next_lsn);
     log->disk->close(log->disk, log->fd);
     pthread_mutex_lock(&log->mutex);
     segment->last_lsn = log->next_lsn - 1;
@@ -126,8 +134,8 @@ static void make_spare(struct spool_log *log)
     pthread_mutex_unlock(&log->mutex);
 }
 
-/* A file with a durable header under the segment's name, with room for that many octets. -1: errno. */
-static int make_file(struct spool_log *log, struct spool_segment *segment, uint64_t octets, uint64_t *ret_allocated)
+/* A file with a durable header under the segment's name, with the space that was to be reserved. -1: errno. */
+static int make_file(struct spool_log *log, struct spool_segment *segment)
 {
     uint8_t head[SPOOL_RECORDS_AT];
     struct disk *disk = log->disk;
@@ -136,15 +144,13 @@ static int make_file(struct spool_log *log, struct spool_segment *segment, uint6
     if (fd < 0)
         return -1;
     CRASH_POINT("C1");
-    octets = octets > log->segment_bytes ? octets : log->segment_bytes;
+    uint64_t octets = segment->head.reserved;
     spool_head_encode(&segment->head, head);
     if ((spare && octets == log->segment_bytes) || disk->allocate(disk, fd, octets))
         renamed = CRASH_POINT("C2") && disk->write(disk, fd, bytes_of(head, sizeof head), 0) && disk->sync(disk, fd) &&
                   CRASH_POINT("C3") && disk->rename(disk, SPOOL_SPARE, segment->name);
-    if (renamed && CRASH_POINT("C4") && disk->sync_folder(disk)) {
-        *ret_allocated = octets;
+    if (renamed && CRASH_POINT("C4") && disk->sync_folder(disk))
         return fd;
-    }
     int error = errno;
     disk->close(disk, fd);
     disk->unlink(disk, renamed ? segment->name : SPOOL_SPARE);
@@ -164,6 +170,38 @@ static void list_segment(struct spool_log *log, struct spool_segment *segment)
     pthread_mutex_unlock(&log->mutex);
 }
 
+/* In whole pages, with room for the seal. */
+static uint64_t to_reserve(const struct spool_log *log, uint64_t octets)
+{
+    octets += SPOOL_RECORDS_AT + SPOOL_SEAL_BYTES;
+    octets = octets > log->segment_bytes ? octets : log->segment_bytes;
+    return (octets + SPOOL_PAGE - 1) / SPOOL_PAGE * SPOOL_PAGE;
+}
+
+/* Whatever it is, it would be replaced, or be in the way for ever. */
+static bool is_taken(struct disk *disk, const char *name)
+{
+    int fd = disk->open(disk, name, O_RDONLY);
+    if (fd >= 0)
+        disk->close(disk, fd);
+    return fd >= 0 || errno == EMEDIUMTYPE || errno == EACCES;
+}
+
+/* The segment's serial and name: the next that are free. False: errno. */
+static bool name_segment(const struct spool_log *log, struct spool_segment *segment)
+{
+    uint32_t serial = log->serial;
+    do {
+        if (serial == UINT32_MAX) {
+            errno = EOVERFLOW;
+            return false;
+        }
+        spool_segment_name(++serial, segment->head.first_lsn, segment->name);
+    } while (is_taken(log->disk, segment->name));
+    segment->head.serial = serial;
+    return true;
+}
+
 /* The segment that the next commit goes to. False: errno. */
 static bool open_segment(struct spool_log *log, uint64_t octets)
 {
@@ -177,7 +215,7 @@ static bool open_segment(struct spool_log *log, uint64_t octets)
         .gateway = log->gateway,
         .incarnation = log->incarnation,
         .first_lsn = log->next_lsn,
-        .serial = ++log->serial,
+        .reserved = to_reserve(log, octets),
         .encrypted = log->encrypted,
         .after_failure = log->after_failure,
     };
@@ -185,16 +223,19 @@ static bool open_segment(struct spool_log *log, uint64_t octets)
     segment->end = SPOOL_RECORDS_AT;
     segment->last_lsn = log->next_lsn - 1;
     segment->open = true;
-    spool_segment_name(segment->head.serial, segment->head.first_lsn, segment->name);
-    errno = EIO;
-    int fd = log->encrypted && !spool_segment_key(log, segment, true)
-                 ? -1
-                 : make_file(log, segment, SPOOL_RECORDS_AT + octets, &log->allocated);
+    bool ok = name_segment(log, segment);
+    if (ok && log->encrypted && !spool_segment_key(log, segment, true)) {
+        errno = EIO;
+        ok = false;
+    }
+    int fd = ok ? make_file(log, segment) : -1;
     if (fd < 0) {
         spool_segment_unref(segment);
         return false;
     }
     log->fd = fd;
+    log->serial = segment->head.serial;
+    log->allocated = segment->head.reserved;
     log->zeroed = SPOOL_RECORDS_AT;
     log->open = segment;
     list_segment(log, segment);
@@ -305,11 +346,11 @@ enum spool_result spool_log_commit(struct spool_log *log, const struct bytes *bo
     if (octets == 0 || !reserve_buffer(log, octets))
         return SPOOL_FAILED;
     if (log->octets + octets > log->max_bytes) {
-        errno = ENOSPC;
+        errno = EDQUOT;
         return SPOOL_FULL;
     }
     for (unsigned tries = 0; tries < 2; tries++) {
-        if (log->open && log->open->end + octets > log->allocated) {
+        if (log->open && log->open->end + octets + SPOOL_SEAL_BYTES > log->allocated) {
             CRASH_POINT("R1a");
             seal(log, false);
             CRASH_POINT("R1b");
@@ -433,7 +474,9 @@ static struct spool_log *new_log(const struct spool_log_config *config, bool rea
     log->gateway = config->gateway;
     log->incarnation = config->incarnation;
     log->segment_bytes = config->segment_bytes > SPOOL_RECORDS_AT ? config->segment_bytes : SPOOL_SEGMENT_BYTES;
+    log->segment_bytes = to_reserve(log, 0);
     log->max_bytes = config->max_bytes;
+    log->opened_s = config->now_s;
     log->readonly = readonly;
     log->encrypted = config->key != NULL;
     if (config->key)
@@ -446,21 +489,28 @@ static struct spool_log *open_log(const struct spool_log_config *config, bool re
 {
     struct spool_identity identity;
     struct spool_log *log = new_log(config, readonly);
+    *ret = (struct spool_recovery){.where = "identity"};
     if (!log)
         return NULL;
-    if (!identify(config, readonly, &identity) || !spool_recover(log, &identity, ret))
+    if (!identify(config, readonly, &identity))
+        goto fail;
+    ret->where[0] = 0;
+    if (!spool_recover(log, &identity, ret))
         goto fail;
     log->durable_lsn = log->next_lsn - 1;
     log->first_lsn = ret->first_lsn;
     if (readonly)
         return log;
+    (void)spool_log_note_lost(log);
     log->zeros = calloc(1, ZERO_AHEAD_BYTES);
     if (!log->zeros)
         goto fail;
     log->disk->unlink(log->disk, SPOOL_SPARE);
     /* On a full disk there is still something to push, and space after that. */
-    if (!open_segment(log, 0) && !is_full(errno))
+    if (!open_segment(log, 0) && !is_full(errno)) {
+        strcpy(ret->where, SPOOL_SPARE);
         goto fail;
+    }
     return log;
 fail:;
     int error = errno;
@@ -492,6 +542,8 @@ void spool_log_close(struct spool_log *log)
     pthread_mutex_destroy(&log->mutex);
     secret_wipe(&log->key);
     free(log->segments);
+    free(log->lost);
+    free(log->unread);
     free(log->buffer);
     free(log->zeros);
     free(log);

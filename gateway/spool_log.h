@@ -31,6 +31,7 @@ struct spool_log_config {
     uint64_t gateway;     /* id of this gateway, never 0 */
     uint64_t incarnation; /* random, never 0 */
     uint64_t max_bytes;   /* of all segments; beyond it SPOOL_FULL */
+    int64_t now_s;        /* Unix time of the open: when what is lost was found */
     const struct secret *key; /* 32 bytes: records are encrypted (AES-256-GCM); NULL: they are not */
 };
 
@@ -42,24 +43,32 @@ struct spool_recovery {
     uint64_t cursor_lsn;   /* all records up to it are pushed; 0: none */
     uint64_t torn_octets;  /* cut from the ends of segments */
     uint64_t quarantined;  /* damaged records with good ones after them, moved to the file "quarantine" */
-    uint64_t missing;      /* LSNs above the cursor that are nowhere: lost */
+    uint64_t missing;      /* LSNs above the cursor that are nowhere */
+    uint64_t lost;         /* LSNs above the cursor that are damaged or missing: acknowledged, never pushed */
+    uint64_t lost_first, lost_last; /* the lowest and the highest of them; 0: none */
     uint64_t foreign;      /* files that are not ours, or not for this key; left alone, not read */
+    char where[64];        /* the file at which the open failed; empty: none in particular */
 };
 
 enum spool_result {
     SPOOL_DONE,
-    SPOOL_FULL,   /* max_bytes or the disk */
+    SPOOL_FULL,   /* max_bytes (EDQUOT) or the disk (ENOSPC) */
     SPOOL_FAILED, /* the disk failed twice; errno */
 };
 
-/* Reads all of it, cuts torn tails, opens a new segment. NULL: errno; ESTALE: the folder is another gateway's. */
+/* Reads all of it, cuts torn tails, notes what is lost in the file "lost", opens a new segment. NULL: errno, and
+ * ret->where; ESTALE: the folder is another gateway's; ENOKEY: what is to be pushed needs another key; EOVERFLOW: a
+ * segment has the highest serial there is; EMEDIUMTYPE: no regular file. */
 struct spool_log *spool_log_open(const struct spool_log_config *config, struct spool_recovery *ret);
 /* The same without changing anything on the disk and without a segment to write to: for the CLI. config->gateway 0:
  * whoever it belongs to. */
 struct spool_log *spool_log_open_readonly(const struct spool_log_config *config, struct spool_recovery *ret);
+/* Adds what this open has found lost to the file "lost", durably, unless it is in it: for a log that was opened
+ * readonly and is going to be pushed; spool_log_open does it by itself. False: errno. */
+bool spool_log_note_lost(const struct spool_log *log);
 /* Makes the folder this gateway's: its former owner becomes an adopted one. False: errno. */
 bool spool_log_adopt(struct disk *disk, uint64_t gateway);
-/* Truncates the open segment to what is used. NULL is fine. */
+/* Seals the open segment and truncates it to what is used. NULL is fine. */
 void spool_log_close(struct spool_log *log);
 
 /* Writer thread. Records get consecutive LSNs from *ret_first_lsn; all are durable or none counts. */
@@ -107,3 +116,31 @@ struct spool_segment_info {
 };
 /* Calls told for each segment, oldest first. False: no memory. */
 bool spool_log_list(struct spool_log *log, void (*told)(void *ctx, const struct spool_segment_info *info), void *ctx);
+
+/* LSNs that were lost: acknowledged as far as the spool can tell, damaged or missing before they were pushed. */
+struct spool_lost {
+    uint64_t first_lsn, last_lsn;
+    int64_t found_s;  /* Unix time */
+    char segment[32]; /* the damaged file; "-" or empty: they are nowhere */
+    uint64_t offset;  /* in it, of the first damaged octet */
+};
+/* Calls told for each line of the file "lost", oldest first. True: there is such a file, readable or not. */
+bool spool_lost_list(struct disk *disk, void (*told)(void *ctx, const struct spool_lost *lost), void *ctx);
+
+/* A file with a segment's name that was not read. */
+enum spool_unread_why {
+    SPOOL_UNREAD_DAMAGED, /* both copies of its header */
+    SPOOL_UNREAD_COPY,    /* of a segment that was read, under another name */
+    SPOOL_UNREAD_NO_FILE, /* a link, a folder, a FIFO */
+    SPOOL_UNREAD_GATEWAY, /* another gateway's, not adopted */
+    SPOOL_UNREAD_NO_KEY,  /* encrypted; no key was given */
+    SPOOL_UNREAD_KEY,     /* encrypted with another key */
+};
+struct spool_unread {
+    char name[32];
+    enum spool_unread_why why;
+    uint64_t first_lsn, last_lsn; /* with GATEWAY, NO_KEY and KEY: what is in it; last below first: nothing. Else 0 */
+};
+/* Calls told for each that the open has passed by, by serial. */
+void spool_log_unread(const struct spool_log *log, void (*told)(void *ctx, const struct spool_unread *unread),
+                      void *ctx);

@@ -43,18 +43,35 @@ struct spool_log {
 
     _Atomic uint64_t durable_lsn, first_lsn, octets, cursor_lsn;
 
+    /* What the open has found; not changed afterwards. */
+    struct spool_lost *lost;
+    struct spool_unread *unread;
+    size_t lost_count, unread_count;
+    int64_t opened_s;
+
     /* The writer's. */
     struct spool_segment *open; /* NULL: the next commit makes one */
     int fd;
     uint64_t allocated, zeroed; /* of the open file: reserved; written at least once */
     uint64_t next_lsn;
-    uint32_t serial; /* of the newest file with a segment's name, ours or not */
+    uint32_t serial; /* the highest in a segment's header, ours or not */
     bool after_failure;
     uint8_t *buffer, *zeros;
     size_t buffer_room;
 };
 
+/* spool_lost.c */
+
+/* In rising order. Of no consequence if there is no memory. */
+void spool_lost_note(struct spool_log *log, const struct spool_lost *lost);
+void spool_unread_note(struct spool_log *log, const struct spool_unread *unread);
+
 /* spool_folder.c */
+
+/* The number of octets read, at most len; -1: errno. */
+ssize_t spool_small_read(struct disk *disk, const char *name, void *buffer, size_t len);
+/* Durable when it says true. False: errno; the file is as it was, or has the new content. */
+bool spool_small_replace(struct disk *disk, const char *name, const char *new_name, struct bytes content);
 
 /* Owner and adopted ids. False: errno; ENOENT: nobody's yet; EBADMSG: not readable. */
 struct spool_identity {
@@ -102,16 +119,21 @@ void spool_scan_deinit(struct spool_scan *scan);
 enum spool_scanned spool_scan_next(struct spool_scan *scan, struct spool_found *ret);
 /* Where the octets end that are not zero, between at and scan->end; at: all are. False: errno. */
 bool spool_scan_used(struct spool_scan *scan, uint64_t at, uint64_t *ret_end);
+/* The LSN of the segment's seal, if it ends the file or is where scanning has ended; 0: there is none. From then on
+ * octets behind it are not looked at. False: errno. */
+bool spool_scan_seal(struct spool_scan *scan, uint64_t *ret_lsn);
 /* As disk->read, but a page that cannot be read is as good as one that was zeroed; *unreadable is raised to its end. */
 ssize_t spool_read(struct disk *disk, int fd, void *buffer, size_t len, uint64_t offset, uint64_t *unreadable);
 
 /* spool_recovery.c */
 
-/* Fills the list of segments, cursor_lsn, next_lsn, serial. False: errno. */
+/* Fills the list of segments, cursor_lsn, next_lsn, serial. False: errno, ret->where. */
 bool spool_recover(struct spool_log *log, const struct spool_identity *identity, struct spool_recovery *ret);
 
 /* spool_log.c */
 
+/* Says durably that the segment ends there, then gives back the space behind it. False: errno; nothing is lost. */
+bool spool_segment_end(struct disk *disk, int fd, const struct spool_segment *segment, uint64_t end, uint64_t next_lsn);
 /* Sets the segment's key, and the key check of its header if it is to be written. False: it does not fit. */
 bool spool_segment_key(const struct spool_log *log, struct spool_segment *segment, bool is_new);
 void spool_record_nonce(uint64_t lsn, uint8_t ret[static CRYPTO_NONCE_BYTES]);

@@ -67,15 +67,20 @@ uint64_t spool_reader_damaged(const struct spool_reader *reader)
     return reader->damaged;
 }
 
-/* The last segment that may have next_lsn, but later than this serial; with a reference. NULL: none. */
-static struct spool_segment *find_segment(struct spool_reader *reader, bool any, uint32_t serial)
+static bool is_later(const struct spool_head *a, const struct spool_head *b)
+{
+    return a->serial != b->serial ? a->serial > b->serial : a->first_lsn > b->first_lsn;
+}
+
+/* The last segment that may have next_lsn, but later than this one; with a reference. NULL: none. */
+static struct spool_segment *find_segment(struct spool_reader *reader, bool any, const struct spool_head *than)
 {
     struct spool_log *log = reader->log;
     struct spool_segment *found = NULL;
     pthread_mutex_lock(&log->mutex);
     for (size_t i = 0; i < log->count; i++) {
         struct spool_segment *segment = log->segments[i];
-        if (!any && segment->head.serial <= serial)
+        if (!any && !is_later(&segment->head, than))
             continue;
         if (!found || segment->head.first_lsn <= reader->next_lsn)
             found = segment;
@@ -93,9 +98,9 @@ static enum entered enter(struct spool_reader *reader)
 {
     struct spool_log *log = reader->log;
     bool any = !reader->segment;
-    uint32_t serial = any ? 0 : reader->segment->head.serial;
+    struct spool_head than = any ? (struct spool_head){0} : reader->segment->head;
     for (;;) {
-        struct spool_segment *segment = find_segment(reader, any, serial);
+        struct spool_segment *segment = find_segment(reader, any, &than);
         if (!segment)
             return NONE_LEFT;
         int fd = log->disk->open(log->disk, segment->name, O_RDONLY);
@@ -109,7 +114,7 @@ static enum entered enter(struct spool_reader *reader)
         }
         int error = errno;
         any = false;
-        serial = segment->head.serial;
+        than = segment->head;
         pthread_mutex_lock(&log->mutex);
         spool_segment_unref(segment);
         pthread_mutex_unlock(&log->mutex);

@@ -4,19 +4,22 @@
  * read. gateway/spool_format.h has the conditions.
  *
  * An LSN that is not there is damage if octets are there instead, else it is missing. That is known of LSNs below one
- * that is there, in the same segment or as the first of a later one; what is damaged behind all that is there cannot be
- * told from a commit that a crash has cut, and is cut.
+ * that is there, in the same segment or as the first of a later one, and below a seal; what is damaged behind all that
+ * is there cannot be told from a commit that a crash has cut, and is cut. Of a file that somebody else has cut nobody
+ * knows how much is missing: one LSN stands for it.
  */
 #include "gateway/spool_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct file {
     char name[SPOOL_NAME_BYTES];
     uint64_t first_lsn;
     uint32_t serial;
+    bool is_misnamed; /* its header has another serial or LSN */
 };
 
 struct recovery {
@@ -35,7 +38,7 @@ struct recovery {
 static void take_name(void *ctx, const char *name)
 {
     struct recovery *recovery = ctx;
-    struct file file;
+    struct file file = {0};
     if (!spool_segment_name_parse(name, &file.serial, &file.first_lsn))
         return;
     memcpy(file.name, name, strlen(name) + 1);
@@ -72,33 +75,57 @@ static void raise_next(struct recovery *recovery, uint64_t next_lsn)
         recovery->next_lsn = next_lsn;
 }
 
-/* Not to be read, but its LSNs are taken: records can be told without the key. False: errno. */
-static bool pass_locked(struct recovery *recovery, int fd, const struct spool_segment *segment, int64_t size)
+/* first_lsn 0: not known, or of no account. */
+static void pass_by(struct recovery *recovery, const struct file *file, enum spool_unread_why why, uint64_t first_lsn,
+                    uint64_t last_lsn)
+{
+    struct spool_unread unread = {.why = why, .first_lsn = first_lsn, .last_lsn = last_lsn};
+    memcpy(unread.name, file->name, sizeof unread.name);
+    spool_unread_note(recovery->log, &unread);
+    recovery->ret->foreign++;
+}
+
+/*
+ * Not to be read, but its LSNs are taken, for the day when its gateway is adopted or its key is given: records can be
+ * told without it. False: errno.
+ */
+static bool pass_segment(struct recovery *recovery, const struct file *file, int fd,
+                         const struct spool_segment *segment, int64_t size, enum spool_unread_why why)
 {
     struct spool_found found;
     enum spool_scanned scanned;
-    uint64_t last_lsn = segment->head.first_lsn - 1;
+    uint64_t first_lsn = segment->head.first_lsn, last_lsn = first_lsn - 1, sealed_lsn;
     spool_scan_begin(&recovery->scan, recovery->log->disk, fd, segment);
     recovery->scan.end = (uint64_t)size;
     while ((scanned = spool_scan_next(&recovery->scan, &found)) == SPOOL_SCAN_RECORD)
         last_lsn = found.entry.lsn;
-    recovery->ret->foreign++;
-    raise_next(recovery, last_lsn + 1);
-    if (scanned == SPOOL_SCAN_END && last_lsn > recovery->known_lsn && !recovery->log->readonly) {
-        errno = ENOKEY;
+    if (scanned == SPOOL_SCAN_FAILED || !spool_scan_seal(&recovery->scan, &sealed_lsn))
         return false;
-    }
-    return scanned == SPOOL_SCAN_END;
+    if (sealed_lsn > last_lsn + 1 && sealed_lsn <= SPOOL_LSN_MAX)
+        last_lsn = sealed_lsn - 1;
+    pass_by(recovery, file, why, why == SPOOL_UNREAD_COPY ? 0 : first_lsn, last_lsn);
+    raise_next(recovery, last_lsn + 1);
+    bool is_locked = why == SPOOL_UNREAD_KEY || why == SPOOL_UNREAD_NO_KEY;
+    errno = ENOKEY;
+    return !is_locked || last_lsn <= recovery->known_lsn || recovery->log->readonly;
 }
 
 /* Without a header nothing of it can be checked; what it may have held is not used again. */
 static void pass_unreadable(struct recovery *recovery, const struct file *file, int64_t size)
 {
     uint64_t octets = (uint64_t)size > SPOOL_RECORDS_AT ? (uint64_t)size - SPOOL_RECORDS_AT : 0;
-    recovery->ret->foreign++;
+    pass_by(recovery, file, SPOOL_UNREAD_DAMAGED, 0, 0);
     lower_first(recovery, file->first_lsn);
     if (file->first_lsn <= SPOOL_LSN_MAX)
-        raise_next(recovery, file->first_lsn + octets / SPOOL_RECORD_HEAD);
+        raise_next(recovery, file->first_lsn + octets / SPOOL_RECORD_HEAD + (octets < SPOOL_RECORD_HEAD));
+}
+
+static bool has_segment(const struct spool_log *log, const struct spool_head *head)
+{
+    for (size_t i = 0; i < log->count; i++)
+        if (log->segments[i]->head.serial == head->serial && log->segments[i]->head.first_lsn == head->first_lsn)
+            return true;
+    return false;
 }
 
 static bool add_segment(struct spool_log *log, const struct spool_segment *segment)
@@ -114,8 +141,35 @@ static bool add_segment(struct spool_log *log, const struct spool_segment *segme
     return true;
 }
 
+/* False: errno. A file that is misnamed is put off until those are known that are not. */
+static bool judge_segment(struct recovery *recovery, struct file *file, int fd, struct spool_segment *segment,
+                          int64_t size)
+{
+    struct spool_log *log = recovery->log;
+    const struct spool_head *head = &segment->head;
+    if (head->serial > log->serial)
+        log->serial = head->serial;
+    errno = EOVERFLOW;
+    if (head->serial == UINT32_MAX && !log->readonly)
+        return false;
+    if (!spool_identity_has(recovery->identity, head->gateway))
+        return pass_segment(recovery, file, fd, segment, size, SPOOL_UNREAD_GATEWAY);
+    if (!file->is_misnamed && (head->serial != file->serial || head->first_lsn != file->first_lsn)) {
+        file->is_misnamed = true;
+        return true;
+    }
+    lower_first(recovery, head->first_lsn);
+    memcpy(segment->name, file->name, sizeof segment->name);
+    if (has_segment(log, head))
+        return pass_segment(recovery, file, fd, segment, size, SPOOL_UNREAD_COPY);
+    if (head->encrypted && !spool_segment_key(log, segment, false))
+        return pass_segment(recovery, file, fd, segment, size,
+                            log->encrypted ? SPOOL_UNREAD_KEY : SPOOL_UNREAD_NO_KEY);
+    return add_segment(log, segment);
+}
+
 /* False: errno. */
-static bool judge(struct recovery *recovery, const struct file *file, int fd)
+static bool judge(struct recovery *recovery, struct file *file, int fd)
 {
     uint8_t start[SPOOL_HEAD_COPY_AT + SPOOL_HEAD_BYTES];
     struct spool_segment segment = {0};
@@ -132,16 +186,41 @@ static bool judge(struct recovery *recovery, const struct file *file, int fd)
         pass_unreadable(recovery, file, size);
         return true;
     }
-    if (segment.head.serial != file->serial || segment.head.first_lsn != file->first_lsn ||
-        !spool_identity_has(recovery->identity, segment.head.gateway)) {
-        recovery->ret->foreign++;
+    return judge_segment(recovery, file, fd, &segment, size);
+}
+
+static void set_where(struct recovery *recovery, const char *name)
+{
+    snprintf(recovery->ret->where, sizeof recovery->ret->where, "%s", name);
+}
+
+static bool judge_file(struct recovery *recovery, struct file *file)
+{
+    struct disk *disk = recovery->log->disk;
+    int fd = disk->open(disk, file->name, O_RDONLY);
+    if (fd < 0 && errno == ENOENT)
+        return true; /* released meanwhile by the gateway whose spool is looked at */
+    if (fd < 0 && errno == EMEDIUMTYPE) {
+        pass_by(recovery, file, SPOOL_UNREAD_NO_FILE, 0, 0);
         return true;
     }
-    lower_first(recovery, file->first_lsn);
-    memcpy(segment.name, file->name, sizeof segment.name);
-    if (segment.head.encrypted && !spool_segment_key(recovery->log, &segment, false))
-        return pass_locked(recovery, fd, &segment, size);
-    return add_segment(recovery->log, &segment);
+    bool ok = fd >= 0 && judge(recovery, file, fd);
+    int error = errno;
+    if (fd >= 0)
+        disk->close(disk, fd);
+    if (!ok)
+        set_where(recovery, file->name);
+    errno = error;
+    return ok;
+}
+
+static int by_head(const void *a, const void *b)
+{
+    const struct spool_head *x = &(*(struct spool_segment *const *)a)->head;
+    const struct spool_head *y = &(*(struct spool_segment *const *)b)->head;
+    if (x->serial != y->serial)
+        return x->serial < y->serial ? -1 : 1;
+    return x->first_lsn < y->first_lsn ? -1 : x->first_lsn > y->first_lsn;
 }
 
 static bool judge_files(struct recovery *recovery)
@@ -155,37 +234,60 @@ static bool judge_files(struct recovery *recovery)
     }
     if (recovery->count > 0)
         qsort(recovery->files, recovery->count, sizeof *recovery->files, by_serial);
-    for (size_t i = 0; i < recovery->count; i++) {
-        int fd = disk->open(disk, recovery->files[i].name, O_RDONLY);
-        if (fd < 0 && errno == ENOENT)
-            continue; /* released meanwhile by the gateway whose spool is looked at */
-        bool ok = fd >= 0 && judge(recovery, &recovery->files[i], fd);
-        int error = errno;
-        if (fd >= 0)
-            disk->close(disk, fd);
-        errno = error;
-        if (!ok)
-            return false;
-        recovery->log->serial = recovery->files[i].serial;
-    }
+    for (unsigned misnamed = 0; misnamed < 2; misnamed++)
+        for (size_t i = 0; i < recovery->count; i++)
+            if (recovery->files[i].is_misnamed == misnamed && !judge_file(recovery, &recovery->files[i]))
+                return false;
+    if (recovery->log->count > 0)
+        qsort(recovery->log->segments, recovery->log->count, sizeof *recovery->log->segments, by_head);
     return true;
 }
 
-/* LSNs from..before that are not there; octets: at that place something else is. */
-static void count_gap(struct recovery *recovery, uint64_t from, uint64_t before, bool octets)
+/* What is found in the place of LSNs that are not there; all 0: nothing. */
+struct rubble {
+    const struct spool_segment *segment;
+    uint64_t at, end;
+    bool is_end; /* of the file, which was longer */
+};
+
+/* LSNs from..before, above the cursor, are neither read nor in a file that is only locked. */
+static void count_lost(struct recovery *recovery, uint64_t from, uint64_t before, const struct rubble *rubble)
 {
-    if (octets) {
-        recovery->ret->quarantined += before > from ? before - from : 1;
-    } else if (before > from && before > recovery->known_lsn + 1) {
-        from = from > recovery->known_lsn ? from : recovery->known_lsn + 1;
-        recovery->ret->missing += before - from;
-    }
+    struct spool_recovery *ret = recovery->ret;
+    struct spool_lost lost = {.first_lsn = from, .last_lsn = before - 1, .segment = "-", .offset = rubble->at};
+    if (before <= from)
+        return;
+    if (rubble->segment)
+        memcpy(lost.segment, rubble->segment->name, sizeof lost.segment);
+    if (!rubble->segment || rubble->is_end)
+        ret->missing += before - from;
+    ret->lost += before - from;
+    ret->lost_first = ret->lost_first ? ret->lost_first : from;
+    ret->lost_last = before - 1;
+    spool_lost_note(recovery->log, &lost);
 }
 
-static void quarantine(struct recovery *recovery, const struct spool_segment *segment, uint64_t at, uint64_t end)
+/* LSNs from..before that are not there. */
+static void count_gap(struct recovery *recovery, uint64_t from, uint64_t before, struct rubble rubble)
+{
+    const struct spool_log *log = recovery->log;
+    if (rubble.segment && !rubble.is_end)
+        recovery->ret->quarantined += before > from ? before - from : 1;
+    from = from > recovery->known_lsn ? from : recovery->known_lsn + 1;
+    for (size_t i = 0; i < log->unread_count; i++) {
+        const struct spool_unread *locked = &log->unread[i];
+        if (locked->first_lsn == 0 || locked->first_lsn >= before || locked->last_lsn < from)
+            continue;
+        count_lost(recovery, from, locked->first_lsn, &rubble);
+        from = locked->last_lsn + 1;
+    }
+    count_lost(recovery, from, before, &rubble);
+}
+
+static void quarantine(struct recovery *recovery, struct rubble rubble)
 {
     if (!recovery->log->readonly)
-        spool_quarantine(recovery->log->disk, segment, recovery->scan.fd, at, end - at);
+        spool_quarantine(recovery->log->disk, rubble.segment, recovery->scan.fd, rubble.at, rubble.end - rubble.at);
 }
 
 /* Reads all records. False: errno. */
@@ -195,11 +297,13 @@ static bool read_records(struct recovery *recovery, struct spool_segment *segmen
     struct spool_found found;
     enum spool_scanned scanned;
     while ((scanned = spool_scan_next(&recovery->scan, &found)) == SPOOL_SCAN_RECORD) {
-        bool octets = found.damage_at != found.at;
-        if (octets)
-            quarantine(recovery, segment, found.damage_at, found.at);
-        if (octets || found.entry.lsn != segment->last_lsn + 1)
-            count_gap(recovery, segment->last_lsn + 1, found.entry.lsn, octets);
+        struct rubble rubble = {0};
+        if (found.damage_at != found.at) {
+            rubble = (struct rubble){segment, found.damage_at, found.at, false};
+            quarantine(recovery, rubble);
+        }
+        if (rubble.segment || found.entry.lsn != segment->last_lsn + 1)
+            count_gap(recovery, segment->last_lsn + 1, found.entry.lsn, rubble);
         if (ret->records == 0)
             ret->first_lsn = found.entry.lsn;
         segment->last_lsn = found.entry.lsn;
@@ -216,21 +320,35 @@ static void cut(struct recovery *recovery, const struct spool_segment *segment, 
     if (fd < 0)
         return;
     /* Of no consequence if it fails: the octets are void again next time. */
-    if (disk->truncate(disk, fd, end))
+    if (spool_segment_end(disk, fd, segment, end, segment->last_lsn + 1))
         (void)disk->sync(disk, fd);
     disk->close(disk, fd);
 }
 
+/* LSNs below it were committed. */
+static uint64_t committed_before(struct recovery *recovery, uint64_t limit_lsn, uint64_t sealed_lsn, bool is_short)
+{
+    if (limit_lsn != UINT64_MAX)
+        return limit_lsn;
+    raise_next(recovery, sealed_lsn);
+    if (is_short)
+        raise_next(recovery, recovery->next_lsn + 1);
+    return recovery->next_lsn;
+}
+
 /*
- * What is behind the last record. before: LSNs below it were committed. False: errno; EIO also if records that were
- * confirmed may be where the disk cannot be read, because they would be cut or overtaken.
+ * What is behind the last record. limit_lsn: as of read_segment. False: errno; EIO also if records that were confirmed
+ * may be where the disk cannot be read, because they would be cut or overtaken.
  */
-static bool judge_tail(struct recovery *recovery, struct spool_segment *segment, uint64_t before, bool last)
+static bool judge_tail(struct recovery *recovery, struct spool_segment *segment, uint64_t limit_lsn)
 {
     struct spool_scan *scan = &recovery->scan;
-    uint64_t end = scan->at, used;
-    if (!spool_scan_used(scan, end, &used))
+    uint64_t end = scan->at, size = scan->end, used, sealed_lsn;
+    bool last = limit_lsn == UINT64_MAX;
+    if (!spool_scan_seal(scan, &sealed_lsn) || !spool_scan_used(scan, end, &used))
         return false;
+    bool is_short = sealed_lsn == 0 && size < segment->head.reserved;
+    uint64_t before = committed_before(recovery, limit_lsn, sealed_lsn, is_short);
     bool unreadable = scan->unreadable > end;
     if (unreadable && last) {
         errno = EIO;
@@ -239,12 +357,13 @@ static bool judge_tail(struct recovery *recovery, struct spool_segment *segment,
     if (unreadable && scan->unreadable > used)
         used = scan->unreadable;
     if (before > segment->last_lsn + 1) {
-        count_gap(recovery, segment->last_lsn + 1, before, used > end);
+        struct rubble rubble = {segment, end, used, is_short};
         if (used > end)
-            quarantine(recovery, segment, end, used);
+            quarantine(recovery, rubble);
+        count_gap(recovery, segment->last_lsn + 1, before, used > end || is_short ? rubble : (struct rubble){0});
     } else {
         recovery->ret->torn_octets += used - end;
-        if (scan->end > end && !unreadable)
+        if (size > end + (sealed_lsn ? SPOOL_SEAL_BYTES : 0) && !unreadable)
             cut(recovery, segment, end);
     }
     atomic_store_explicit(&segment->end, end, memory_order_relaxed);
@@ -270,8 +389,7 @@ static bool read_segment(struct recovery *recovery, struct spool_segment *segmen
     }
     if (ok) {
         raise_next(recovery, segment->last_lsn + 1);
-        ok = judge_tail(recovery, segment, limit_lsn != UINT64_MAX ? limit_lsn : recovery->next_lsn,
-                        limit_lsn == UINT64_MAX);
+        ok = judge_tail(recovery, segment, limit_lsn);
     }
     int error = errno;
     if (fd >= 0)
@@ -289,8 +407,10 @@ static bool read_segments(struct recovery *recovery)
             if (log->segments[later]->head.first_lsn < limit_lsn)
                 limit_lsn = log->segments[later]->head.first_lsn;
         log->segments[i]->suspect = i + 1 < log->count && log->segments[i + 1]->head.after_failure;
-        if (!read_segment(recovery, log->segments[i], limit_lsn))
+        if (!read_segment(recovery, log->segments[i], limit_lsn)) {
+            set_where(recovery, log->segments[i]->name);
             return false;
+        }
         log->octets += log->segments[i]->end;
     }
     return true;
@@ -299,8 +419,9 @@ static bool read_segments(struct recovery *recovery)
 bool spool_recover(struct spool_log *log, const struct spool_identity *identity, struct spool_recovery *ret)
 {
     struct recovery recovery = {.log = log, .identity = identity, .ret = ret, .next_lsn = 1, .lowest_lsn = UINT64_MAX};
-    *ret = (struct spool_recovery){0};
     bool ok = spool_cursor_load(log->disk, &ret->cursor_lsn);
+    if (!ok)
+        set_where(&recovery, "cursor");
     recovery.known_lsn = ret->cursor_lsn;
     raise_next(&recovery, ret->cursor_lsn + 1);
     ok = ok && judge_files(&recovery);
@@ -310,7 +431,7 @@ bool spool_recover(struct spool_log *log, const struct spool_identity *identity,
         if (ret->cursor_lsn == 0) /* none yet, or lost: but what has been unlinked was below it */
             recovery.known_lsn = recovery.lowest_lsn - 1;
         count_gap(&recovery, recovery.known_lsn + 1,
-                  log->count > 0 ? log->segments[0]->head.first_lsn : recovery.next_lsn, false);
+                  log->count > 0 ? log->segments[0]->head.first_lsn : recovery.next_lsn, (struct rubble){0});
         ok = read_segments(&recovery);
     }
     ret->next_lsn = log->next_lsn = recovery.next_lsn;

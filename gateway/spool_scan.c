@@ -130,6 +130,23 @@ enum spool_scanned spool_scan_next(struct spool_scan *scan, struct spool_found *
     return SPOOL_SCAN_END;
 }
 
+bool spool_scan_seal(struct spool_scan *scan, uint64_t *ret_lsn)
+{
+    uint64_t places[] = {scan->end < SPOOL_SEAL_BYTES ? 0 : scan->end - SPOOL_SEAL_BYTES, scan->at};
+    *ret_lsn = 0;
+    for (unsigned i = 0; i < 2 && *ret_lsn == 0; i++) {
+        struct bytes view;
+        if (places[i] < scan->at)
+            continue;
+        if (!look(scan, places[i], SPOOL_SEAL_BYTES, &view))
+            return false;
+        *ret_lsn = spool_seal_decode(scan->crc, view);
+        if (*ret_lsn > 0)
+            scan->end = places[i];
+    }
+    return true;
+}
+
 static size_t used_of(struct bytes octets)
 {
     size_t len = octets.len;

@@ -16,6 +16,7 @@
 #define ARENA_SPARE_BYTES ((size_t)1 << 20)
 #define ARENA_BODY_FACTOR 8
 #define BODY_FIRST_BYTES 1024
+#define REGISTRY_RETRY_S 5
 
 size_t http_request_arena_bytes(const struct settings *settings)
 {
@@ -161,8 +162,11 @@ static bool read_identity(struct http_exchange *exchange, struct worker *worker,
         tokens_check(worker->shared->registry, token, request->received.s, &request->who))
         return true;
     /* After a start without Redis: nothing is wrong with the token. */
-    if (!worker->shared->registry_loaded)
-        return refuse(exchange, OUTCOME_STORE_AWAY, "Nobody is known yet: the registry has not been read from Redis.");
+    if (!worker->shared->registry_loaded) {
+        refuse(exchange, OUTCOME_STORE_AWAY, "Nobody is known yet: the registry has not been read from Redis.");
+        exchange->response.max_age_s = REGISTRY_RETRY_S;
+        return false;
+    }
     int64_t wait_s = http_backoff_wait_s(backoff, &request->remote, now_ms);
     if (wait_s > 0) {
         refuse(exchange, OUTCOME_TOO_MANY, "Too many wrong tokens came from this address.");

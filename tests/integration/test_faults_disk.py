@@ -250,13 +250,16 @@ def test_disk_full(workers):
 
 
 class SmallDisk:
-    """A folder whose "spool" is a disk of one megabyte."""
+    """A folder whose "spool" is a disk of so many megabytes."""
+
+    def __init__(self, megabytes=1):
+        self.size = "size=%dm,mode=700" % megabytes
 
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="weir-test-")
         self.spool = self.folder + "/spool"
         os.mkdir(self.spool, 0o700)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "weir-test", self.spool],
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", self.size, "weir-test", self.spool],
                               capture_output=True, check=False)
         if done.returncode != 0:
             shutil.rmtree(self.folder)
@@ -282,6 +285,73 @@ def test_small_disk(workers):
             lib.wait_until(lambda: ask(campaign.gateway, 2).code_text == "2.04", "there is space again", 60)
             campaign.wait_acknowledged(100)
             campaign.finish()
+
+
+def large(gateway, value):
+    """The answer to a message of 30 kB over HTTP."""
+    return lib.curl("http://127.0.0.1:%d/obs" % gateway.http_port, token=gateway.device_token,
+                    data='[{"n":"large","vs":"%d %s"}]' % (value, "x" * 30000), content_type="application/senml+json")
+
+
+def ready(gateway):
+    return lib.curl("http://127.0.0.1:%d/ready" % gateway.ops_port)
+
+
+def fill_until_refused(gateway, count_max):
+    """Values that were acknowledged before the first that was not; /ready then says why."""
+    for value in range(count_max):
+        answer = large(gateway, value)
+        if answer.status != 204:
+            equal(answer.status, 503)
+            assert "retry-after" in answer.headers, answer
+            why = ready(gateway)
+            equal((why.status, why.json()["detail"]),
+                  (503, "The spool has no room: its disk or spool_max_bytes is full."))
+            return list(range(value))
+    raise AssertionError("%d messages and the disk is not full" % count_max)
+
+
+def expect_room_again(gateway, acknowledged, count):
+    """So many more are taken, one after the other, and all is stored once."""
+    for value in range(10000, 10000 + count):
+        lib.wait_until(lambda: large(gateway, value).status == 204, "there is room again")
+        acknowledged.append(value)
+    lib.wait_until(lambda: ready(gateway).body == b"ready\n", "/ready")
+    gateway.wait_pushed()
+    found = [int(entry["v"].split()[0]) for entry in gateway.observations(name="large")]
+    equal([value for value in acknowledged if value not in found], [], "acknowledged and not stored")
+
+
+def test_disk_full_of_tail(workers):
+    """F21: a disk of 4 MB is full of what Redis has long had: the safety tail gives way, again and again"""
+    # Fails if the tail is kept for its hour, and everything new is refused until then.
+    with SmallDisk(4) as folder, lib.RedisServer() as redis:
+        with lib.Gateway(workers=workers, redis=redis.address, state_dir=folder, **SMALL) as gateway:
+            acknowledged = fill_until_refused(gateway, 400)
+            assert len(acknowledged) > 60, len(acknowledged)
+            expect_room_again(gateway, acknowledged, 200)
+
+
+def test_no_segment_for_the_tail(workers):
+    """F21: as long as no new segment can be made: 5.03, /ready says why, and the tail is unlinked; then all is well"""
+    # Fails if what Redis has keeps the room that new messages need, although Redis is there to be asked.
+    with Shim() as shim, lib.RedisServer() as redis:
+        with lib.Gateway(workers=workers, redis=redis.address, environment=shim.environment, **SMALL) as gateway:
+            for value in range(-20, 0):
+                equal(large(gateway, value).status, 204)
+            gateway.wait_pushed()
+            before = segments(gateway)
+            assert len(before) > 4, before
+            shim.set("fallocate:*:ENOSPC:path=spool", "pwrite:*:ENOSPC:path=.seg")
+            acknowledged = list(range(-20, 0)) + fill_until_refused(gateway, 10)
+
+            def tail_is_gone():
+                equal(large(gateway, 5000).status, 503)
+                return not set(before[:-1]) & set(segments(gateway))
+            lib.wait_until(tail_is_gone, "the tail is unlinked")
+            equal(ready(gateway).status, 503)
+            shim.clear()
+            expect_room_again(gateway, acknowledged, 10)
 
 
 def test_slow_disk(workers):

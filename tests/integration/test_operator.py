@@ -165,6 +165,27 @@ def test_redis_away():
         wait_until(lambda: show(gateway, "sensor-1")["delivery_state"] == "known", "Redis is asked again")
 
 
+def test_started_without_redis():
+    """started while Redis is away: a token is not called wrong, /ready says why; all is well when Redis comes"""
+    # Fails if the token of a device is answered 401, so that it is thrown away, or if its address is made to wait.
+    with lib.RedisServer() as redis, lib.Gateway(redis=redis.address, redis_timeout_ms=500) as gateway:
+        gateway.terminate()
+        redis.kill()
+        gateway.demo = False
+        gateway.start()
+        for token in (gateway.device_token, "weir_0000000000000000_" + 43 * "A", "x"):
+            for _ in range(20 if token == "x" else 2):
+                answer = post(gateway, "temp", token=token, expect=503)
+                assert "retry-after" in answer.headers, answer
+        ready = curl("http://127.0.0.1:%d/ready" % gateway.ops_port)
+        equal((ready.status, ready.json()["detail"]), (503, "The registry has not been read from Redis yet."))
+        redis.start()
+        wait_until(lambda: post(gateway, "temp", token=gateway.device_token, expect=None).status == 204, "it may speak")
+        wait_until(lambda: curl("http://127.0.0.1:%d/ready" % gateway.ops_port).status == 200, "it is ready")
+        equal(post(gateway, "temp", token="x", expect=None).status, 401)
+        wait_until(lambda: len(gateway.observations(name="temp")) == 1, "it is stored, once")
+
+
 # weir spool -------------------------------------------------------------------------------------------------------
 
 def spool(gateway, *arguments, status=0):
@@ -329,6 +350,7 @@ def test_spool_loss_is_not_forgotten():
                 whole = json.loads(spool(gateway, command, "--json", status=status).out)
                 equal([(row["from"], row["to"]) for row in whole["lost_ranges"]], [(3, 3)])
             assert re.search(r"(?m)^lsn=3-3 damaged-or-missing not-pushed ", result.out), result
+            assert re.search(r"(?m)^  \S+\.seg empty next_lsn=5 ", spool(gateway, "list").out)
             assert folder + "/lost" in result.err, result
             equal(whole["damage"][0]["pushed"], False)
             os.unlink(os.path.join(folder, "lost"))
@@ -359,7 +381,7 @@ def test_spool_encrypted():
                     whole = json.loads(spool(gateway, command, "--json", *options, status=1).out)
                     equal((whole["to_push"], [(row["why"], row["last_lsn"]) for row in whole["not_read"]]),
                           (3, [(why, 3)]))
-                spool(gateway, "replay", *options, status=1)
+                assert "give it with --key-file" in spool(gateway, "replay", *options, status=1).err
             assert not os.path.exists(os.path.join(gateway.folder, "spool", "lost"))
             for bad in ("none", "short"):
                 with open(os.path.join(folder, "short"), "w") as file:

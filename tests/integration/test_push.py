@@ -3,6 +3,7 @@
 
 What a sensor was told and what the stream holds are compared by value: each message carries a number of its own.
 """
+import glob
 import os
 import shutil
 import time
@@ -44,37 +45,42 @@ class Stand:
         finally:
             self.redis.close()
 
-    def ask(self, device, value, tenant="demo", query=(), timeout=40):
+    def ask(self, device, value, tenant="demo", query=(), timeout=40, padding=0):
         source = {"demo": "127.0.0.1", "other": "127.0.0.2"}[tenant]
         if source not in self.peers:
             self.peers[source] = Peer(self.gateway.coap_port, source=source)
+        padded = ',{"n":"padding","vs":"%s"}' % ("x" * padding) if padding else ""
         message = request(POST, "/obs", query=["d=" + device, "n=1.%d" % value, *query], format=coap.SENML_JSON,
-                          payload='[{"n":"p","v":%d}]' % value)
+                          payload='[{"n":"p","v":%d}%s]' % (value, padded))
         answer = self.peers[source].ask(message, timeout=timeout)
         if answer.code_text[0] == "2":
             self.acknowledged.setdefault((tenant, device), []).append(value)
         return answer
 
-    def send(self, first, count, tenant="demo"):
+    def send(self, first, count, tenant="demo", padding=0):
         """So many of each device, all acknowledged."""
         for value in range(first, first + count):
             for device in range(DEVICES):
-                answer = self.ask("d%d" % device, value, tenant)
+                answer = self.ask("d%d" % device, value, tenant, padding=padding)
                 assert answer.code_text[0] == "2", answer
 
     def stored(self, tenant="demo"):
         with self.redis.client() as client:
             found = {}
             for entry in client.observations(tenant):
-                found.setdefault((tenant, entry["d"]), []).append(int(entry["v"]))
+                if entry["n"] == "p":
+                    found.setdefault((tenant, entry["d"]), []).append(int(entry["v"]))
             return found
 
-    def expect_all(self, tenant="demo"):
-        """All that was acknowledged is there, once, in the order in which it was acknowledged."""
+    def expect_all(self, tenant="demo", sort=False):
+        """All that was acknowledged is there, once, in the order in which it was acknowledged, or in any."""
         wanted = {key: values for key, values in self.acknowledged.items() if key[0] == tenant}
         count = sum(map(len, wanted.values()))
         lib.wait_until(lambda: sum(map(len, self.stored(tenant).values())) >= count, "%d are stored" % count)
-        equal(self.stored(tenant), wanted, "the stream")
+        found = self.stored(tenant)
+        if sort:
+            found = {key: sorted(values) for key, values in found.items()}
+        equal(found, wanted, "the stream")
 
 
 def test_order(workers):
@@ -97,6 +103,177 @@ def test_flushed(workers):
         stand.send(20, 3)
         stand.expect_all()
         assert stand.gateway.metric("weir_push_rewinds_total") >= 4
+
+
+def delete_streams(client):
+    """All that the push has written for a tenant."""
+    names = (b"obs", b"seen", b"hwm", b"epoch", b"superseded", b"holes", b"once", b"conflicts", b"conflicted")
+    keys = [key for key in client("KEYS", "weir:{demo}:*") if key.split(b":")[2] in names]
+    client("DEL", *keys)
+
+
+def flush_but_registry(client):
+    """FLUSHALL, and at the same moment the registry from a backup."""
+    kept = [key for key in client("KEYS", "weir:*") if key.split(b":")[-1] in (b"tenants", b"changes", b"meta", b"devices",
+                                                                              b"tokens", b"rules", b"streams")
+            or b":dev:" in key or b":tok:" in key]
+    dumps = [(key, client("DUMP", key)) for key in kept]
+    assert b"weir:{demo}:obs" not in kept and b"weir:tenants" in kept, kept
+    client("MULTI")
+    client("FLUSHALL")
+    for key, dump in dumps:
+        client("RESTORE", key, 0, dump)
+    client("EXEC")
+
+
+def test_forgotten_while_silent(workers):
+    """Redis forgets everything, connected, and nobody speaks: what the spool holds comes back, also of the run before"""
+    # Fails if only a message of the same lane, or a new connection, lets the push see it.
+    for forget in (delete_streams, flush_but_registry):
+        with Stand(workers) as stand:
+            stand.send(0, 10)
+            stand.expect_all()
+            stand.gateway.terminate()
+            stand.gateway.start()
+            stand.send(10, 5)
+            stand.expect_all()
+            time.sleep(2)  # the first question comes with the connection and must not find it
+            with stand.redis.client() as client:
+                forget(client)
+            stand.expect_all(sort=True)
+            assert stand.gateway.metric("weir_push_rewinds_total") >= 8, "lanes of both runs"
+            stand.send(15, 1)
+            stand.expect_all(sort=True)
+
+
+def spool_segments(stand):
+    """Names of the segments, oldest first."""
+    return sorted(os.path.basename(path) for path in glob.glob(stand.gateway.folder + "/spool/*.seg"))
+
+
+def test_tail_is_released_when_confirmed(workers):
+    """The tail goes when it is old and Redis was asked, not before; a Redis that forgot it in between gets it again"""
+    # Fails if the age of the tail is enough to unlink it, or if it never goes although all are silent.
+    with Stand(workers, spool_tail_s=2, spool_segment_bytes=65536) as stand:
+        next_value = 0
+        for _ in range(4):
+            with stand.redis.client() as client:
+                stand.send(next_value, 16, padding=1000)
+                next_value += 16
+                stand.gateway.wait_pushed()
+                octets, before = stand.gateway.metric("weir_spool_bytes"), spool_segments(stand)
+                assert len(before) >= 3, before
+                lib.wait_until(lambda: spool_segments(stand)[0] not in before[:2], "the tail is released")
+                released = time.monotonic()
+                lib.wait_until(lambda: stand.gateway.metric("weir_spool_bytes") < octets, "and the gauge says so")
+                stand.acknowledged.clear()
+                stand.send(next_value, 16, padding=1000)
+                next_value += 16
+                stand.gateway.wait_pushed()
+                tail = spool_segments(stand)
+                time.sleep(5)  # older than spool_tail_s, and younger than the next question
+                delete_streams(client)
+            # The next question comes 10 s after the last; a machine that was slower than that proves nothing.
+            if time.monotonic() - released < 9:
+                assert set(tail) <= set(spool_segments(stand)), "nothing was unlinked before the question"
+                break
+        else:
+            raise lib.Skip("too slow to be between two questions")
+        wanted = {key: sorted(values) for key, values in stand.acknowledged.items()}
+
+        def all_is_back():
+            found = stand.stored()
+            return all(set(values) <= set(found.get(key, ())) for key, values in wanted.items())
+        lib.wait_until(all_is_back, "what was acknowledged is back")
+        equal([key for key, values in stand.stored().items() if len(values) != len(set(values))], [], "doubled")
+
+
+def test_small_spool(workers):
+    """A spool of the least size and default segments, Redis alive: thousands of messages and none is refused"""
+    # Fails if segments are as large as the spool, so that none can ever go, or if room is only made when there is none.
+    with Stand(workers, spool_max_bytes=1048576) as stand:
+        for value in range(3000):
+            answer = stand.ask("d%d" % (value % DEVICES), value, padding=1000)
+            equal(answer.code_text, "2.04", "message %d" % value)
+        stand.expect_all()
+        assert stand.gateway.metric("weir_spool_bytes") < 1048576
+
+
+def exchange(gateway, content, *query):
+    """Content for the same sequence number: (code, payload)."""
+    with Peer(gateway.coap_port) as peer:
+        answer = peer.ask(request(POST, "/obs", query=["d=c1", "n=1.7", "level", *query], format=coap.SENML_JSON,
+                                  payload='[{"n":"x","v":%d}]' % content))
+        return answer.code_text, answer.payload
+
+
+def conflicts(client):
+    if not client("EXISTS", "weir:{demo}:conflicts"):
+        return []
+    return [dict(fields)["v"] for _, fields in client.stream("weir:{demo}:conflicts")]
+
+
+def test_conflict_of_two_gateways(workers):
+    """Another gateway has stored other content: kept once; what is stored is a duplicate, what is not is a conflict"""
+    # Fails if a repetition is kept again, or if a gateway believes its own memory more than Redis.
+    with Stand(workers) as stand, lib.Gateway(redis=stand.redis.address, workers=workers, demo=False) as other, \
+            stand.redis.client() as client:
+        equal(exchange(stand.gateway, 1)[0], "2.04")
+        stand.gateway.wait_pushed()
+        code, payload = exchange(other, 2)
+        equal(code, "2.04")
+        assert b'"spooled"' in payload, payload
+        other.wait_pushed()
+        equal(conflicts(client), ["2"])
+        for _ in range(3):
+            equal(exchange(other, 2, "level=stored")[0], "4.09")
+        code, payload = exchange(other, 1, "level=stored")
+        equal(code, "2.04")
+        assert b'"duplicate":true' in payload, payload
+        equal(exchange(other, 2, "level=stored")[0], "4.09")
+        equal(exchange(other, 2)[0], "2.04")
+        other.wait_pushed()
+        equal(conflicts(client), ["2"], "kept once")
+        for content in (3, 4, 3):
+            equal(exchange(other, content, "level=stored")[0], "4.09")
+        equal(conflicts(client), ["2", "3", "4"], "other content once more each")
+        other.terminate()
+        other.start()
+        code, payload = exchange(other, 1, "level=stored")
+        equal((code, b'"duplicate":true' in payload), ("2.04", True), "after a restart")
+        equal(exchange(other, 2, "level=stored")[0], "4.09")
+        equal(conflicts(client), ["2", "3", "4"])
+        equal([entry["v"] for entry in client.observations()], ["1"])
+        # The gateway that has stored it refuses without asking.
+        equal(exchange(stand.gateway, 2)[0], "4.09")
+        equal(exchange(stand.gateway, 1)[0], "2.04")
+
+
+def test_other_unit(workers):
+    """Without a sequence number other content is another message: never 4.09"""
+    # Fails if a message whose time and values were seen, but not its unit, is refused as a conflict.
+    with lib.Gateway(workers=workers) as gateway, Peer(gateway.coap_port) as peer:
+        for query in ([], ["u=K"], ["u=Cel"], ["u=K"]):
+            answer = peer.ask(request(POST, "/obs", query=["d=w1", *query], format=coap.JSON,
+                                      payload='{"a":1,"ts":1763692800}'))
+            equal(answer.code_text, "2.04", "with %r" % query)
+        gateway.wait_pushed()
+        assert "" in [entry["u"] for entry in gateway.observations(device="w1")]
+
+
+def test_level_missed(workers):
+    """level=stored where Redis does not sync before it answers: refused, and the answer says why"""
+    with Stand(workers) as stand:
+        stand.gateway.terminate()
+        with stand.redis.client() as client:
+            client("CONFIG", "SET", "appendfsync", "everysec")
+            if client("COMMAND", "INFO", "WAITAOF")[0]:  # by which such a Redis can be made to
+                client("CONFIG", "SET", "appendonly", "no")
+        stand.gateway.start()
+        answer = stand.ask("d0", 0, query=["level=stored"])
+        equal(answer.code_text, "5.03")
+        assert b"Redis does not sync before it answers" in answer.payload, answer.payload
+        equal(stand.ask("d0", 1).code_text, "2.04")
 
 
 def test_older_data(workers):
@@ -193,11 +370,15 @@ class Replica(lib.RedisServer):
         super().__init__("--replicaof", "127.0.0.1 %d" % primary_port)
 
 
+REPLICA_WAIT_S = 4
+
+
 def test_replicated(workers):
     """level=replicated: with a replica, without one (5.03, and nobody else waits for it), and with one again"""
     port = lib.free_port()
     with lib.RedisServer("--port", str(port)) as primary, \
-            Stand(workers, address=primary.address, redis_timeout_ms=2000) as stand:
+            Stand(workers, address=primary.address, redis_timeout_ms=15000,
+                  redis_replica_wait_ms=REPLICA_WAIT_S * 1000) as stand:
         stand.redis.close()
         stand.redis = primary
         with Replica(port) as replica:
@@ -225,5 +406,8 @@ def others_are_not_held_up(stand):
             time.sleep(0.05)
         begin = time.monotonic()
         equal(stand.ask("d3", 1000, query=["level=stored"]).code_text[0], "2")
-        assert time.monotonic() - begin < 1.5, "waited %.1f s for what others demanded" % (time.monotonic() - begin)
+        # Behind those of the others, one or two at a time, it would wait for minutes. Redis and the disk of this machine
+        # may stand still for a moment, and the time-outs above let them.
+        waited = time.monotonic() - begin
+        assert waited < REPLICA_WAIT_S, "waited %.1f s for what others demanded" % waited
         assert "connection to Redis lost" not in stand.gateway.log()

@@ -88,6 +88,27 @@ static void count_one(void *ctx, const char *name)
     ++*(unsigned *)ctx;
 }
 
+/* A FIFO would hold up whoever opens it, and a link leads out of the folder. */
+Test(disk, what_is_no_regular_file_is_not_opened)
+{
+    static const int flags[] = {O_RDONLY, O_RDWR, O_WRONLY | O_CREAT | O_TRUNC};
+    char full[96];
+    snprintf(full, sizeof full, "%s/fifo", path);
+    cr_assert_eq(mkfifo(full, 0600), 0);
+    snprintf(full, sizeof full, "%s/link", path);
+    cr_assert_eq(symlink("/dev/null", full), 0);
+    snprintf(full, sizeof full, "%s/folder", path);
+    cr_assert_eq(mkdir(full, 0700), 0);
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        static const char *const names[] = {"fifo", "link", "folder"};
+        for (size_t n = 0; n < 3; n++) {
+            cr_assert_eq(disk->open(disk, names[n], flags[i]), -1);
+            cr_assert_eq(errno, EMEDIUMTYPE, "%s: %s", names[n], strerror(errno));
+        }
+    }
+    cr_assert_eq(rmdir(full), 0);
+}
+
 Test(disk, names_come_change_and_go)
 {
     unsigned count = 0;

@@ -56,6 +56,44 @@ Test(recent, keys_expire)
     recent_free(recent);
 }
 
+Test(recent, disputed_content_is_unknown_for_good)
+{
+    struct recent *recent = recent_new(1024);
+    uint8_t key[RECENT_KEY_BYTES];
+    recent_put(recent, key_in_one_set(1, key), 5, RECENT_FOR_EVER);
+    recent_put(recent, key_in_one_set(2, key), 5, RECENT_FOR_EVER);
+    recent_put(recent, key_in_one_set(3, key), 5, 60000);
+    recent_dispute(recent, key_in_one_set(1, key)); /* put before */
+    recent_dispute(recent, key_in_one_set(3, key));
+    recent_dispute(recent, key_in_one_set(4, key)); /* never put */
+    recent_dispute(recent, key_in_one_set(4, key));
+    for (unsigned round = 0; round < 3; round++) {
+        for (uint64_t i = 1; i <= 4; i++)
+            for (uint32_t fingerprint = 1; fingerprint < 8 && i != 2; fingerprint++)
+                cr_expect_eq(recent_find(recent, key_in_one_set(i, key), fingerprint, 0), RECENT_UNKNOWN);
+        cr_expect_eq(recent_find(recent, key_in_one_set(2, key), 5, 0), RECENT_SAME, "others are not concerned");
+        cr_expect_eq(recent_find(recent, key_in_one_set(2, key), 6, 0), RECENT_OTHER_CONTENT);
+        recent_put(recent, key_in_one_set(1, key), 5 + round, RECENT_FOR_EVER);
+        recent_put(recent, key_in_one_set(3, key), 5, 60000);
+        recent_put(recent, key_in_one_set(4, key), 5, round ? 60000 : RECENT_FOR_EVER);
+    }
+    recent_free(recent);
+}
+
+Test(recent, a_dispute_takes_one_place)
+{
+    struct recent *recent = recent_new(1024);
+    uint8_t key[RECENT_KEY_BYTES];
+    for (uint64_t i = 0; i < WAYS; i++)
+        recent_put(recent, key_in_one_set(i, key), 5, RECENT_FOR_EVER);
+    recent_dispute(recent, key_in_one_set(WAYS, key));
+    recent_put(recent, key_in_one_set(WAYS, key), 5, RECENT_FOR_EVER);
+    cr_expect_eq(recent_find(recent, key_in_one_set(WAYS, key), 5, 0), RECENT_UNKNOWN);
+    for (uint64_t i = 0; i < WAYS; i++)
+        cr_expect_eq(recent_find(recent, key_in_one_set(i, key), 5, 0), i ? RECENT_SAME : RECENT_UNKNOWN);
+    recent_free(recent);
+}
+
 Test(recent, a_full_set_forgets_its_oldest)
 {
     struct recent *recent = recent_new(1024);

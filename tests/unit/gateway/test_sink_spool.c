@@ -79,15 +79,21 @@ static void done(void *ctx, enum outcome outcome, const struct sink_receipt *rec
         told->receipt = *receipt;
 }
 
+static const struct observation a_reading = {.name = BYTES_LITERAL("n"), .kind = VALUE_NONE};
+static const struct sink_record a_record = {.device = BYTES_LITERAL("d1"), .observation = &a_reading};
+
+static struct sink_message message_of(uint64_t seq, uint32_t fingerprint, enum delivery_level level)
+{
+    return (struct sink_message){.tenant = BYTES_LITERAL("acme"), .records = &a_record, .count = 1, .class = 't',
+                                 .identity_class = CLASS_EXACT, .speaker = BYTES_LITERAL("d1"),
+                                 .sequence = {true, 1, seq}, .fingerprint = fingerprint, .level = level,
+                                 .confirmable = true};
+}
+
 static enum outcome append(struct bench *bench, uint64_t seq, uint32_t fingerprint, enum delivery_level level,
                            struct told *told)
 {
-    static const struct observation reading = {.name = BYTES_LITERAL("n"), .kind = VALUE_NONE};
-    static const struct sink_record record = {.device = BYTES_LITERAL("d1"), .observation = &reading};
-    struct sink_message message = {.tenant = BYTES_LITERAL("acme"), .records = &record, .count = 1, .class = 't',
-                                   .identity_class = CLASS_EXACT, .speaker = BYTES_LITERAL("d1"),
-                                   .sequence = {true, 1, seq}, .fingerprint = fingerprint, .level = level,
-                                   .confirmable = true};
+    struct sink_message message = message_of(seq, fingerprint, level);
     return sink_spool_append(bench->sink, &message, done, told);
 }
 
@@ -175,6 +181,47 @@ Test(sink_spool, a_repetition_is_not_spooled_again)
     some_turns(bench);
     cr_expect_eq(other.times, 0);
     cr_expect_eq(spool_log_durable_lsn(bench->log), 1);
+    bench_free(bench);
+}
+
+Test(sink_spool, what_is_in_dispute_is_asked_again)
+{
+    struct bench *bench = bench_new();
+    struct told first = {0}, same = {0}, other = {0};
+    uint8_t key[SINK_KEY_BYTES];
+    struct sink_message message = message_of(1, 1, LEVEL_SPOOLED);
+    append(bench, 1, 1, LEVEL_SPOOLED, &first);
+    wait_for(bench, &first);
+    parcel_key(&message, key);
+    recent_dispute(bench->recent, key);
+    cr_assert_eq(append(bench, 1, 1, LEVEL_SPOOLED, &same), OUTCOME_CHANGED);
+    wait_for(bench, &same);
+    expect_told(&same, OUTCOME_CHANGED, LEVEL_SPOOLED, false);
+    cr_assert_eq(append(bench, 1, 2, LEVEL_SPOOLED, &other), OUTCOME_CHANGED, "Redis decides, not this memory");
+    wait_for(bench, &other);
+    cr_expect_eq(spool_log_durable_lsn(bench->log), 3);
+    bench_free(bench);
+}
+
+static void append_windowed(struct bench *bench, uint32_t fingerprint, bool duplicate)
+{
+    struct told told = {0};
+    struct sink_message message = message_of(0, fingerprint, LEVEL_SPOOLED);
+    message.identity_class = CLASS_WINDOWED;
+    message.sequence = (struct sequence){0};
+    message.key[0] = 7;
+    cr_assert_eq(sink_spool_append(bench->sink, &message, done, &told), OUTCOME_CHANGED);
+    wait_for(bench, &told);
+    expect_told(&told, OUTCOME_CHANGED, LEVEL_SPOOLED, duplicate);
+}
+
+Test(sink_spool, only_a_sequence_number_makes_a_conflict)
+{
+    struct bench *bench = bench_new();
+    append_windowed(bench, 1, false);
+    append_windowed(bench, 2, false);
+    append_windowed(bench, 1, true);
+    cr_expect_eq(spool_log_durable_lsn(bench->log), 2);
     bench_free(bench);
 }
 

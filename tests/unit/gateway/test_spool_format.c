@@ -14,6 +14,7 @@ static struct spool_head encode_head(void)
         .incarnation = 0x1817161514131211,
         .first_lsn = 0x191817161514,
         .serial = 0x24232221,
+        .reserved = (uint64_t)0x28272625 * SPOOL_PAGE,
         .encrypted = true,
         .after_failure = true,
         .key_check = "checked",
@@ -27,7 +28,7 @@ Test(spool_format, header_has_the_documented_bytes)
     static const uint8_t expected[60] = {
         'w', 'e', 'i', 'r', 's', 'p', 'o', 'l', 1, 0, 0, 0, 3, 0, 0, 0,
         1, 2, 3, 4, 5, 6, 7, 8, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,
-        0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0, 0, 0x21, 0x22, 0x23, 0x24, 0, 0, 0, 0,
+        0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0, 0, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28,
         'c', 'h', 'e', 'c', 'k', 'e', 'd', 0, 0, 0, 0, 0,
     };
     struct spool_head head = encode_head();
@@ -43,6 +44,7 @@ static void expect_head(size_t len)
     cr_assert(spool_head_decode(bytes_of(file, len), &head));
     cr_assert(head.gateway == expected.gateway && head.incarnation == expected.incarnation);
     cr_assert(head.first_lsn == 0x191817161514 && head.serial == 0x24232221);
+    cr_assert_eq(head.reserved, (uint64_t)0x28272625 * SPOOL_PAGE);
     cr_assert(head.encrypted && head.after_failure && memcmp(head.key_check, "checked", 8) == 0);
     cr_assert_eq(head.crc, spool_get_32(file + 60) ? spool_get_32(file + 60) : head.crc);
 }
@@ -155,6 +157,25 @@ Test(spool_format, a_record_that_is_cut_short_says_how_long_it_is)
         cr_assert(entry.octets == 32 && entry.lsn == 9);
     }
     cr_assert_eq(spool_entry_decode(1, bytes_of(octets, SPOOL_RECORD_HEAD + 5), &entry), SPOOL_COUNTS);
+}
+
+Test(spool_format, a_seal_with_a_wrong_bit_is_none)
+{
+    static const uint8_t expected[] = {'w', 'e', 'n', 'd', 0, 0, 0, 0, 0x21, 0x22, 0x23, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    uint8_t octets[SPOOL_SEAL_BYTES];
+    struct spool_entry entry;
+    spool_seal_encode(77, 0x232221, octets);
+    cr_assert_eq(memcmp(octets, expected, sizeof expected), 0);
+    cr_assert_eq(spool_get_32(octets + 20), crc32c(77, bytes_of(octets, 20)));
+    cr_assert_eq(spool_seal_decode(77, bytes_of(octets, sizeof octets)), 0x232221);
+    cr_assert_eq(spool_seal_decode(77, bytes_of(octets, sizeof octets - 1)), 0);
+    cr_assert_eq(spool_seal_decode(78, bytes_of(octets, sizeof octets)), 0);
+    cr_assert_eq(spool_entry_decode(77, bytes_of(octets, sizeof octets), &entry), SPOOL_DAMAGED);
+    for (size_t bit = 0; bit < 8 * sizeof octets; bit++) {
+        octets[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        cr_assert_eq(spool_seal_decode(77, bytes_of(octets, sizeof octets)), 0, "bit %zu", bit);
+        octets[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
 }
 
 Test(spool_format, a_length_beyond_the_maximum_is_damage_even_with_a_right_crc)

@@ -11,9 +11,11 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define GATEWAY 0x6761746577617931
@@ -773,7 +775,9 @@ static uint64_t read_set(struct spool_log *log, uint64_t *ret_damaged)
     return set;
 }
 
-static void check_damaged(struct fake_disk *fake, uint64_t lost, bool last, uint64_t at)
+enum damage { FLIPPED, ZEROED, CUT };
+
+static void check_damaged(struct fake_disk *fake, uint64_t lost, bool last, uint64_t at, enum damage damage)
 {
     struct spool_recovery recovery, again;
     uint64_t damaged, *len, all = ((uint64_t)1 << 12) - 2, expected = all & ~lost;
@@ -782,12 +786,15 @@ static void check_damaged(struct fake_disk *fake, uint64_t lost, bool last, uint
     cr_assert_eq(read_set(log, &damaged), expected, "at %llu", (unsigned long long)at);
     cr_assert_eq(recovery.records, (unsigned)__builtin_popcountll(expected), "at %llu", (unsigned long long)at);
     uint64_t counted = recovery.quarantined + recovery.missing, gone = (unsigned)__builtin_popcountll(lost);
-    if (last) /* behind the last that is whole nobody knows */
+    if (last && damage == CUT) /* how many there were nobody knows, but that it was cut */
+        cr_assert(counted == 1 && recovery.missing == 1, "at %llu: %llu", (unsigned long long)at,
+                  (unsigned long long)counted);
+    else if (last) /* behind the last that is whole nobody knows */
         cr_assert(counted <= gone && (counted == gone || recovery.next_lsn <= 11), "at %llu", (unsigned long long)at);
     else
         cr_assert_eq(counted, gone, "at %llu: %llu", (unsigned long long)at, (unsigned long long)counted);
     uint8_t *kept = fake_disk_content(fake, "quarantine", &len);
-    cr_assert_eq(kept != NULL, recovery.quarantined > 0, "at %llu", (unsigned long long)at);
+    cr_assert(kept ? counted > 0 : recovery.quarantined == 0, "at %llu", (unsigned long long)at);
     uint64_t kept_len = kept ? *len : 0;
     spool_log_close(log);
     log = open_on(fake, false, &again);
@@ -797,8 +804,6 @@ static void check_damaged(struct fake_disk *fake, uint64_t lost, bool last, uint
     cr_assert(again.quarantined + again.missing == counted && again.next_lsn == recovery.next_lsn);
     spool_log_close(log);
 }
-
-enum damage { FLIPPED, ZEROED, CUT };
 
 static void damage_at(const struct fake_disk *whole, const struct spool_segment_info *info, bool last, uint64_t at,
                       enum damage damage)
@@ -816,7 +821,7 @@ static void damage_at(const struct fake_disk *whole, const struct spool_segment_
     uint64_t lost = touched(before, content, *len, info);
     if (*len < SPOOL_HEAD_BYTES)
         cr_assert_neq(lost, 0);
-    check_damaged(fake, lost, last, at);
+    check_damaged(fake, lost, last, at, damage);
     fake_disk_free(fake);
 }
 
@@ -912,7 +917,7 @@ Test(spool_log, lsns_that_are_nowhere_are_lost_and_a_disk_that_cannot_note_it_do
     cr_assert(save_cursor(fake, log, 3));
     spool_log_close(log);
     cr_assert(fake->disk.unlink(&fake->disk, infos[0].name));
-    fake_disk_put(fake, "lost", BYTES_LITERAL("1 2 1763719000 - 0\nrubbish\n7 6 1 - 0\n"));
+    fake_disk_put(fake, "lost", BYTES_LITERAL("1 2 1763719000 - 0\nrubbish\n7 6 1 - 0"));
     fake->fail_at[FAKE_RENAME] = fake->calls[FAKE_RENAME] + 1;
     log = open_on(fake, false, &recovery);
     cr_assert(log && recovery.missing == 5 && recovery.lost == 5 && recovery.lost_first == 4 && recovery.lost_last == 8);
@@ -970,15 +975,250 @@ Test(spool_log, a_file_that_is_not_read_is_named_with_the_reason_and_not_taken_f
     fake_disk_put(fake, "identity", BYTES_LITERAL("000000000000004d\n"));
     look_at(fake, 77, &key, &recovery);
     cr_assert(unread_count == 1 && unread_files[0].why == SPOOL_UNREAD_GATEWAY);
+    cr_assert(unread_files[0].first_lsn == 1 && unread_files[0].last_lsn == 3);
     cr_assert(fake->disk.rename(&fake->disk, listed[0].name, "00000009-0000000000000001.seg"));
-    look_at(fake, 77, &key, &recovery);
-    cr_assert(unread_count == 1 && unread_files[0].why == SPOOL_UNREAD_RENAMED);
     uint8_t *content = fake_disk_content(fake, "00000009-0000000000000001.seg", &len);
     content[0] ^= 1;
     content[SPOOL_HEAD_COPY_AT] ^= 1;
     look_at(fake, 77, &key, &recovery);
     cr_assert(unread_count == 1 && unread_files[0].why == SPOOL_UNREAD_DAMAGED);
     fake_disk_free(fake);
+}
+
+/* The last segment of a run that closed the log: its end is known, and so is what was before it. */
+Test(spool_log, of_a_segment_that_was_closed_no_record_is_lost_unnoticed, .timeout = 60)
+{
+    struct spool_segment_info infos[2];
+    struct spool_recovery recovery;
+    struct fake_disk *whole = damage_lab(infos);
+    struct spool_log *log = open_on(whole, false, &recovery); /* seals it */
+    cr_assert(log && recovery.records == 11);
+    list(log);
+    spool_log_close(log);
+    cr_assert(whole->disk.unlink(&whole->disk, listed[2].name)); /* empty: it would say what the last LSN was */
+    uint64_t *len, *before_len;
+    const uint8_t *before = fake_disk_content(whole, infos[1].name, &before_len);
+    cr_assert_eq(*before_len, infos[1].octets + SPOOL_SEAL_BYTES);
+    for (uint64_t at = SPOOL_RECORDS_AT; at < *before_len; at++) {
+        for (enum damage damage = FLIPPED; damage <= CUT; damage++) {
+            struct fake_disk *fake = fake_disk_copy(whole);
+            uint8_t *content = fake_disk_content(fake, infos[1].name, &len);
+            if (damage == FLIPPED)
+                content[at] ^= (uint8_t)(1 << at % 8);
+            else if (damage == ZEROED)
+                memset(content + at, 0, at + 16 < *len ? 16 : *len - at);
+            else
+                *len = at;
+            uint64_t damaged, lost = touched(before, content, *len, &infos[1]);
+            log = open_on(fake, false, &recovery);
+            cr_assert(log);
+            cr_assert_eq(read_set(log, &damaged), (((uint64_t)1 << 12) - 2) & ~lost, "at %llu", (unsigned long long)at);
+            uint64_t gone = (unsigned)__builtin_popcountll(lost), counted = recovery.missing + recovery.quarantined;
+            cr_assert(counted >= (gone > 0) && (damage == CUT || at + 16 > infos[1].octets || counted == gone),
+                      "at %llu: %llu", (unsigned long long)at, (unsigned long long)counted);
+            cr_assert(damage != CUT || recovery.missing >= 1, "at %llu", (unsigned long long)at);
+            spool_log_close(log);
+            fake_disk_free(fake);
+        }
+    }
+    fake_disk_free(whole);
+}
+
+/* Serials and names. */
+
+static void put_head(struct fake_disk *fake, uint64_t gateway, uint32_t serial, uint64_t first_lsn, const char *name)
+{
+    uint8_t octets[SPOOL_RECORDS_AT];
+    struct spool_head head = {.gateway = gateway, .incarnation = 9, .serial = serial, .first_lsn = first_lsn};
+    spool_head_encode(&head, octets);
+    fake_disk_put(fake, name, bytes_of(octets, sizeof octets));
+}
+
+static void use_up_serials(void)
+{
+    struct spool_log *log;
+    struct spool_recovery recovery;
+    struct fake_disk *fake = begin(&log, false);
+    struct spool_log_config look = {.disk = &fake->disk};
+    unsigned done = 0;
+    spool_log_close(log);
+    put_head(fake, GATEWAY, UINT32_MAX - 1, 1, "fffffffe-0000000000000001.seg");
+    log = open_on(fake, false, &recovery);
+    while (commit_one(fake, log, 900) == SPOOL_DONE)
+        done++;
+    cr_assert(done == 4 && errno == EOVERFLOW, "%u", done);
+    cr_assert_eq(commit_one(fake, log, 10), SPOOL_FAILED);
+    check_content(log, SIZE_MAX - 1, true);
+    spool_log_close(log);
+    cr_assert_null(open_on(fake, false, &recovery));
+    cr_assert_eq(errno, EOVERFLOW);
+    cr_assert_str_eq(recovery.where, "ffffffff-0000000000000001.seg");
+    log = spool_log_open_readonly(&look, &recovery);
+    cr_assert(log && recovery.records == done);
+    spool_log_close(log);
+    fake_disk_free(fake);
+}
+
+Test(spool_log, serials_are_those_of_headers_and_never_wrap)
+{
+    struct spool_log *log;
+    struct spool_recovery recovery;
+    struct fake_disk *fake = begin(&log, false);
+    cr_assert_eq(commit_one(fake, log, 10), SPOOL_DONE);
+    spool_log_close(log);
+    fake_disk_put(fake, "ffffffff-0000000000000001.seg", BYTES_LITERAL("junk"));
+    fake_disk_put(fake, "00000002-0000000000000002.seg", BYTES_LITERAL("junk"));
+    for (unsigned i = 0; i < 4; i++) {
+        log = open_on(fake, false, &recovery);
+        cr_assert(log && recovery.foreign == 2);
+        check_content(log, SIZE_MAX - 1, true);
+        for (unsigned n = 0; n < 8; n++)
+            cr_assert_eq(commit_one(fake, log, 900), SPOOL_DONE);
+        check_content(log, SIZE_MAX - 1, true);
+        spool_log_close(log);
+    }
+    fake_disk_free(fake);
+    use_up_serials();
+}
+
+Test(spool_log, an_open_that_fails_uses_up_no_serial)
+{
+    struct spool_log *log;
+    struct spool_recovery recovery;
+    struct fake_disk *fake = begin(&log, false);
+    list(log);
+    cr_assert_str_eq(listed[0].name, "00000001-0000000000000001.seg");
+    fake->space = 2 * SEGMENT_BYTES + 100;
+    while (commit_one(fake, log, 500) == SPOOL_DONE)
+        ;
+    for (unsigned i = 0; i < 10; i++)
+        cr_assert_eq(commit_one(fake, log, 500), SPOOL_FULL);
+    fake->space = 0;
+    uint64_t next_lsn = spool_log_durable_lsn(log) + 1;
+    cr_assert_eq(commit_one(fake, log, 500), SPOOL_DONE);
+    list(log);
+    cr_assert_eq(listed[listed_count - 1].first_lsn, next_lsn);
+    cr_assert_eq(strtoul(listed[listed_count - 1].name, NULL, 16), listed_count);
+    spool_log_close(log);
+    log = open_on(fake, false, &recovery);
+    check_content(log, SIZE_MAX - 1, true);
+    spool_log_close(log);
+    fake_disk_free(fake);
+}
+
+Test(spool_log, a_segment_under_another_name_is_read_in_its_place)
+{
+    static const char *const names[] = {"00000001-00000000000000ff.seg", "000000ff-0000000000000001.seg",
+                                        "00000000-0000000000000001.seg", "00000005-0000000000000012.seg"};
+    for (size_t segment = 0; segment < 3; segment++) {
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            struct spool_log *log;
+            struct spool_recovery recovery;
+            struct fake_disk *fake = begin(&log, false);
+            for (unsigned n = 0; n < 9; n++)
+                cr_assert_eq(commit_one(fake, log, 1100), SPOOL_DONE);
+            list(log);
+            struct spool_segment_info moved = listed[segment];
+            spool_log_close(log);
+            cr_assert(fake->disk.rename(&fake->disk, moved.name, names[i]));
+            for (unsigned n = 0; n < 3; n++) {
+                log = open_on(fake, false, &recovery);
+                cr_assert(log && recovery.foreign == 0 && recovery.missing == 0 && recovery.records == 9 + 5 * n);
+                check_content(log, SIZE_MAX - 1, true);
+                for (unsigned k = 0; k < 5; k++)
+                    cr_assert_eq(commit_one(fake, log, 1100), SPOOL_DONE);
+                check_content(log, SIZE_MAX - 1, true);
+                spool_log_close(log);
+            }
+            cr_assert(fake->disk.rename(&fake->disk, names[i], moved.name));
+            log = open_on(fake, false, &recovery);
+            cr_assert(recovery.records == 24 && recovery.foreign == 0 && recovery.lost == 0);
+            check_content(log, SIZE_MAX - 1, true);
+            spool_log_close(log);
+            fake_disk_free(fake);
+        }
+    }
+}
+
+Test(spool_log, of_a_segment_and_its_copy_the_one_with_the_right_name_is_read)
+{
+    struct spool_segment_info infos[2];
+    struct spool_recovery recovery;
+    uint64_t *len;
+    struct fake_disk *fake = damage_lab(infos);
+    uint8_t *content = fake_disk_content(fake, infos[0].name, &len);
+    fake_disk_put(fake, "00000000-0000000000000001.seg", bytes_of(content, *len));
+    fake_disk_put(fake, "00000077-0000000000000001.seg", bytes_of(content, *len));
+    for (unsigned i = 0; i < 2; i++) {
+        struct spool_log *log = open_on(fake, false, &recovery);
+        cr_assert(log && recovery.records == 11 && recovery.foreign == 2 && recovery.missing == 0);
+        check_content(log, SIZE_MAX - 1, true);
+        list(log);
+        cr_assert_str_eq(listed[0].name, infos[0].name);
+        spool_log_close(log);
+    }
+    fake_disk_free(fake);
+}
+
+/* They may be adopted one day. */
+Test(spool_log, the_lsns_of_another_gateways_segment_are_not_used)
+{
+    struct spool_log *log;
+    struct spool_recovery recovery;
+    struct fake_disk *fake = begin(&log, false);
+    struct spool_log_config config = {.disk = &fake->disk, .segment_bytes = SEGMENT_BYTES, .gateway = 77,
+                                      .incarnation = 5, .max_bytes = 1 << 20};
+    for (unsigned i = 0; i < 8; i++)
+        cr_assert_eq(commit_one(fake, log, 900), SPOOL_DONE);
+    spool_log_close(log);
+    fake_disk_put(fake, "identity", BYTES_LITERAL("000000000000004d\n"));
+    log = spool_log_open(&config, &recovery);
+    cr_assert(log && recovery.foreign == 2 && recovery.next_lsn == 9 && recovery.missing == 0 && recovery.lost == 0);
+    cr_assert_eq(commit_one(fake, log, 10), SPOOL_DONE);
+    spool_log_close(log);
+    char adopted[64];
+    snprintf(adopted, sizeof adopted, "000000000000004d\n%016llx\n", (unsigned long long)GATEWAY);
+    fake_disk_put(fake, "identity", bytes_of_text(adopted));
+    log = spool_log_open(&config, &recovery);
+    cr_assert(log && recovery.records == 9 && recovery.foreign == 0 && recovery.missing == 0);
+    check_content(log, SIZE_MAX - 1, true);
+    spool_log_close(log);
+    fake_disk_free(fake);
+}
+
+/* Half of a file, as a copy that was broken off leaves it. */
+Test(spool_log, a_segment_that_was_cut_is_missing_and_stays_so_until_the_push_is_beyond)
+{
+    for (unsigned closed = 0; closed < 2; closed++) {
+        struct spool_log *log;
+        struct spool_recovery recovery;
+        struct fake_disk *fake = begin(&log, false);
+        uint64_t *len;
+        for (unsigned i = 0; i < 6; i++)
+            cr_assert_eq(commit_one(fake, log, 400), SPOOL_DONE);
+        list(log);
+        struct fake_disk *crashed = fake_disk_copy(fake);
+        spool_log_close(log);
+        struct fake_disk *cut = closed ? fake : crashed;
+        (void)fake_disk_content(cut, listed[0].name, &len);
+        *len = SPOOL_RECORDS_AT + 3 * 424 + 100;
+        for (unsigned i = 0; i < 3; i++) {
+            log = open_on(cut, false, &recovery);
+            cr_assert(log && recovery.records == 3 && recovery.missing == 1 && recovery.quarantined == 0);
+            cr_assert(recovery.lost == 1 && recovery.lost_first == 4 && recovery.torn_octets == 0);
+            cr_assert(recovery.next_lsn == 5 && fake_disk_content(cut, "quarantine", &len));
+            cr_assert(read_lost(cut) && lost_line_count == 1 && strcmp(lost_lines[0].segment, listed[0].name) == 0);
+            spool_log_close(log);
+        }
+        log = open_on(cut, false, &recovery);
+        cr_assert(spool_log_save_cursor(log, 4));
+        spool_log_close(log);
+        log = open_on(cut, false, &recovery);
+        cr_assert(recovery.missing == 0 && recovery.lost == 0);
+        spool_log_close(log);
+        fake_disk_free(fake);
+        fake_disk_free(crashed);
+    }
 }
 
 /* What a device sends may look like a record, and be found when its own record is damaged. */
@@ -1054,6 +1294,46 @@ static void remove_file(void *ctx, const char *name)
 {
     struct disk *disk = ctx;
     disk->unlink(disk, name);
+}
+
+/* On a real disk, because the other one has none. */
+Test(spool_log, what_is_no_file_is_foreign_and_an_open_that_fails_says_where, .timeout = 20)
+{
+    static const char *const names[] = {"00000001-0000000000000001.seg", "00000002-0000000000000001.seg",
+                                        "00000003-0000000000000001.seg", "spare", "cursor", "identity"};
+    char path[] = "/tmp/weir-spool-XXXXXX";
+    cr_assert(mkdtemp(path));
+    int folder = open(path, O_RDONLY | O_DIRECTORY);
+    struct disk *disk = disk_open(path);
+    struct spool_recovery recovery;
+    struct spool_log_config config = {.disk = disk, .segment_bytes = 200000, .gateway = 1, .incarnation = 1,
+                                      .max_bytes = 1 << 30};
+    cr_assert_eq(mkfifoat(folder, names[0], 0600), 0);
+    cr_assert_eq(mkdirat(folder, names[1], 0700), 0);
+    cr_assert_eq(symlinkat("/dev/zero", folder, names[2]), 0);
+    struct spool_log *log = spool_log_open(&config, &recovery);
+    cr_assert(log && recovery.foreign == 3 && recovery.missing == 0 && recovery.next_lsn == 1);
+    reset_ledger();
+    list(log);
+    cr_assert_str_eq(listed[0].name, "00000004-0000000000000001.seg");
+    spool_log_close(log);
+    for (size_t i = 0; i < 3; i++) {
+        struct stat st;
+        cr_assert(fstatat(folder, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISREG(st.st_mode));
+    }
+    for (size_t i = 3; i < 6; i++) {
+        unlinkat(folder, names[i], 0);
+        cr_assert_eq(mkdirat(folder, names[i], 0700), 0);
+        cr_assert_null(spool_log_open(&config, &recovery));
+        cr_assert_eq(errno, EMEDIUMTYPE);
+        cr_assert_str_eq(recovery.where, names[i]);
+        cr_assert_eq(unlinkat(folder, names[i], AT_REMOVEDIR), 0);
+    }
+    cr_assert_eq(unlinkat(folder, names[1], AT_REMOVEDIR), 0);
+    disk->list(disk, remove_file, disk);
+    disk_close(disk);
+    close(folder);
+    cr_assert_eq(rmdir(path), 0);
 }
 
 Test(spool_log, a_reader_follows_the_writer_in_another_thread, .timeout = 60)
