@@ -14,6 +14,7 @@ import lib
 from coap import POST, Peer, request
 from lib import curl, equal
 
+WORKERS = (2,)
 DEVICES = 8  # more than lanes, so that each lane and each connection has some
 
 
