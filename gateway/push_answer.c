@@ -72,6 +72,7 @@ void push_went_back(struct push *push, struct track *track, uint64_t mark)
                   "tenant=%s lane=%u from_lsn=%llu to_lsn=%llu", track->tenant, track->lane,
                   (unsigned long long)(mark + 1), (unsigned long long)(first - 1));
     metrics_add(&push->metrics, METRIC_PUSH_REWINDS, 1);
+    push->inherited_is_pushed = false;
     push->release_is_due = false;
     push->next_compare_ms = 0; /* all other lanes have very likely lost something, too */
     track->confirmed = mark;

@@ -140,6 +140,29 @@ static void pass_by(struct push *push, struct track *track, uint64_t lsn)
         track->pending = lsn;
 }
 
+struct older {
+    const struct track *of;
+    bool found;
+};
+
+static bool is_older(void *ctx, struct track *track)
+{
+    struct older *older = ctx;
+    older->found = track->incarnation != older->of->incarnation && track->lane == older->of->lane && track->pending &&
+                   strcmp(track->tenant, older->of->tenant) == 0;
+    return !older->found;
+}
+
+/* What an earlier run has left of the same lane goes first, or a device's messages would change places. */
+static bool has_older(struct push *push, const struct track *track)
+{
+    struct older older = {.of = track};
+    if (push->inherited_is_pushed || track->incarnation != push->config.incarnation)
+        return false;
+    tracks_each(&push->tracks, is_older, &older);
+    return older.found;
+}
+
 /* False: the record found no place; it is held and offered again. */
 bool push_place(struct push *push, const struct spool_record *record)
 {
@@ -155,7 +178,7 @@ bool push_place(struct push *push, const struct spool_record *record)
         return false;
     if (record->lsn <= track->sent)
         return true;
-    if (track->passed || track->blocked_until_ms || !push_can_reach(push, track)) {
+    if (track->passed || track->blocked_until_ms || !push_can_reach(push, track) || has_older(push, track)) {
         pass_by(push, track, record->lsn);
         return true;
     }

@@ -84,6 +84,7 @@ struct push {
     unsigned blocked;  /* tracks that wait for a second try */
     unsigned passed;   /* tracks of which records were passed by */
 
+    bool inherited_is_pushed; /* all of them */
     uint64_t inherited; /* LSN of the last record of earlier runs */
     uint64_t cursor_saved;
     _Atomic uint64_t confirmed_lsn; /* the cursor at the last tick, for others */

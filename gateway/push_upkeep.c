@@ -317,8 +317,8 @@ static void release_if_due(struct push *push, uint64_t now_ms)
     if (all_said || (is_full && !push_any_ready(push))) {
         push->release_is_due = false;
         release(push, now_ms);
-    } else if (is_full) {
-        push->next_compare_ms = 0;
+    } else if (is_full && !push->release_is_due) {
+        push->next_compare_ms = 0; /* once: a comparison begun anew at each tick would never be looked at */
     }
 }
 
@@ -326,6 +326,7 @@ void push_upkeep(struct push *push)
 {
     uint64_t now_ms = loop_now_ms(push->loop);
     bool tight = is_tight(push, push_cursor(push));
+    push->inherited_is_pushed = push_cursor(push) >= push->inherited;
     compare_marks(push, now_ms, tight);
     take_sample(push, now_ms);
     if (!push->seek && !push->holding && push->position > spool_log_durable_lsn(push->log))

@@ -352,4 +352,4 @@ def test_eviction_policy():
         redis.call("CONFIG", "SET", "maxmemory-policy", "noeviction")
         redis.call("CONFIG", "SET", "appendfsync", "always")
         becomes_ready(gateway)
-        equal(gateway.log().count("the last second of acknowledged observations"), 1)
+        equal(gateway.log().count("no request can have the level stored"), 1)
