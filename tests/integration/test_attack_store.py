@@ -9,6 +9,8 @@ from http_raw import Connection
 from lib import curl, equal
 from test_redis_faults import Stand, ask, stored
 
+WORKERS = (2,)
+
 SENML = "application/senml+json"
 CONNECTIONS = 240
 

@@ -14,6 +14,8 @@ from coap import Peer
 from lib import equal
 from relay import Relay, Weather
 
+WORKERS = (2,)
+
 PACK = '[{"n":"%s","v":%d}]'
 
 

@@ -9,6 +9,8 @@ import lib
 from coap import CON, POST, Message, Peer, request
 from lib import curl, equal
 
+WORKERS = (2,)
+
 SENML = "application/senml+json"
 
 

@@ -13,6 +13,8 @@ from coap import POST, Peer, request
 from lib import equal
 from relay import Relay, Weather
 
+WORKERS = (2,)
+
 
 class Echo:
     """Sends each datagram back."""

@@ -10,6 +10,8 @@ import coap
 import lib
 from lib import curl, equal
 
+WORKERS = (2,)
+
 SENML = "application/senml+json"
 SEQUENCE = 65100
 

@@ -8,6 +8,8 @@ import lib
 from lib import equal
 from relay import Relay, Weather
 
+WORKERS = (2,)
+
 
 def sim(gateway, *arguments, check=True):
     return lib.run([lib.BINARY, "sim", "--tenant", "demo", *arguments], timeout=200, check=check)
