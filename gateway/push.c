@@ -127,7 +127,8 @@ struct push *push_new(const struct push_config *config, uint64_t cursor_lsn)
     push->settings = config->settings;
     push->log = spool_log_of(config->spool);
     push->why_not = push_is_away;
-    push->cursor_saved = push->confirmed_lsn = cursor_lsn;
+    push->cursor_saved = cursor_lsn;
+    push->confirmed_lsn = cursor_lsn;
     push->inherited = spool_log_durable_lsn(push->log);
     metrics_set(&push->metrics, METRIC_SPOOL_UNPUSHED, 0 - cursor_lsn);
     metrics_add(&push->metrics, METRIC_SPOOL_DAMAGED, (int64_t)config->lost);
