@@ -25,8 +25,23 @@ enum content_format {
     CONTENT_FORMAT_SENML_CBOR = 112,
     CONTENT_FORMAT_SENSML_CBOR = 113,
     CONTENT_FORMAT_PROBLEM_CBOR = 257,
+    CONTENT_FORMAT_ETCH_JSON = 320, /* RFC 8790 */
+    CONTENT_FORMAT_ETCH_CBOR = 322,
     CONTENT_FORMAT_PROMETHEUS = 65002, /* experimental range, HTTP only: text/plain; version=0.0.4 */
     CONTENT_FORMAT_PROBLEM_JSON = 65003, /* experimental range, HTTP only: application/problem+json */
+    /* Formats without a number of their own, in the experimental range too; docs/formats.md lists them. */
+    CONTENT_FORMAT_OPENTRV_JSON = 65010,
+    CONTENT_FORMAT_OPENTRV_ASCII,
+    CONTENT_FORMAT_OPENTRV_LOG,
+    CONTENT_FORMAT_OPENTRV_FRAME,
+    CONTENT_FORMAT_OPENTRV_RAW,
+    CONTENT_FORMAT_RKDAP,
+    CONTENT_FORMAT_EMONCMS_POST,
+    CONTENT_FORMAT_EMONCMS_BULK,
+    CONTENT_FORMAT_ULTRALIGHT,
+    CONTENT_FORMAT_CAYENNE_LPP,
+    CONTENT_FORMAT_SGMP,
+    CONTENT_FORMAT_INFLUX,
 };
 
 struct format_limits {
@@ -37,12 +52,37 @@ struct format_limits {
 
 #define FORMAT_LIMITS_DEFAULT ((struct format_limits){.depth = 16, .items = 4096, .records = 1024})
 
+/* What a request says beside its payload: query, form fields, parts of the path; decoded. */
+struct format_parameter {
+    struct bytes name, value;
+};
+
+/* Keys for formats that prove their sender (OpenTRV's secure frame). Pure code gets them and the cipher as functions. */
+#define FORMAT_FRAME_KEY_BYTES 16
+#define FORMAT_FRAME_ID_MAX 8
+struct format_frame_key {
+    uint8_t key[FORMAT_FRAME_KEY_BYTES]; /* AES-128; the decoder wipes it */
+    uint8_t id[FORMAT_FRAME_ID_MAX];     /* the node's whole id, of which a frame may carry the beginning only */
+    size_t id_len;
+};
+struct format_crypto {
+    void *ctx;
+    /* node: lower-case hexadecimal of the id in the frame. False: no such device here, or it has no key. */
+    bool (*find)(void *ctx, struct bytes node, struct format_frame_key *ret);
+    /* AES-128-GCM: sealed is ciphertext, then a tag of 16. False: forged. ret has sealed.len - 16 octets. */
+    bool (*open)(const uint8_t key[static FORMAT_FRAME_KEY_BYTES], const uint8_t nonce[static 12], struct bytes aad,
+                 struct bytes sealed, uint8_t *ret);
+};
+
 struct format_input {
     struct bytes payload;
     struct timestamp now;   /* one instant for the whole payload; relative times count from it */
     struct bytes name;      /* for formats without names (text/plain): from the query; may be empty */
     struct bytes unit;      /* the same for the unit */
     struct format_limits limits;
+    const struct format_parameter *parameters;
+    size_t parameter_count;
+    const struct format_crypto *crypto; /* NULL: no keys here */
 };
 
 /* Why a payload was refused, for problem details: a static sentence and a position in the payload where known. */
@@ -55,6 +95,15 @@ struct format {
     const char *name; /* in logs, metrics, docs */
     int content_format;
     const char *media_type; /* without parameters, lower case */
+    /* What it is to a sender that knows no better: CONTENT_FORMAT_JSON for JSON of a form of its own, _TEXT, _OCTETS. A
+     * device whose profile names the format may declare it as that, or not at all. */
+    int carrier;
+    /*
+     * A log of independent lines: decode gets one line at a time, without its end of line; each line is a message of
+     * its own with a verdict of its own. OUTCOME_CHANGED with nothing in the list: a line without data (noise, a
+     * comment, an empty one).
+     */
+    bool by_line;
     enum outcome (*decode)(const struct format_input *input, struct arena *arena, struct observation_list *ret,
                            struct format_error *reterr);
     /* Writes resolved observations in this format; NULL where weir only reads it. */
@@ -65,5 +114,8 @@ struct format {
 const struct format *format_table(size_t *ret_count);
 /* NULL if weir does not read it. */
 const struct format *format_by_content_format(int content_format);
+const struct format *format_by_name(struct bytes name);
+/* The first parameter of that name; ret_found says whether there is one (may be NULL). */
+struct bytes format_parameter(const struct format_input *input, const char *name, bool *ret_found);
 /* The media type of any number in enum content_format, or NULL. */
 const char *format_media_type(int content_format);

@@ -18,6 +18,7 @@ enum time_source {
     TIME_DEVICE = 'd',   /* absolute, as the device gave it */
     TIME_RELATIVE = 'r', /* the device gave an offset to now (RFC 8428 4.5.3) */
     TIME_BATCH = 'b',    /* an offset inside a batch */
+    TIME_CORRECTED = 'c', /* the device's own, moved by what its clock is estimated to be wrong (gateway/clocks) */
     TIME_RECEIPT = 'x',  /* the device gave none: the time of receipt */
 };
 
@@ -37,7 +38,10 @@ struct number {
 };
 
 struct observation {
-    struct bytes name;      /* full SenML name, valid by RFC 8428 4.5.1 */
+    struct bytes name;      /* full SenML name, valid by RFC 8428 4.5.1; beside a node: local, without ':' and '/' */
+    /* Whose it is in the sender's own words, where a legacy format has such words (OpenTRV's @, emonCMS's node,
+     * Ultralight's i): valid as a name, without ':' and '/'. Empty: none. gateway/rights says which device that is. */
+    struct bytes node;
     struct bytes base_name; /* the base name in force, empty if none; names a device on mapped networks */
     struct bytes unit;      /* empty if none */
     struct timestamp time;
@@ -46,8 +50,13 @@ struct observation {
     bool boolean;         /* VALUE_BOOLEAN */
     struct number number; /* VALUE_NUMBER */
     struct bytes data;    /* VALUE_TEXT: UTF-8; VALUE_BYTES: the raw bytes */
+    struct bytes content_type; /* VALUE_BYTES: Content-Format number or media type of data (RFC 9193); empty: not said */
     bool has_sum;
     struct number sum;
+    /* The value (where there is a sum: the sum) is a counter that only grows, until it is reset or rolls over. Marked
+     * by the format; unit and registry may mark it later (gateway/cumulative). */
+    bool cumulative;
+    struct number modulus; /* it rolls over from modulus - 1 to 0; text empty: not known */
 };
 
 /*
@@ -65,4 +74,6 @@ struct observation_list {
     struct observation *items;
     size_t count;
     struct sequence sequence; /* if the payload has one */
+    char class;               /* t, a, e, c if the payload says it (docs/streams.md, c); 0: it does not */
+    bool proven;              /* the payload itself proves its node by a key of the registry; sequence is that node's */
 };

@@ -15,6 +15,10 @@ const char *identity_evidence_slug(enum evidence evidence)
         return "token";
     case EVIDENCE_NETWORK:
         return "net";
+    case EVIDENCE_APIKEY:
+        return "apikey";
+    case EVIDENCE_FRAME:
+        return "frame";
     case EVIDENCE_NONE:
     default:
         return "";

@@ -15,7 +15,16 @@ enum identity_kind {
 };
 
 /* How; the slug is what the stream says (field a). */
-enum evidence { EVIDENCE_NONE, EVIDENCE_PSK, EVIDENCE_X509, EVIDENCE_RPK, EVIDENCE_TOKEN, EVIDENCE_NETWORK };
+enum evidence {
+    EVIDENCE_NONE,
+    EVIDENCE_PSK,
+    EVIDENCE_X509,
+    EVIDENCE_RPK,
+    EVIDENCE_TOKEN,
+    EVIDENCE_NETWORK,
+    EVIDENCE_APIKEY, /* a key in the query, as legacy senders have it */
+    EVIDENCE_FRAME,  /* the payload itself: a frame sealed with the device's key */
+};
 
 struct identity {
     enum identity_kind kind;
@@ -24,6 +33,6 @@ struct identity {
     char device[SCHEMA_DEVICE_MAX + 1]; /* IDENTITY_DEVICE */
 };
 
-/* "psk", "x509", "rpk", "token", "net" or "". */
+/* "psk", "x509", "rpk", "token", "net", "apikey", "frame" or "". */
 const char *identity_evidence_slug(enum evidence evidence);
 bool identity_equal(const struct identity *a, const struct identity *b);

@@ -16,6 +16,9 @@
 #define RECORD_DIGEST_BYTES 32
 
 #define RECORD_LEVELS 3
+#define RECORD_CUMULATIVE_MAX 256
+#define RECORD_REASON_MAX 128
+#define RECORD_DEFINITION_MAX 32768
 
 struct tenant_record {
     char id[SCHEMA_TENANT_MAX + 1];
@@ -36,6 +39,43 @@ struct device_record {
     char x509[RECORD_X509_MAX + 1];     /* certificate name: SubjectAltName URI or DNS, else CN; empty: none */
     bool has_rpk;
     uint8_t rpk[RECORD_DIGEST_BYTES]; /* SHA-256 of SubjectPublicKeyInfo (RFC 7252 9.1.3.2) */
+    /* How it speaks: a profile of the tenant, or, where there is none of that name, a codec of the tenant or a format of
+     * codec/format. Empty: as each request says. */
+    char profile[SCHEMA_PROFILE_MAX + 1];
+    struct secret frame_key; /* OpenTRV secure frames: AES-128 key, then the node's whole id of 6 to 8 octets; or not set */
+    int64_t created_s;
+};
+
+#define RECORD_FRAME_KEY_MIN (16 + 6)
+#define RECORD_FRAME_KEY_MAX (16 + 8)
+
+enum clock_policy {
+    CLOCK_TRUST,   /* as the device says */
+    CLOCK_CORRECT, /* moved by the estimated error of the device's clock */
+    CLOCK_REPLACE, /* the newest of a message is the time of receipt, the others keep their distance to it */
+    CLOCK_REFUSE,  /* outside of the window: refused */
+    CLOCK_POLICIES,
+};
+
+/* How a batch of devices speaks. */
+struct profile_record {
+    char tenant[SCHEMA_TENANT_MAX + 1];
+    char id[SCHEMA_PROFILE_MAX + 1];
+    char format[SCHEMA_PROFILE_MAX + 1]; /* a codec of the tenant, else a format of codec/format; empty: none */
+    enum clock_policy clock;
+    uint32_t clock_window_s; /* how far from the time of receipt is right: CLOCK_REFUSE, CLOCK_CORRECT */
+    /* Local names of series that are counters, between commas, each with =MODULUS where it rolls over. */
+    char cumulative[RECORD_CUMULATIVE_MAX + 1];
+    int64_t created_s;
+};
+
+/* A declarative codec: its definition is text that codec/custom compiles. */
+struct codec_record {
+    char tenant[SCHEMA_TENANT_MAX + 1];
+    char id[SCHEMA_PROFILE_MAX + 1];
+    bool quarantined;                   /* not used until an operator releases it */
+    char reason[RECORD_REASON_MAX + 1]; /* why, a sentence; empty if it is not */
+    struct bytes definition;            /* borrowed; at most RECORD_DEFINITION_MAX */
     int64_t created_s;
 };
 
@@ -54,6 +94,10 @@ struct token_record {
     int64_t created_s;
     int64_t expires_s; /* 0: never */
     bool revoked;
+    /* TOKEN_DEVICE: a key that legacy senders put into the query (emonCMS's apikey, Ultralight's k) instead of
+     * salt and digest: 16 to 64 of A-Z a-z 0-9 _ -. Kept as it is, because emonCMS encrypts with it. Found by its
+     * whole text (registry_token_by_apikey). Not set: a bearer token. */
+    struct secret apikey;
 };
 
 #define RECORD_RULES_MAX 256 /* of one tenant */
@@ -101,8 +145,8 @@ struct record_field {
     struct bytes name, value;
 };
 
-#define RECORD_FIELDS_MAX 16
-#define RECORD_TEXT_MAX 1024
+#define RECORD_FIELDS_MAX 20
+#define RECORD_TEXT_MAX 1536
 
 /* Fields of a record, in text that lives in scratch. Returns how many. */
 size_t record_of_tenant(const struct tenant_record *record, struct record_field ret[static RECORD_FIELDS_MAX],

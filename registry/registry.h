@@ -37,6 +37,26 @@ const struct device_record *registry_device_by_rpk(const struct registry *regist
                                                    const uint8_t digest[static RECORD_DIGEST_BYTES]);
 const struct token_record *registry_token(const struct registry *registry, struct bytes id);
 
+/* The key that a legacy sender has in its query. Not a bearer token's text. */
+const struct token_record *registry_token_by_apikey(const struct registry *registry, struct bytes apikey);
+
+/* NULL: none of that name. */
+const struct profile_record *registry_profile(const struct registry *registry, struct bytes tenant, struct bytes id);
+
+/* A declarative codec, compiled. custom NULL: its definition or its examples do not hold in this program; reason says why. */
+struct registry_codec {
+    const struct custom *custom;
+    bool quarantined; /* not to be used */
+    const char *reason;
+    const struct codec_record *record;
+};
+/* False: none of that name. */
+bool registry_codec(const struct registry *registry, struct bytes tenant, struct bytes id, struct registry_codec *ret);
+
+/* How a device speaks: its profile; where device.profile names none, one that has this name as its format. Without a
+ * profile all is empty and CLOCK_TRUST. Plain data, but for nothing borrowed. */
+struct profile_record registry_profile_of(const struct registry *registry, const struct device_record *device);
+
 /* A page of a tenant's devices: those whose id comes after `after` (empty: from the first), in the order of their
  * characters, at most limit of them. Returns how many; ret_more: there are others behind them. Looks at every device of
  * the registry, 0.1 s for a million of them: for people. */
@@ -57,7 +77,7 @@ struct registry_series {
 const struct rule_record *registry_route(const struct registry *registry, const struct registry_series *series);
 
 struct registry_counts {
-    size_t tenants, devices, tokens, rules, streams;
+    size_t tenants, devices, tokens, rules, streams, profiles, codecs;
 };
 struct registry_counts registry_count(const struct registry *registry);
 
@@ -74,11 +94,16 @@ bool registry_put_device(struct registry *registry, const struct device_record *
 bool registry_put_token(struct registry *registry, const struct token_record *record);
 bool registry_put_rule(struct registry *registry, const struct rule_record *record);
 bool registry_put_stream(struct registry *registry, const struct stream_record *record);
+bool registry_put_profile(struct registry *registry, const struct profile_record *record);
+/* Compiles it and tries its examples. */
+bool registry_put_codec(struct registry *registry, const struct codec_record *record);
 void registry_remove_tenant(struct registry *registry, struct bytes tenant);
 void registry_remove_device(struct registry *registry, struct bytes tenant, struct bytes id);
 void registry_remove_token(struct registry *registry, struct bytes id);
 void registry_remove_rule(struct registry *registry, struct bytes tenant, struct bytes id);
 void registry_remove_stream(struct registry *registry, struct bytes tenant, struct bytes name);
+void registry_remove_profile(struct registry *registry, struct bytes tenant, struct bytes id);
+void registry_remove_codec(struct registry *registry, struct bytes tenant, struct bytes id);
 
 /* What a resync removed or changed, so that live sessions can be ended; device empty: the tenant. A resync that was
  * begun and not ended is given up by beginning another. gone must not come back to the registry. */

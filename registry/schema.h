@@ -14,6 +14,12 @@
  *   weir:{T}:rule:ID             hash   one rule: which series go to which stream, with which tags
  *   weir:{T}:streams             set    names of the streams that rules or retention named
  *   weir:{T}:str:NAME            hash   retention of one stream
+ *   weir:{T}:profiles            set    ids of the tenant's profiles
+ *   weir:{T}:profile:ID          hash   one profile: how a batch of devices speaks
+ *   weir:{T}:codecs              set    ids of the tenant's declarative codecs
+ *   weir:{T}:codec:ID            hash   one codec
+ *   weir:{T}:quarantine          stream messages that a codec could not read, the newest ones
+ *   weir:{T}:totals              hash   running totals of counters (gateway/function.lua)
  *   weir:{T}:obs                 stream observations
  *   weir:{T}:conflicts           stream messages whose sequence number was used before for other content
  *   weir:{T}:conflicted          zset   which conflicts are in that stream already
@@ -33,6 +39,7 @@
 #define SCHEMA_DEVICE_MAX 64  /* [A-Za-z0-9][A-Za-z0-9:._-]* */
 #define SCHEMA_RULE_MAX 32    /* as a tenant */
 #define SCHEMA_STREAM_MAX 32  /* as a tenant */
+#define SCHEMA_PROFILE_MAX 32 /* as a tenant; profiles and codecs */
 #define SCHEMA_KEY_MAX 160    /* any key, with its NUL */
 
 #define SCHEMA_KEY_TENANTS "weir:tenants"
