@@ -77,8 +77,42 @@ def run(arguments, timeout=60.0, stdin=None, check=False, text=True):
     return result
 
 
-class RedisServer:
-    """A redis-server that belongs to the test, to be stopped, killed and started again on the same address and data.
+class Server:
+    """A redis-server that belongs to the test: .process, .address and .folder are set by who starts it."""
+
+    def client(self):
+        return resp.Redis(self.address)
+
+    def call(self, *arguments):
+        with self.client() as redis:
+            return redis(*arguments)
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.thaw()
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class RedisServer(Server):
+    """One on a socket in a folder of its own, to be stopped, killed and started again on the same address and data.
 
     options: further ones of redis-server; they go before those below.
     """
@@ -106,31 +140,6 @@ class RedisServer:
                 return redis("PING") == "PONG"
         except (OSError, resp.RedisError):
             return False
-
-    def client(self):
-        return resp.Redis(self.address)
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.thaw()
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def _environment():

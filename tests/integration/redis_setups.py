@@ -2,8 +2,6 @@
 """Redis servers as people run them, for test_redis_setups: over TCP with anything, Sentinels, a cluster of three."""
 import contextlib
 import os
-import shutil
-import signal
 import subprocess
 import tempfile
 
@@ -11,7 +9,7 @@ import lib
 import resp
 
 
-class Server:
+class Server(lib.Server):
     """A redis-server on a TCP port of this machine, with a folder of its own."""
 
     def __init__(self, *options, port=None, sentinel=False):
@@ -44,36 +42,6 @@ class Server:
             return "NOAUTH" in str(error)
         except OSError:
             return False
-
-    def client(self):
-        return resp.Redis(self.address)
-
-    def call(self, *arguments):
-        with self.client() as redis:
-            return redis(*arguments)
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
-
-    def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.thaw()
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 @contextlib.contextmanager
