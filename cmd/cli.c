@@ -7,6 +7,7 @@
 
 #include "cmd/place.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +34,7 @@ static const struct cli_option common_options[] = {
 static void print_name(const struct cli *cli, FILE *out)
 {
     fprintf(out, "weir %s", cli->group->name);
-    if (cli->command)
+    if (cli->command && cli->command->name[0])
         fprintf(out, " %s", cli->command->name);
 }
 
@@ -48,6 +49,8 @@ int cli_fail(const struct cli *cli, enum cli_exit status, const char *format, ..
     fputc('\n', stderr);
     return status;
 }
+
+_Static_assert(RECORD_CODECS_MAX == RECORD_RULES_MAX, "one sentence says that there are too many");
 
 int cli_judge(const struct cli *cli, enum accounts_result result, const char *kind, const char *name)
 {
@@ -98,7 +101,7 @@ static void print_help(const struct cli *cli)
         const struct cli_command *command = &cli->group->commands[i];
         if (cli->command && command != cli->command)
             continue;
-        printf("  weir %s %s %s%s%s\n", cli->group->name, command->name, command->operands,
+        printf("  weir %s%s%s %s%s%s\n", cli->group->name, command->name[0] ? " " : "", command->name, command->operands,
                command->operands[0] ? "  " : " ", command->help);
         print_options(command->options);
     }
@@ -182,7 +185,7 @@ static bool take_arguments(struct cli *cli, int argc, char **argv)
 {
     static char help[] = "--help";
     size_t wanted = count_words(cli->command->operands), needed = count_needed(cli->command->operands), count = 0;
-    for (int i = 2; i < argc; i++) {
+    for (int i = cli->command->name[0] ? 2 : 1; i < argc; i++) {
         if (strcmp(argv[i], "-h") == 0)
             argv[i] = help;
         if (argv[i][0] == '-' && argv[i][1] == '-') {
@@ -231,6 +234,21 @@ bool cli_split_device(const struct cli *cli, const char *text, struct cli_device
     return true;
 }
 
+bool cli_split_profile(const struct cli *cli, const char *text, struct cli_profile *ret)
+{
+    const char *slash = strchr(text, '/');
+    struct bytes tenant = bytes_of(text, slash ? (size_t)(slash - text) : 0), id = bytes_of_text(slash ? slash + 1 : "");
+    if (!schema_tenant_is_valid(tenant) || !schema_profile_is_valid(id)) {
+        cli_fail(cli, CLI_USAGE, "\"%s\" cannot be TENANT/NAME: both have 1 to %d of a-z 0-9 -, not beginning with -", text,
+                 SCHEMA_PROFILE_MAX);
+        return false;
+    }
+    *ret = (struct cli_profile){0};
+    memcpy(ret->tenant, tenant.ptr, tenant.len);
+    memcpy(ret->id, id.ptr, id.len);
+    return true;
+}
+
 /* Connecting. */
 
 /* --redis-user and its like, by the names of the settings. */
@@ -272,7 +290,7 @@ int cli_find_redis(struct cli *cli)
     return CLI_OK;
 }
 
-static int connect_redis(struct cli *cli)
+int cli_connect(struct cli *cli)
 {
     char error[STORE_CLIENT_ERROR_MAX];
     int status = cli_find_redis(cli);
@@ -287,15 +305,21 @@ static int connect_redis(struct cli *cli)
     return cli_fail(cli, CLI_AWAY, "%s; is weir serve running?", error);
 }
 
+static bool wants_help(const char *argument)
+{
+    return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0 || strcmp(argument, "help") == 0;
+}
+
 static int run_group(const struct cli_group *group, bool offline, int argc, char **argv)
 {
     struct cli cli = {.group = group};
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    bool single = group->count == 1 && !group->commands[0].name[0];
+    if ((argc < 2 && !single) || (argc >= 2 && wants_help(argv[1]))) {
         print_help(&cli);
         return argc < 2 ? CLI_USAGE : CLI_OK;
     }
     for (size_t i = 0; i < group->count; i++)
-        if (strcmp(argv[1], group->commands[i].name) == 0)
+        if (single || strcmp(argv[1], group->commands[i].name) == 0)
             cli.command = &group->commands[i];
     if (!cli.command)
         return cli_fail(&cli, CLI_USAGE, "\"%s\" is not a command; see weir %s --help", argv[1], group->name);
@@ -305,7 +329,7 @@ static int run_group(const struct cli_group *group, bool offline, int argc, char
         print_help(&cli);
         return CLI_OK;
     }
-    int status = offline ? CLI_OK : connect_redis(&cli);
+    int status = offline ? CLI_OK : cli_connect(&cli);
     if (status == CLI_OK)
         status = cli.command->run(&cli);
     store_client_close(cli.accounts.client);
@@ -320,6 +344,31 @@ int cli_main(const struct cli_group *group, int argc, char **argv)
 int cli_main_offline(const struct cli_group *group, int argc, char **argv)
 {
     return run_group(group, true, argc, argv);
+}
+
+/* Files. */
+
+uint8_t *cli_read_file(const struct cli *cli, const char *path, size_t max_bytes, size_t *ret_len)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "re");
+    uint8_t *content = malloc(max_bytes + 2);
+    size_t len = file && content ? fread(content, 1, max_bytes + 1, file) : 0;
+    bool read = file && content && !ferror(file);
+    int error = errno;
+    if (file && !is_stdin)
+        fclose(file);
+    if (read && len <= max_bytes) {
+        content[len] = '\0';
+        *ret_len = len;
+        return content;
+    }
+    free(content);
+    if (read)
+        cli_fail(cli, CLI_REFUSED, "%s is larger than %zu bytes", path, max_bytes);
+    else
+        cli_fail(cli, CLI_REFUSED, "%s: %s", path, strerror(error));
+    return NULL;
 }
 
 /* Printing. */
@@ -339,6 +388,10 @@ void cli_put_json(const char *text)
 {
     putchar('"');
     for (; *text; text++) {
+        if ((unsigned char)*text < 0x20) {
+            printf("\\u%04x", (unsigned)*text);
+            continue;
+        }
         if (*text == '"' || *text == '\\')
             putchar('\\');
         putchar(*text);

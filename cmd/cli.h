@@ -41,7 +41,7 @@ struct cli_command {
 struct cli_group {
     const char *name; /* "device" */
     const char *help;
-    const struct cli_command *commands;
+    const struct cli_command *commands; /* one with an empty name: the group itself is a command */
     size_t count;
 };
 
@@ -58,6 +58,9 @@ struct cli {
 int cli_main(const struct cli_group *group, int argc, char **argv);
 /* The same without a connection: for commands that work on this disk. */
 int cli_main_offline(const struct cli_group *group, int argc, char **argv);
+
+/* Connects, for a command that was run offline and needs Redis after all. Returns an exit status, having said why. */
+int cli_connect(struct cli *cli);
 
 /* The state folder: --state-dir, else WEIR_STATE_DIR, else "state". */
 const char *cli_state_dir(const struct cli *cli);
@@ -81,8 +84,16 @@ struct cli_device {
     char id[SCHEMA_DEVICE_MAX + 1];
 };
 bool cli_split_device(const struct cli *cli, const char *text, struct cli_device *ret);
+/* Splits "tenant/profile"; and "tenant/codec". */
+struct cli_profile {
+    char tenant[SCHEMA_TENANT_MAX + 1];
+    char id[SCHEMA_PROFILE_MAX + 1];
+};
+bool cli_split_profile(const struct cli *cli, const char *text, struct cli_profile *ret);
 
 /* A moment for people, UTC: "2026-11-21 10:00:00Z", or "-" for 0. */
 const char *cli_time_text(int64_t seconds, char ret[static 32]);
+/* The whole file, "-" for stdin, in one block that the caller frees, with a NUL behind it. NULL: said why. */
+uint8_t *cli_read_file(const struct cli *cli, const char *path, size_t max_bytes, size_t *ret_len);
 /* A JSON string with its quotes on stdout. */
 void cli_put_json(const char *text);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * `weir device`: devices and their credentials. A key is printed when it is made or given, and never again: `show` and
- * `list` say only that there is one.
+ * `weir device`: devices, their credentials and how they speak. A key is printed when it is made or given, and never
+ * again: `show` and `list` say only that there is one.
  */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
+#include "cmd/speech.h"
 #include "codec/base64url.h"
 #include "gateway/crypto.h"
+#include "gateway/cumulative.h"
 #include "gateway/history.h"
 #include "gateway/rt/random.h"
 
@@ -18,6 +20,8 @@
 #define MADE_KEY_RANDOM 24
 #define MADE_KEY_LEN 32
 #define KEY_FILE_MAX 65536
+#define TOTALS_MEMORY_BYTES ((size_t)1 << 20)
+#define FRAME_KEY_OCTETS 16 /* AES-128; the id follows */
 
 /* Adding: each take_ reads its options into the record and returns an exit status. */
 
@@ -80,7 +84,7 @@ static int take_rpk(const struct cli *cli, struct device_record *ret)
 static int take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret)
 {
     const char *text = cli_value(cli, option);
-    if (!text)
+    if (!text || !text[0])
         return CLI_OK;
     if (strlen(text) > max || !is_valid(bytes_of_text(text)))
         return cli_fail(cli, CLI_USAGE, "%s \"%s\" does not do: at most %zu bytes; see --help", option, text, max);
@@ -88,7 +92,53 @@ static int take_text(const struct cli *cli, const char *option, size_t max, bool
     return CLI_OK;
 }
 
-static int take_options(const struct cli *cli, struct device_record *ret)
+/* Key and id, one behind the other. */
+static int take_frame_key(const struct cli *cli, struct device_record *ret)
+{
+    const char *key = cli_value(cli, "--frame-key"), *id = cli_value(cli, "--frame-id");
+    struct secret key_part = {0}, id_part = {0};
+    if ((!key || !key[0]) && (!id || !id[0]))
+        return CLI_OK;
+    bool ok = key && id && secret_set_hex(&key_part, bytes_of_text(key)) &&
+              secret_set_hex(&id_part, bytes_of_text(id)) && key_part.len == FRAME_KEY_OCTETS &&
+              key_part.len + id_part.len >= RECORD_FRAME_KEY_MIN && key_part.len + id_part.len <= RECORD_FRAME_KEY_MAX;
+    if (ok) {
+        memcpy(key_part.octets + key_part.len, id_part.octets, id_part.len);
+        key_part.len = (uint8_t)(key_part.len + id_part.len);
+        ret->frame_key = key_part;
+    }
+    secret_wipe(&key_part);
+    return ok ? CLI_OK
+              : cli_fail(cli, CLI_USAGE, "--frame-key needs %d hexadecimal digits and --frame-id the node's whole id, %d "
+                         "to %d of them", 2 * FRAME_KEY_OCTETS, 2 * (RECORD_FRAME_KEY_MIN - FRAME_KEY_OCTETS),
+                         2 * (RECORD_FRAME_KEY_MAX - FRAME_KEY_OCTETS));
+}
+
+static int take_profile(struct cli *cli, struct device_record *ret)
+{
+    const char *profile = cli_value(cli, "--profile");
+    if (!profile || !profile[0])
+        return CLI_OK;
+    int status = speech_check_profile(cli, ret->tenant, profile);
+    if (status == CLI_OK)
+        strcpy(ret->profile, profile);
+    return status;
+}
+
+/* What `set` can change too, but for --concentrator. */
+static int take_fields(struct cli *cli, struct device_record *ret)
+{
+    int status = take_text(cli, "--prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, ret->prefix);
+    if (status == CLI_OK)
+        status = take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
+    if (status == CLI_OK)
+        status = take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
+    if (status == CLI_OK)
+        status = take_frame_key(cli, ret);
+    return status == CLI_OK ? take_profile(cli, ret) : status;
+}
+
+static int take_options(struct cli *cli, struct device_record *ret)
 {
     int status = take_psk(cli, ret);
     if (status == CLI_OK)
@@ -96,11 +146,7 @@ static int take_options(const struct cli *cli, struct device_record *ret)
     if (status == CLI_OK)
         status = take_text(cli, "--x509", RECORD_X509_MAX, record_text_is_valid, ret->x509);
     if (status == CLI_OK)
-        status = take_text(cli, "--prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, ret->prefix);
-    if (status == CLI_OK)
-        status = take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
-    if (status == CLI_OK)
-        status = take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
+        status = take_fields(cli, ret);
     ret->concentrator = cli_value(cli, "--concentrator") != NULL;
     return status;
 }
@@ -134,6 +180,12 @@ static void print_psk(const struct device_record *record)
     puts("Keep the key; it is not shown again.");
 }
 
+static void wipe_record(struct device_record *record)
+{
+    secret_wipe(&record->psk);
+    secret_wipe(&record->frame_key);
+}
+
 /* A replaced record is the same device: its tokens, which are no older than it, stay good. */
 static void keep_age(struct cli *cli, struct device_record *record)
 {
@@ -141,7 +193,7 @@ static void keep_age(struct cli *cli, struct device_record *record)
     if (accounts_get_device(&cli->accounts, bytes_of_text(record->tenant), bytes_of_text(record->id), &old) ==
         ACCOUNTS_DONE) {
         record->created_s = old.created_s;
-        secret_wipe(&old.psk);
+        wipe_record(&old);
     }
 }
 
@@ -164,7 +216,7 @@ static int device_add(struct cli *cli)
         if (secret_is_set(&record.psk))
             print_psk(&record);
     }
-    secret_wipe(&record.psk);
+    wipe_record(&record);
     return status;
 }
 
@@ -174,6 +226,13 @@ static void print_digest(const struct device_record *record)
 {
     for (size_t i = 0; record->has_rpk && i < sizeof record->rpk; i++)
         printf("%02x", record->rpk[i]);
+}
+
+/* The key itself is never printed. */
+static void print_frame_id(const struct device_record *record)
+{
+    for (size_t i = FRAME_KEY_OCTETS; i < record->frame_key.len; i++)
+        printf("%02x", record->frame_key.octets[i]);
 }
 
 static void print_record(const struct device_record *record)
@@ -191,6 +250,10 @@ static void print_record(const struct device_record *record)
     printf("rpk:          ");
     print_digest(record);
     puts(record->has_rpk ? "" : "none");
+    printf("profile:      %s\n", record->profile[0] ? record->profile : "none");
+    printf("frame key:    %s", secret_is_set(&record->frame_key) ? "set, of id " : "none");
+    print_frame_id(record);
+    putchar('\n');
 }
 
 static void put_json_member(const char *name, const char *text)
@@ -212,7 +275,11 @@ static void print_json(const struct device_record *record)
     put_json_member("x509", record->x509);
     printf(",\"psk\":%s,\"rpk\":\"", secret_is_set(&record->psk) ? "true" : "false");
     print_digest(record);
-    printf("\",\"created\":%lld", (long long)record->created_s);
+    printf("\",\"frame_key\":%s,\"frame_id\":\"", secret_is_set(&record->frame_key) ? "true" : "false");
+    print_frame_id(record);
+    putchar('"');
+    put_json_member("profile", record->profile);
+    printf(",\"created\":%lld", (long long)record->created_s);
 }
 
 /* How its deliveries stand; level: of the tenant, NULL: not known. */
@@ -222,9 +289,9 @@ struct delivery {
     struct history history;
 };
 
-static struct delivery read_delivery(struct cli *cli, const struct cli_device *device)
+static struct delivery read_delivery(struct cli *cli, const struct cli_device *device, struct arena *arena)
 {
-    struct delivery delivery = {.known = true};
+    struct delivery delivery = {.known = true, .history.arena = arena};
     struct bytes tenant = bytes_of_text(device->tenant), id = bytes_of_text(device->id);
     struct tenant_record record;
     struct history_question question;
@@ -237,6 +304,16 @@ static struct delivery read_delivery(struct cli *cli, const struct cli_device *d
         delivery.known = reply && history_take(part, id, reply, &delivery.history);
     }
     return delivery;
+}
+
+static void print_totals(const struct history *history)
+{
+    char moment[32];
+    for (size_t i = 0; i < history->total_count; i++) {
+        const struct history_total *total = &history->totals[i];
+        printf("counter:      %.*s %.*s (%s)\n", (int)total->name.len, (const char *)total->name.ptr, (int)total->total.len,
+               (const char *)total->total.ptr, cli_time_text(total->time_s, moment));
+    }
 }
 
 /* "12 (3-9, 14, 16-19)" */
@@ -262,10 +339,26 @@ static void print_delivery(const struct delivery *delivery)
     }
     printf("identity:     %s\n", delivery_class_name(history_class(history)));
     printf("conflicts:    %u\n", history->conflicts);
+    print_totals(history);
     if (!history->has_epoch)
         return;
     printf("sequence:     epoch %u, highest %llu\n", history->epoch, (unsigned long long)history->seen.highest);
     print_missing(&history->seen);
+}
+
+static void print_json_totals(const struct history *history)
+{
+    printf(",\"totals\":[");
+    for (size_t i = 0; i < history->total_count; i++) {
+        const struct history_total *total = &history->totals[i];
+        char name[CUMULATIVE_NAME_MAX + 1];
+        snprintf(name, sizeof name, "%.*s", (int)total->name.len, (const char *)total->name.ptr);
+        printf("%s{\"name\":", i ? "," : "");
+        cli_put_json(name);
+        printf(",\"time\":%lld,\"total\":\"%.*s\"}", (long long)total->time_s, (int)total->total.len,
+               (const char *)total->total.ptr);
+    }
+    putchar(']');
 }
 
 static void print_json_delivery(const struct delivery *delivery)
@@ -287,6 +380,8 @@ static void print_json_delivery(const struct delivery *delivery)
         putchar(']');
     }
     putchar('}');
+    if (delivery->known)
+        print_json_totals(history);
 }
 
 static int device_show(struct cli *cli)
@@ -300,7 +395,8 @@ static int device_show(struct cli *cli)
         "device", cli->operands[0]);
     if (status != CLI_OK)
         return status;
-    struct delivery delivery = read_delivery(cli, &device);
+    struct arena *arena = arena_new(TOTALS_MEMORY_BYTES);
+    struct delivery delivery = read_delivery(cli, &device, arena);
     if (cli_value(cli, "--json")) {
         print_json(&record);
         print_json_delivery(&delivery);
@@ -309,17 +405,20 @@ static int device_show(struct cli *cli)
         print_record(&record);
         print_delivery(&delivery);
     }
-    secret_wipe(&record.psk);
+    arena_free(arena);
+    wipe_record(&record);
     return status;
 }
 
 static void print_line(const struct device_record *record)
 {
-    char proofs[32];
-    snprintf(proofs, sizeof proofs, "%s%s%s%s", secret_is_set(&record->psk) ? " psk" : "",
-             record->x509[0] ? " x509" : "", record->has_rpk ? " rpk" : "", record->concentrator ? " concentrator" : "");
-    printf("%-32s %-8s %-15s %-16s %s\n", record->id, record->disabled ? "disabled" : "enabled", proofs, record->site,
-           record->tags);
+    char proofs[40];
+    snprintf(proofs, sizeof proofs, "%s%s%s%s%s", secret_is_set(&record->psk) ? " psk" : "",
+             record->x509[0] ? " x509" : "", record->has_rpk ? " rpk" : "",
+             secret_is_set(&record->frame_key) ? " frame" : "", record->concentrator ? " concentrator" : "");
+    printf("%-32s %-8s %-15s %-16s %s%s%s%s\n", record->id, record->disabled ? "disabled" : "enabled", proofs,
+           record->site, record->tags, record->profile[0] && record->tags[0] ? " " : "",
+           record->profile[0] ? "profile=" : "", record->profile);
 }
 
 static int list_device(struct cli *cli, const char *tenant, const char *id, bool json, bool *first)
@@ -339,7 +438,7 @@ static int list_device(struct cli *cli, const char *tenant, const char *id, bool
         print_line(&record);
     }
     *first = false;
-    secret_wipe(&record.psk);
+    wipe_record(&record);
     return CLI_OK;
 }
 
@@ -367,6 +466,65 @@ static int device_list(struct cli *cli)
 }
 
 /* Changing. */
+
+/* --concentrator of `set` has a value. */
+static int take_concentrator(const struct cli *cli, struct device_record *ret)
+{
+    const char *text = cli_value(cli, "--concentrator");
+    ret->concentrator = text && strcmp(text, "yes") == 0;
+    if (!text || ret->concentrator || strcmp(text, "no") == 0)
+        return CLI_OK;
+    return cli_fail(cli, CLI_USAGE, "--concentrator %s: yes or no", text);
+}
+
+/* The fields whose options were given, out of all of the record; an empty one is to go. */
+static size_t fields_given(const struct cli *cli, const struct device_record *record,
+                           char scratch[static RECORD_TEXT_MAX], struct record_field ret[static RECORD_FIELDS_MAX])
+{
+    static const char *const settable[][2] = {
+        {"--prefix", "prefix"}, {"--site", "site"},           {"--tags", "tags"},
+        {"--profile", "profile"}, {"--frame-key", "frame_key"}, {"--concentrator", "concentrator"},
+    };
+    struct record_field all[RECORD_FIELDS_MAX];
+    size_t given = 0, count = record_of_device(record, all, scratch);
+    for (size_t i = 0; i < sizeof settable / sizeof settable[0]; i++) {
+        if (!cli_value(cli, settable[i][0]))
+            continue;
+        ret[given] = (struct record_field){bytes_of_text(settable[i][1]), bytes_of(NULL, 0)};
+        for (size_t j = 0; j < count; j++)
+            if (bytes_equal_text(all[j].name, settable[i][1]))
+                ret[given].value = all[j].value;
+        given++;
+    }
+    return given;
+}
+
+static int device_set(struct cli *cli)
+{
+    struct device_record record = {0};
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct cli_device device;
+    if (!cli_split_device(cli, cli->operands[0], &device))
+        return CLI_USAGE;
+    strcpy(record.tenant, device.tenant);
+    int status = take_concentrator(cli, &record);
+    if (status == CLI_OK)
+        status = take_fields(cli, &record);
+    size_t count = fields_given(cli, &record, scratch, fields);
+    if (status == CLI_OK && count == 0)
+        status = cli_fail(cli, CLI_USAGE, "what is to be changed? See --help");
+    if (status == CLI_OK)
+        status = cli_judge(cli,
+                           accounts_set_device_fields(&cli->accounts, bytes_of_text(device.tenant),
+                                                      bytes_of_text(device.id), fields, count),
+                           "device", cli->operands[0]);
+    if (status == CLI_OK)
+        printf("device %s changed\n", cli->operands[0]);
+    explicit_bzero(scratch, sizeof scratch);
+    wipe_record(&record);
+    return status;
+}
 
 static int set_disabled(struct cli *cli, bool disabled)
 {
@@ -415,7 +573,21 @@ static const struct cli_option add_options[] = {
     {"--site", "S", "building or house"},
     {"--tags", "A,B", "words without spaces"},
     {"--concentrator", NULL, "may write for the other devices of its tenant"},
+    {"--profile", "P", "how it speaks: a profile or codec of the tenant, or a format"},
+    {"--frame-key", "HEX", "key of its OpenTRV secure frames, 32 hexadecimal digits"},
+    {"--frame-id", "HEX", "and the node's whole id, 12 to 16 of them"},
     {"--replace", NULL, "if it exists, make it anew with these options only"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_option set_options[] = {
+    {"--prefix", "P", "names it may write begin with this; \"*\": any"},
+    {"--site", "S", "building or house"},
+    {"--tags", "A,B", "words without spaces"},
+    {"--concentrator", "yes|no", "whether it may write for the other devices of its tenant"},
+    {"--profile", "P", "how it speaks: a profile or codec of the tenant, or a format"},
+    {"--frame-key", "HEX", "key of its OpenTRV secure frames, 32 hexadecimal digits"},
+    {"--frame-id", "HEX", "and the node's whole id, 12 to 16 of them"},
     {NULL, NULL, NULL},
 };
 
@@ -433,9 +605,10 @@ static const struct cli_command commands[] = {
     {"add", "TENANT/ID", "add a device and print its key, once", add_options, device_add},
     {"list", "TENANT", "the tenant's devices", list_options, device_list},
     {"show", "TENANT/ID", "one device, without its secrets, and what is missing of it", show_options, device_show},
+    {"set", "TENANT/ID", "change single fields; an empty value (--site=) takes one away", set_options, device_set},
     {"disable", "TENANT/ID", "it may not speak any more; its sessions end", NULL, device_disable},
     {"enable", "TENANT/ID", "takes that back", NULL, device_enable},
-    {"remove", "TENANT/ID", "forget the device; what it sent stays", NULL, device_remove},
+    {"remove", "TENANT/ID", "forget the device and its totals; what it sent stays", NULL, device_remove},
 };
 
 int cmd_device(int argc, char **argv)

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define FIELDS_OF_VERSION_1 12 /* of a record: without w and y */
+
 enum kind { KIND_STRING, KIND_NUMBER, KIND_ARRAY };
 
 struct value {
@@ -98,8 +100,8 @@ static void put_text(struct bytes text)
     putchar('"');
 }
 
-/* [stream, values of the fixed fields, name, value, ...] */
-static bool put_record(struct bytes *from)
+/* [stream, values of the fixed fields, name, value, ...]; fixed: how many fields this message's version has. */
+static bool put_record(struct bytes *from, uint64_t fixed)
 {
     static const char *const names[] = {
 #define X(name) #name,
@@ -108,12 +110,12 @@ static bool put_record(struct bytes *from)
     };
     uint64_t count;
     struct bytes name, value;
-    if (!take_array(from, &count) || count < 1 + ENTRY_FIELDS || (count - 1 - ENTRY_FIELDS) % 2 ||
+    if (!take_array(from, &count) || count < 1 + fixed || (count - 1 - fixed) % 2 ||
         !take_string(from, &value))
         return false;
     printf("  %.*s", (int)value.len, (const char *)value.ptr);
     for (uint64_t at = 0; at < count - 1; at++) {
-        bool is_fixed = at < ENTRY_FIELDS;
+        bool is_fixed = at < fixed;
         name = is_fixed ? bytes_of_text(names[at]) : (struct bytes){0};
         if ((!is_fixed && !take_string(from, &name)) || !take_string(from, &value))
             return false;
@@ -125,13 +127,37 @@ static bool put_record(struct bytes *from)
     return true;
 }
 
-/* [class, speaker, epoch, seq, mark, key, records] */
+/* The number of a record, octets before its local name, its reading, its modulus. */
+static bool put_counters(struct bytes *from)
+{
+    uint64_t count;
+    if (!take_array(from, &count) || count % 4)
+        return false;
+    for (uint64_t i = 0; i < count / 4; i++) {
+        struct value record, skipped;
+        struct bytes reading, modulus;
+        if (!take(from, &record) || record.kind != KIND_NUMBER || !take(from, &skipped) ||
+            skipped.kind != KIND_NUMBER || !take_string(from, &reading) || !take_string(from, &modulus))
+            return false;
+        printf("counter:     record %" PRIu64 " reads ", record.number);
+        put_text(reading);
+        if (modulus.len) {
+            fputs(", modulus ", stdout);
+            put_text(modulus);
+        }
+        putchar('\n');
+    }
+    return true;
+}
+
+/* [class, speaker, epoch, seq, mark, key, records, counters]; version 1 without the counters. */
 static bool put_message(const struct parcel *parcel)
 {
     struct bytes from = parcel->message, class, speaker, epoch, octets;
     struct value seq;
-    uint64_t count;
-    if (!take_array(&from, &count) || count != 7 || !take_string(&from, &class) || !take_string(&from, &speaker) ||
+    uint64_t parts, count;
+    if (!take_array(&from, &parts) || (parts != 7 && parts != 8) || !take_string(&from, &class) ||
+        !take_string(&from, &speaker) ||
         !take_string(&from, &epoch) || !take(&from, &seq) || seq.kind != KIND_NUMBER || !take_string(&from, &octets) ||
         !take_string(&from, &octets) || !take_array(&from, &count))
         return false;
@@ -142,9 +168,9 @@ static bool put_message(const struct parcel *parcel)
         printf("sequence:    %.*s.%" PRIu64 "\n", (int)epoch.len, (const char *)epoch.ptr, seq.number);
     printf("records:     %" PRIu64 "\n", count);
     for (uint64_t i = 0; i < count; i++)
-        if (!put_record(&from))
+        if (!put_record(&from, parts == 7 ? FIELDS_OF_VERSION_1 : ENTRY_FIELDS))
             return false;
-    return true;
+    return parts == 7 || put_counters(&from);
 }
 
 static int show(const struct cli *cli, const struct spool_place *place, uint64_t lsn)

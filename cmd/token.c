@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* `weir token`: bearer tokens for HTTP. The text of a token is printed once, when it is made, and is nowhere else. */
+/*
+ * `weir token`: bearer tokens for HTTP, and the keys that legacy senders put into their queries. The text of either is
+ * printed once, when it is made, and never again.
+ */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
 #include "gateway/rt/random.h"
@@ -46,31 +49,124 @@ static int parse_owner(const struct cli *cli, struct token_record *ret)
     return CLI_OK;
 }
 
-static int token_add(struct cli *cli)
+/* Keys of legacy senders. */
+
+/* The first line of a file, "-": of standard input. */
+static int read_apikey(const struct cli *cli, const char *path, struct secret *ret)
+{
+    char line[RECORD_APIKEY_MAX + 3] = "";
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "re");
+    bool ok = file && fgets(line, sizeof line, file);
+    if (file && !is_stdin)
+        fclose(file);
+    line[strcspn(line, "\r\n")] = '\0';
+    if (!ok)
+        return cli_fail(cli, CLI_REFUSED, "--apikey-from %s cannot be read or is empty", path);
+    ok = record_apikey_is_valid(bytes_of_text(line)) && secret_set(ret, bytes_of_text(line));
+    explicit_bzero(line, sizeof line);
+    return ok ? CLI_OK
+              : cli_fail(cli, CLI_REFUSED, "--apikey-from %s: a key has %d to %d of A-Z a-z 0-9 _ -", path,
+                         RECORD_APIKEY_MIN, RECORD_APIKEY_MAX);
+}
+
+/* Whether a token of the tenant that is not revoked has the key. */
+static enum accounts_result find_apikey(struct cli *cli, struct bytes tenant, const struct secret *apikey,
+                                        struct token_record *ret, bool *ret_found)
+{
+    struct accounts_ids ids;
+    enum accounts_result result = accounts_list_tokens(&cli->accounts, tenant, &ids);
+    if (result != ACCOUNTS_DONE)
+        return result == ACCOUNTS_NO_TENANT ? ACCOUNTS_DONE : result;
+    for (size_t i = 0; i < ids.count && result != ACCOUNTS_AWAY && !*ret_found; i++) {
+        result = accounts_get_token_of(&cli->accounts, tenant, bytes_of_text(ids.ids[i]), ret);
+        *ret_found = result == ACCOUNTS_DONE && !ret->revoked && secret_equal(&ret->apikey, apikey);
+        if (result == ACCOUNTS_DONE)
+            secret_wipe(&ret->apikey);
+    }
+    free(ids.ids);
+    return result == ACCOUNTS_AWAY ? result : ACCOUNTS_DONE;
+}
+
+/* A key that two have would bring the data of one to the other, so it is looked for in all tenants. */
+static int check_apikey_is_free(struct cli *cli, const struct secret *apikey)
+{
+    struct accounts_ids tenants = {0};
+    struct token_record holder;
+    bool found = false;
+    enum accounts_result result = accounts_list_tenants(&cli->accounts, &tenants);
+    for (size_t i = 0; result == ACCOUNTS_DONE && i < tenants.count && !found; i++)
+        result = find_apikey(cli, bytes_of_text(tenants.ids[i]), apikey, &holder, &found);
+    if (result == ACCOUNTS_DONE && found)
+        cli_fail(cli, CLI_REFUSED, "this key is that of token %s (%s/%s); weir token revoke %s first", holder.id,
+                 holder.tenant, holder.device, holder.id);
+    free(tenants.ids);
+    if (result != ACCOUNTS_DONE)
+        return cli_judge(cli, result, "the", "tokens");
+    return found ? CLI_REFUSED : CLI_OK;
+}
+
+static int make_apikey(struct cli *cli, struct token_record *record)
+{
+    const char *path = cli_value(cli, "--apikey-from");
+    struct secret given = {0};
+    uint8_t random[TOKENS_APIKEY_RANDOM_BYTES];
+    if (record->role != TOKEN_DEVICE)
+        return cli_fail(cli, CLI_USAGE, "a key of a legacy sender speaks as one device: --device ID");
+    int status = path ? read_apikey(cli, path, &given) : CLI_OK;
+    if (path && status == CLI_OK)
+        status = check_apikey_is_free(cli, &given);
+    random_bytes(random, sizeof random);
+    tokens_make_apikey(random, record);
+    explicit_bzero(random, sizeof random);
+    if (path)
+        record->apikey = given;
+    secret_wipe(&given);
+    return status;
+}
+
+static int make_bearer(const struct cli *cli, struct token_record *record, char ret_text[static TOKENS_TEXT_LEN + 1])
 {
     uint8_t random[TOKENS_RANDOM_BYTES];
-    char text[TOKENS_TEXT_LEN + 1], owner[SCHEMA_TENANT_MAX + SCHEMA_DEVICE_MAX + 2];
+    random_bytes(random, sizeof random);
+    bool made = tokens_make(random, record, ret_text);
+    explicit_bzero(random, sizeof random);
+    return made ? CLI_OK : cli_fail(cli, CLI_REFUSED, "cannot make a digest");
+}
+
+/* The only time that its text is seen. */
+static void print_made(const struct token_record *record, const char *owner, const char *text)
+{
+    char time_text[32];
+    bool is_apikey = secret_is_set(&record->apikey);
+    printf("id:      %s\nfor:     %s (%s)\nexpires: %s\n", record->id, owner,
+           record->role == TOKEN_OPERATOR ? "operator" : "device",
+           record->expires_s ? cli_time_text(record->expires_s, time_text) : "never");
+    if (is_apikey)
+        printf("apikey:  %.*s\nKeep the key; it is not shown again. Use it as the sender does: ?apikey=KEY, ?k=KEY\n",
+               record->apikey.len, (const char *)record->apikey.octets);
+    else
+        printf("token:   %s\nKeep the token; it is not shown again. Use it as: Authorization: Bearer TOKEN\n", text);
+}
+
+static int token_add(struct cli *cli)
+{
+    char text[TOKENS_TEXT_LEN + 1] = "", owner[SCHEMA_TENANT_MAX + SCHEMA_DEVICE_MAX + 2];
     struct token_record record = {.created_s = time(NULL)};
+    bool is_apikey = cli_value(cli, "--apikey") || cli_value(cli, "--apikey-from");
     int status = parse_owner(cli, &record);
     if (status != CLI_OK)
         return status;
     if (!parse_expiry(cli, record.created_s, &record.expires_s))
         return CLI_USAGE;
-    random_bytes(random, sizeof random);
-    bool made = tokens_make(random, &record, text);
-    explicit_bzero(random, sizeof random);
-    if (!made)
-        return cli_fail(cli, CLI_REFUSED, "cannot make a digest");
+    status = is_apikey ? make_apikey(cli, &record) : make_bearer(cli, &record, text);
     snprintf(owner, sizeof owner, "%s%s%s", record.tenant, record.device[0] ? "/" : "", record.device);
-    status = cli_judge(cli, accounts_add_token(&cli->accounts, &record), "token for", owner);
-    if (status == CLI_OK) {
-        char time_text[32];
-        printf("id:      %s\nfor:     %s (%s)\nexpires: %s\ntoken:   %s\n", record.id, owner,
-               record.role == TOKEN_OPERATOR ? "operator" : "device",
-               record.expires_s ? cli_time_text(record.expires_s, time_text) : "never", text);
-        puts("Keep the token; it is not shown again. Use it as: Authorization: Bearer TOKEN");
-    }
+    if (status == CLI_OK)
+        status = cli_judge(cli, accounts_add_token(&cli->accounts, &record), "token for", owner);
+    if (status == CLI_OK)
+        print_made(&record, owner, text);
     explicit_bzero(text, sizeof text);
+    secret_wipe(&record.apikey);
     return status;
 }
 
@@ -97,11 +193,14 @@ static int token_list(struct cli *cli)
         enum accounts_result result =
             accounts_get_token_of(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
         if (result == ACCOUNTS_DONE)
-            printf("%s  %-8s  %-8s  expires %-20s  %s\n", record.id,
-                   record.role == TOKEN_OPERATOR ? "operator" : "device", state_of(&record, time(NULL)),
+            printf("%s  %-8s  %-6s  %-8s  expires %-20s  %s\n", record.id,
+                   record.role == TOKEN_OPERATOR ? "operator" : "device",
+                   secret_is_set(&record.apikey) ? "apikey" : "bearer", state_of(&record, time(NULL)),
                    record.expires_s ? cli_time_text(record.expires_s, time_text) : "never", record.device);
         else if (result != ACCOUNTS_NOT_FOUND)
             status = cli_judge(cli, result, "token", ids.ids[i]);
+        if (result == ACCOUNTS_DONE)
+            secret_wipe(&record.apikey);
     }
     free(ids.ids);
     return status;
@@ -124,6 +223,8 @@ static const struct cli_option add_options[] = {
     {"--device", "ID", "speaks as this device"},
     {"--operator", NULL, "reads and writes the tenant"},
     {"--expires", "DAYS", "default: never"},
+    {"--apikey", NULL, "make a key for a legacy sender's query (emonCMS, Ultralight) instead; with --device"},
+    {"--apikey-from", "FILE", "take the key that it has: the first line of FILE, or of standard input (-)"},
     {NULL, NULL, NULL},
 };
 
@@ -136,7 +237,7 @@ static const struct cli_command commands[] = {
 int cmd_token(int argc, char **argv)
 {
     static const struct cli_group group = {
-        "token", "bearer tokens for HTTP", commands, sizeof commands / sizeof commands[0],
+        "token", "bearer tokens for HTTP, and keys of legacy senders", commands, sizeof commands / sizeof commands[0],
     };
     return cli_main(&group, argc, argv);
 }

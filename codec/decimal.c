@@ -395,6 +395,13 @@ static void subtract_digits(uint8_t a[static DECIMAL_DIGITS_MAX], const uint8_t 
     }
 }
 
+static void set_small(struct decimal *decimal)
+{
+    decimal->small = 0;
+    for (unsigned i = 0; decimal->count <= DECIMAL_SMALL_MAX && i < decimal->count; i++)
+        decimal->small = decimal->small * 10 + decimal->digits[i];
+}
+
 static void from_aligned(const uint8_t digits[static DECIMAL_DIGITS_MAX], bool negative, int exponent,
                          struct decimal *ret)
 {
@@ -403,11 +410,7 @@ static void from_aligned(const uint8_t digits[static DECIMAL_DIGITS_MAX], bool n
         start++;
     ret->count = (uint8_t)(DECIMAL_DIGITS_MAX - start);
     memcpy(ret->digits, digits + start, ret->count);
-    ret->small = 0;
-    if (ret->count <= DECIMAL_SMALL_MAX) {
-        for (unsigned i = 0; i < ret->count; i++)
-            ret->small = ret->small * 10 + ret->digits[i];
-    }
+    set_small(ret);
     ret->exponent = exponent;
     ret->negative = negative && !decimal_is_zero(ret);
 }
@@ -435,4 +438,172 @@ bool decimal_add(const struct decimal *a, const struct decimal *b, struct decima
         from_aligned(y, b->negative, exponent, ret);
     }
     return true;
+}
+
+/* 0 with as many places as the exponent says, where that is within the bounds. */
+static void from_zero(int exponent, struct decimal *ret)
+{
+    from_small(0, false, abs(exponent) <= DECIMAL_EXPONENT_MAX ? exponent : 0, ret);
+}
+
+/*
+ * A number out of any row of digits, the most significant first. Zeros at the end go only where there is no
+ * room for them. False: beyond the bounds.
+ */
+static bool from_digits(const uint8_t *digits, unsigned count, bool negative, int exponent, struct decimal *ret)
+{
+    while (count > 1 && digits[0] == 0) {
+        digits++;
+        count--;
+    }
+    for (; count > DECIMAL_DIGITS_MAX && digits[count - 1] == 0; count--)
+        exponent++;
+    if (count > DECIMAL_DIGITS_MAX || abs(exponent) > DECIMAL_EXPONENT_MAX)
+        return false;
+    memcpy(ret->digits, digits, count);
+    ret->count = (uint8_t)count;
+    ret->negative = negative;
+    ret->exponent = exponent;
+    set_small(ret);
+    return true;
+}
+
+bool decimal_multiply(const struct decimal *a, const struct decimal *b, struct decimal *ret)
+{
+    uint8_t product[2 * DECIMAL_DIGITS_MAX] = {0};
+    bool negative = a->negative != b->negative;
+    int exponent = a->exponent + b->exponent;
+    if (decimal_is_zero(a) || decimal_is_zero(b)) {
+        from_zero(exponent, ret);
+        return true;
+    }
+    if (a->count + b->count <= DECIMAL_SMALL_MAX) {
+        if (abs(exponent) > DECIMAL_EXPONENT_MAX)
+            return false;
+        from_small(a->small * b->small, negative, exponent, ret);
+        return true;
+    }
+    for (int i = a->count - 1; i >= 0; i--) {
+        unsigned carry = 0;
+        for (int k = b->count - 1; k >= 0; k--) {
+            carry += product[i + k + 1] + a->digits[i] * b->digits[k];
+            product[i + k + 1] = (uint8_t)(carry % 10);
+            carry /= 10;
+        }
+        product[i] = (uint8_t)carry;
+    }
+    return from_digits(product, (unsigned)a->count + b->count, negative, exponent, ret);
+}
+
+/* What is left of the dividend while it is divided digit by digit; always less than the divisor. */
+struct remainder {
+    const struct decimal *divisor;
+    bool narrow; /* ten times the divisor fits into 64 bits: only small is used, else only wide */
+    bool is_zero;
+    uint64_t small;
+    uint8_t wide[DECIMAL_DIGITS_MAX + 1]; /* right-aligned */
+};
+
+static void remainder_init(struct remainder *remainder, const struct decimal *divisor)
+{
+    *remainder = (struct remainder){.divisor = divisor, .narrow = divisor->count < DECIMAL_SMALL_MAX};
+}
+
+/* Whether the divisor can be taken off once more; takes it off then. */
+static bool take_divisor(struct remainder *remainder)
+{
+    const struct decimal *divisor = remainder->divisor;
+    uint8_t divisor_digits[DECIMAL_DIGITS_MAX + 1] = {0};
+    memcpy(divisor_digits + sizeof(divisor_digits) - divisor->count, divisor->digits, divisor->count);
+    if (memcmp(remainder->wide, divisor_digits, sizeof(divisor_digits)) < 0)
+        return false;
+    int borrow = 0;
+    for (int i = DECIMAL_DIGITS_MAX; i >= 0; i--) {
+        int digit = remainder->wide[i] - divisor_digits[i] - borrow;
+        borrow = digit < 0;
+        remainder->wide[i] = (uint8_t)(digit + 10 * borrow);
+    }
+    return true;
+}
+
+/* Brings one digit of the dividend down; the result is the next digit of the quotient. */
+static uint8_t bring_down(struct remainder *remainder, uint8_t digit)
+{
+    uint8_t quotient = 0;
+    if (remainder->narrow) {
+        uint64_t small = remainder->small * 10 + digit;
+        quotient = (uint8_t)(small / remainder->divisor->small);
+        remainder->small = small % remainder->divisor->small;
+        remainder->is_zero = remainder->small == 0;
+        return quotient;
+    }
+    memmove(remainder->wide, remainder->wide + 1, DECIMAL_DIGITS_MAX);
+    remainder->wide[DECIMAL_DIGITS_MAX] = digit;
+    while (take_divisor(remainder))
+        quotient++;
+    remainder->is_zero = true;
+    for (unsigned i = 0; i <= DECIMAL_DIGITS_MAX && remainder->is_zero; i++)
+        remainder->is_zero = remainder->wide[i] == 0;
+    return quotient;
+}
+
+/* Keeps the first digits of a quotient that does not end; exponent is that of the last digit kept. */
+static bool round_digits(uint8_t *digits, bool negative, int exponent, struct decimal *ret)
+{
+    /* What is cut off is never exactly a half, because something follows: half up is half even here. */
+    bool up = digits[DECIMAL_ROUNDED_DIGITS] >= 5;
+    unsigned at = DECIMAL_ROUNDED_DIGITS;
+    while (up && at > 0) {
+        at--;
+        digits[at] = (uint8_t)((digits[at] + 1) % 10);
+        up = digits[at] == 0;
+    }
+    if (up) { /* all nines: one place more, and all the rest are zeros */
+        digits[0] = 1;
+        exponent++;
+    }
+    return from_digits(digits, DECIMAL_ROUNDED_DIGITS, negative, exponent, ret);
+}
+
+bool decimal_divide(const struct decimal *a, const struct decimal *b, struct decimal *ret)
+{
+    bool negative = a->negative != b->negative;
+    int exponent = a->exponent - b->exponent;
+    uint8_t quotient[DECIMAL_DIGITS_MAX + 1];
+    struct remainder remainder;
+    unsigned count = 0;
+
+    if (decimal_is_zero(b))
+        return false;
+    if (decimal_is_zero(a)) {
+        from_zero(exponent, ret);
+        return true;
+    }
+    remainder_init(&remainder, b);
+    for (unsigned i = 0; i < a->count || !remainder.is_zero; i++) {
+        uint8_t digit = bring_down(&remainder, i < a->count ? a->digits[i] : 0);
+        exponent -= i >= a->count;
+        if (count == 0 && digit == 0)
+            continue;
+        quotient[count++] = digit;
+        if (count > DECIMAL_DIGITS_MAX)
+            return round_digits(quotient, negative, exponent + DECIMAL_DIGITS_MAX + 1 - DECIMAL_ROUNDED_DIGITS,
+                                ret);
+    }
+    return from_digits(quotient, count, negative, exponent, ret);
+}
+
+void decimal_normalise(struct decimal *decimal)
+{
+    if (decimal_is_zero(decimal)) {
+        decimal->exponent = 0;
+        return;
+    }
+    unsigned before = decimal->count;
+    while (decimal->exponent < 0 && decimal->digits[decimal->count - 1] == 0) {
+        decimal->count--;
+        decimal->exponent++;
+    }
+    if (decimal->count < before)
+        set_small(decimal);
 }

@@ -66,6 +66,16 @@ size_t decimal_to_magnitude(const struct decimal *decimal, uint8_t out[static DE
 
 /* The exact sum. False: it needs more than DECIMAL_DIGITS_MAX digits. */
 bool decimal_add(const struct decimal *a, const struct decimal *b, struct decimal *ret);
+/* The exact product. False: beyond the bounds of digits or exponent. ret may be a or b, also below. */
+bool decimal_multiply(const struct decimal *a, const struct decimal *b, struct decimal *ret);
+#define DECIMAL_ROUNDED_DIGITS 20
+/*
+ * The quotient a / b: exact where it ends within DECIMAL_DIGITS_MAX digits, else rounded half even to
+ * DECIMAL_ROUNDED_DIGITS. False: b is zero, or the exponent is beyond the bounds.
+ */
+bool decimal_divide(const struct decimal *a, const struct decimal *b, struct decimal *ret);
+/* Drops the zeros at the end that are behind the point: 21.50 becomes 21.5, 2.00 becomes 2, 100 stays. */
+void decimal_normalise(struct decimal *decimal);
 
 static inline bool decimal_is_zero(const struct decimal *decimal)
 {

@@ -2,10 +2,18 @@
 /* The rows of the format table, and the media type of every number that an answer may have. */
 #include "codec/format.h"
 
+#include "codec/cayenne.h"
+#include "codec/emoncms.h"
+#include "codec/influx.h"
+#include "codec/opentrv.h"
+#include "codec/opentrv_frame.h"
 #include "codec/plain.h"
+#include "codec/rkdap.h"
 #include "codec/senml.h"
 #include "codec/senml_write.h"
+#include "codec/sgmp.h"
 #include "codec/text.h"
+#include "codec/ultralight.h"
 
 static const struct format formats[] = {
     {"text", CONTENT_FORMAT_TEXT, "text/plain", CONTENT_FORMAT_TEXT, false, text_decode, NULL},
@@ -19,6 +27,27 @@ static const struct format formats[] = {
      senml_decode_cbor, senml_write_cbor},
     {"sensml-cbor", CONTENT_FORMAT_SENSML_CBOR, "application/sensml+cbor", CONTENT_FORMAT_SENSML_CBOR, false,
      senml_decode_cbor, senml_write_cbor},
+    {"emoncms-post", CONTENT_FORMAT_EMONCMS_POST, "application/vnd.weir.emoncms-post", CONTENT_FORMAT_TEXT, false,
+     emoncms_decode_post, NULL},
+    {"emoncms-bulk", CONTENT_FORMAT_EMONCMS_BULK, "application/vnd.weir.emoncms-bulk", CONTENT_FORMAT_JSON, false,
+     emoncms_decode_bulk, NULL},
+    {"influx", CONTENT_FORMAT_INFLUX, "application/vnd.weir.influx", CONTENT_FORMAT_TEXT, true, influx_decode, NULL},
+    {"opentrv-json", CONTENT_FORMAT_OPENTRV_JSON, "application/vnd.weir.opentrv-json", CONTENT_FORMAT_JSON, false,
+     opentrv_decode_json, NULL},
+    {"opentrv-ascii", CONTENT_FORMAT_OPENTRV_ASCII, "application/vnd.weir.opentrv-ascii", CONTENT_FORMAT_TEXT, false,
+     opentrv_decode_ascii, NULL},
+    {"opentrv-log", CONTENT_FORMAT_OPENTRV_LOG, "application/vnd.weir.opentrv-log", CONTENT_FORMAT_TEXT, true,
+     opentrv_decode_log, NULL},
+    {"opentrv-frame", CONTENT_FORMAT_OPENTRV_FRAME, "application/vnd.weir.opentrv-frame", CONTENT_FORMAT_OCTETS, false,
+     opentrv_frame_decode, NULL},
+    {"opentrv-raw", CONTENT_FORMAT_OPENTRV_RAW, "application/vnd.weir.opentrv-raw", CONTENT_FORMAT_OCTETS, false,
+     opentrv_decode_raw, NULL},
+    {"rkdap", CONTENT_FORMAT_RKDAP, "application/vnd.weir.rkdap", CONTENT_FORMAT_JSON, false, rkdap_decode, NULL},
+    {"ultralight", CONTENT_FORMAT_ULTRALIGHT, "application/vnd.weir.ultralight", CONTENT_FORMAT_TEXT, false,
+     ultralight_decode, NULL},
+    {"cayenne-lpp", CONTENT_FORMAT_CAYENNE_LPP, "application/vnd.weir.cayenne-lpp", CONTENT_FORMAT_OCTETS, false,
+     cayenne_decode, NULL},
+    {"sgmp", CONTENT_FORMAT_SGMP, "application/vnd.weir.sgmp", CONTENT_FORMAT_JSON, false, sgmp_decode, NULL},
 };
 
 #define FORMAT_COUNT (sizeof(formats) / sizeof(formats[0]))
@@ -30,6 +59,13 @@ static const struct {
 } other_media_types[] = {
     {CONTENT_FORMAT_LINK, "application/link-format"},
     {CONTENT_FORMAT_OCTETS, "application/octet-stream"},
+    {CONTENT_FORMAT_SENML_EXI, "application/senml-exi"},
+    {CONTENT_FORMAT_SENSML_EXI, "application/sensml-exi"},
+    {CONTENT_FORMAT_SENML_XML, "application/senml+xml"},
+    {CONTENT_FORMAT_SENSML_XML, "application/sensml+xml"},
+    {CONTENT_FORMAT_FORM, "application/x-www-form-urlencoded"},
+    {CONTENT_FORMAT_SEALED, "aes128cbc"},
+    {CONTENT_FORMAT_SEALED_ZLIB, "aes128cbcgz"},
     {CONTENT_FORMAT_PROBLEM_CBOR, "application/concise-problem-details+cbor"},
     {CONTENT_FORMAT_ETCH_JSON, "application/senml-etch+json"},
     {CONTENT_FORMAT_ETCH_CBOR, "application/senml-etch+cbor"},
@@ -71,6 +107,22 @@ struct bytes format_parameter(const struct format_input *input, const char *name
     return i < input->parameter_count ? input->parameters[i].value : (struct bytes){0};
 }
 
+const char *format_why_not(int content_format)
+{
+    switch (content_format) {
+    case CONTENT_FORMAT_SENML_EXI:
+    case CONTENT_FORMAT_SENSML_EXI:
+    case CONTENT_FORMAT_SENML_XML:
+    case CONTENT_FORMAT_SENSML_XML:
+        return "SenML is read in JSON and CBOR (110 to 113), not in XML or EXI.";
+    case CONTENT_FORMAT_ETCH_JSON:
+    case CONTENT_FORMAT_ETCH_CBOR:
+        return "senml-etch is for FETCH and PATCH; a POST takes SenML packs (110 to 113).";
+    default:
+        return "The content format is missing or not one that is read here.";
+    }
+}
+
 const char *format_media_type(int content_format)
 {
     const struct format *format = format_by_content_format(content_format);
@@ -81,4 +133,44 @@ const char *format_media_type(int content_format)
             return other_media_types[i].media_type;
     }
     return NULL;
+}
+
+static bool equals_in_any_case(struct bytes text, const char *lower)
+{
+    size_t i = 0;
+    for (; i < text.len && lower[i]; i++) {
+        uint8_t c = text.ptr[i];
+        if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != (uint8_t)lower[i])
+            return false;
+    }
+    return i == text.len && !lower[i];
+}
+
+bool format_is_written(int content_format)
+{
+    switch (content_format) {
+    case CONTENT_FORMAT_TEXT:
+    case CONTENT_FORMAT_JSON:
+    case CONTENT_FORMAT_CBOR:
+    case CONTENT_FORMAT_LINK:
+    case CONTENT_FORMAT_PROBLEM_CBOR:
+    case CONTENT_FORMAT_PROBLEM_JSON:
+    case CONTENT_FORMAT_PROMETHEUS:
+        return true;
+    default: {
+        const struct format *format = format_by_content_format(content_format);
+        return format && format->encode;
+    }
+    }
+}
+
+int format_by_media_type(struct bytes type)
+{
+    for (size_t i = 0; i < FORMAT_COUNT; i++)
+        if (equals_in_any_case(type, formats[i].media_type))
+            return formats[i].content_format;
+    for (size_t i = 0; i < sizeof(other_media_types) / sizeof(other_media_types[0]); i++)
+        if (equals_in_any_case(type, other_media_types[i].media_type))
+            return other_media_types[i].content_format;
+    return CONTENT_FORMAT_NONE;
 }

@@ -24,7 +24,11 @@ enum content_format {
     CONTENT_FORMAT_SENSML_JSON = 111,
     CONTENT_FORMAT_SENML_CBOR = 112,
     CONTENT_FORMAT_SENSML_CBOR = 113,
+    CONTENT_FORMAT_SENML_EXI = 114, /* known by name so that they are refused whoever speaks, as the XML ones */
+    CONTENT_FORMAT_SENSML_EXI = 115,
     CONTENT_FORMAT_PROBLEM_CBOR = 257,
+    CONTENT_FORMAT_SENML_XML = 310,
+    CONTENT_FORMAT_SENSML_XML = 311,
     CONTENT_FORMAT_ETCH_JSON = 320, /* RFC 8790 */
     CONTENT_FORMAT_ETCH_CBOR = 322,
     CONTENT_FORMAT_PROMETHEUS = 65002, /* experimental range, HTTP only: text/plain; version=0.0.4 */
@@ -42,6 +46,10 @@ enum content_format {
     CONTENT_FORMAT_CAYENNE_LPP,
     CONTENT_FORMAT_SGMP,
     CONTENT_FORMAT_INFLUX,
+    /* Bodies of legacy senders that are no format by themselves, HTTP only. */
+    CONTENT_FORMAT_FORM = 65030,   /* application/x-www-form-urlencoded */
+    CONTENT_FORMAT_SEALED = 65031, /* aes128cbc: gateway/emoncms_sealed */
+    CONTENT_FORMAT_SEALED_ZLIB = 65032,
 };
 
 struct format_limits {
@@ -117,5 +125,11 @@ const struct format *format_by_content_format(int content_format);
 const struct format *format_by_name(struct bytes name);
 /* The first parameter of that name; ret_found says whether there is one (may be NULL). */
 struct bytes format_parameter(const struct format_input *input, const char *name, bool *ret_found);
+/* Why a payload of that number is not read as observations: a static sentence. */
+const char *format_why_not(int content_format);
 /* The media type of any number in enum content_format, or NULL. */
 const char *format_media_type(int content_format);
+/* Whether answers are written in it: a wish for another one may be passed over where there is a second wish. */
+bool format_is_written(int content_format);
+/* The number of a media type without parameters, in any case; CONTENT_FORMAT_NONE: none has it. */
+int format_by_media_type(struct bytes type);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * Error bodies: concise problem details in CBOR (RFC 9290) for CoAP, problem+json (RFC 9457) for HTTP, both from
- * one struct. Nothing secret goes in: detail is ours, never a peer's bytes.
+ * one struct. Nothing secret goes in. detail is ours, or was made harmless (gateway/request): it is said as it is.
  */
 #pragma once
 

@@ -43,6 +43,10 @@ static void put_json_value(struct builder *out, const struct observation *observ
     case VALUE_BYTES:
         builder_put_text(out, ",\"vd\":");
         jsonout_base64url(out, observation->data);
+        if (observation->content_type.len) {
+            builder_put_text(out, ",\"ct\":");
+            jsonout_text(out, observation->content_type);
+        }
         break;
     }
 }
@@ -114,7 +118,9 @@ static bool put_cbor_value(struct builder *out, const struct observation *observ
 static bool put_cbor_record(struct builder *out, const struct observation *observation)
 {
     char time[TIMESTAMP_TEXT_MAX];
-    int pairs = 2 + (observation->unit.len > 0) + (observation->kind != VALUE_NONE) + observation->has_sum;
+    bool has_type = observation->kind == VALUE_BYTES && observation->content_type.len > 0;
+    int pairs =
+        2 + (observation->unit.len > 0) + (observation->kind != VALUE_NONE) + observation->has_sum + has_type;
     cborout_map(out, (size_t)pairs);
     cborout_int(out, KEY_N);
     cborout_text(out, observation->name);
@@ -131,6 +137,10 @@ static bool put_cbor_record(struct builder *out, const struct observation *obser
     if (observation->kind == VALUE_BYTES) {
         cborout_int(out, KEY_VD);
         cborout_bytes(out, observation->data);
+    }
+    if (has_type) { /* RFC 9193 gave it no number; text keys come after all integers */
+        cborout_text(out, BYTES_LITERAL("ct"));
+        cborout_text(out, observation->content_type);
     }
     return true;
 }

@@ -36,6 +36,15 @@ static inline void property_number(const struct number *number)
 static inline void property_observation(const struct observation *observation)
 {
     property_holds(senml_name_is_valid(observation->name));
+    if (observation->node.len) {
+        property_holds(senml_name_is_valid(observation->node));
+        property_holds(!memchr(observation->node.ptr, ':', observation->node.len));
+        property_holds(!memchr(observation->node.ptr, '/', observation->node.len));
+        property_holds(!memchr(observation->name.ptr, ':', observation->name.len));
+        property_holds(!memchr(observation->name.ptr, '/', observation->name.len));
+    }
+    if (observation->modulus.text.len)
+        property_number(&observation->modulus);
     property_holds(utf8_is_text(observation->unit));
     property_holds(observation->time.ns < 1000000000);
     property_holds(observation->kind != VALUE_NONE || observation->has_sum);
@@ -53,7 +62,7 @@ static inline void property_same(const struct observation *a, const struct obser
     property_holds(bytes_equal(a->unit, b->unit));
     property_holds(timestamp_compare(a->time, b->time) == 0);
     property_holds(a->kind == b->kind && a->boolean == b->boolean && a->has_sum == b->has_sum);
-    property_holds(bytes_equal(a->data, b->data));
+    property_holds(bytes_equal(a->data, b->data) && bytes_equal(a->content_type, b->content_type));
     property_holds(a->kind != VALUE_NUMBER || a->number.approx == b->number.approx);
     property_holds(!a->has_sum || a->sum.approx == b->sum.approx);
 }
@@ -86,21 +95,17 @@ static inline void property_round_trip(const struct observation_list *list, int 
     arena_free(arena);
 }
 
-/* Decodes the input, in a buffer of exactly its size, and checks all of the above. */
-static inline void property_decode(int content_format, const uint8_t *data, size_t size)
+/* Decodes the input, in a buffer of exactly its size, and checks all of the above. request says all else. */
+static inline void property_decode_in(const struct format_input *request, int content_format, const uint8_t *data,
+                                      size_t size)
 {
     uint8_t *exact = malloc(size ? size : 1);
     struct arena *arena = arena_new(PROPERTY_ARENA_BYTES);
     property_holds(exact && arena);
     if (size)
         memcpy(exact, data, size);
-    struct format_input input = {
-        .payload = {exact, size},
-        .now = {1763692800, 125000000},
-        .name = BYTES_LITERAL("temp"),
-        .unit = BYTES_LITERAL("Cel"),
-        .limits = FORMAT_LIMITS_DEFAULT,
-    };
+    struct format_input input = *request;
+    input.payload = (struct bytes){exact, size};
     struct observation_list list = {.items = NULL, .count = 77};
     struct format_error error = {NULL, 0};
     enum outcome outcome = format_by_content_format(content_format)->decode(&input, arena, &list, &error);
@@ -117,4 +122,15 @@ static inline void property_decode(int content_format, const uint8_t *data, size
     }
     arena_free(arena);
     free(exact);
+}
+
+static inline void property_decode(int content_format, const uint8_t *data, size_t size)
+{
+    const struct format_input request = {
+        .now = {1763692800, 125000000},
+        .name = BYTES_LITERAL("temp"),
+        .unit = BYTES_LITERAL("Cel"),
+        .limits = FORMAT_LIMITS_DEFAULT,
+    };
+    property_decode_in(&request, content_format, data, size);
 }

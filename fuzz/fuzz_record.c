@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Records from the fields of a hash that anybody may have written. The input is lines: kind (t, d, k, r or s), tenant, id,
- * then name=value lines. Property: what is taken is valid, and written out and read again it is the same.
+ * Records from the fields of a hash that anybody may have written. The input is lines: kind (t, d, k, r, s, p or c), tenant,
+ * id, then name=value lines. Property: what is taken is valid, and written out and read again it is the same.
  */
 #include "registry/record.h"
 
@@ -65,6 +65,7 @@ static void try_device(struct bytes tenant, struct bytes id, const struct record
     require(record_to_device(tenant, id, again, record_of_device(&one, again, scratch), &two));
     require(strcmp(one.prefix, two.prefix) == 0 && strcmp(one.x509, two.x509) == 0 && strcmp(one.tags, two.tags) == 0);
     require(secret_equal(&one.psk, &two.psk) && one.has_rpk == two.has_rpk);
+    require(secret_equal(&one.frame_key, &two.frame_key) && strcmp(one.profile, two.profile) == 0);
     require(memcmp(one.rpk, two.rpk, sizeof one.rpk) == 0 && one.created_s == two.created_s);
 }
 
@@ -79,6 +80,7 @@ static void try_token(struct bytes tenant, struct bytes id, const struct record_
     require(record_to_token(tenant, id, again, record_of_token(&one, again, scratch), &two));
     require(strcmp(one.device, two.device) == 0 && memcmp(one.digest, two.digest, sizeof one.digest) == 0);
     require(one.expires_s == two.expires_s && one.revoked == two.revoked);
+    require(secret_equal(&one.apikey, &two.apikey));
 }
 
 static void try_rule(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
@@ -107,6 +109,32 @@ static void try_stream(struct bytes tenant, struct bytes name, const struct reco
     require(one.max_entries == two.max_entries && one.created_s == two.created_s);
 }
 
+static void try_profile(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
+{
+    struct record_field again[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct profile_record one, two;
+    if (!record_to_profile(tenant, id, fields, count, &one))
+        return;
+    require(text_ends_within(one.cumulative, sizeof one.cumulative) && one.clock < CLOCK_POLICIES);
+    require(record_to_profile(tenant, id, again, record_of_profile(&one, again, scratch), &two));
+    require(strcmp(one.format, two.format) == 0 && strcmp(one.cumulative, two.cumulative) == 0);
+    require(one.clock == two.clock && one.clock_window_s == two.clock_window_s && one.created_s == two.created_s);
+}
+
+static void try_codec(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
+{
+    struct record_field again[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct codec_record one, two;
+    if (!record_to_codec(tenant, id, fields, count, &one))
+        return;
+    require(one.definition.len > 0 && one.definition.len <= RECORD_DEFINITION_MAX);
+    require(record_to_codec(tenant, id, again, record_of_codec(&one, again, scratch), &two));
+    require(bytes_equal(one.definition, two.definition) && one.quarantined == two.quarantined);
+    require(strcmp(one.reason, two.reason) == 0 && one.created_s == two.created_s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
@@ -121,6 +149,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_rule(tenant, id, fields, count);
     else if (bytes_equal_text(kind, "s"))
         try_stream(tenant, id, fields, count);
+    else if (bytes_equal_text(kind, "p"))
+        try_profile(tenant, id, fields, count);
+    else if (bytes_equal_text(kind, "c"))
+        try_codec(tenant, id, fields, count);
     else
         try_token(tenant, id, fields, count);
     return 0;

@@ -4,7 +4,8 @@
  * answers nil found a watched key changed by somebody else in between: all of it is tried again, a few times.
  *
  * Removing a tenant takes its name and record away first and tells that, so that nobody may speak from then on; then
- * its devices, tokens, rules and retention go in runs of CHUNK keys, so that Redis is never held up by a large one.
+ * its devices, tokens, rules, retention, profiles and codecs go in runs of CHUNK keys, so that Redis is never held up by a
+ * large one.
  * Ended half-way, what is left speaks for nobody, and removing it again is refused only when nothing is left.
  *
  * In a cluster weir:tenants and weir:changes lie in other slots than the tenant: finish_apart.
@@ -66,6 +67,24 @@ static struct thing thing_of_stream(struct bytes tenant, struct bytes name)
     struct thing thing = {.object = SCHEMA_OBJECT_STREAM, .tenant = tenant, .id = name};
     schema_key_of(thing.key, tenant, SCHEMA_KIND_RETENTION, name);
     schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_STREAMS);
+    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
+    return thing;
+}
+
+static struct thing thing_of_profile(struct bytes tenant, struct bytes id)
+{
+    struct thing thing = {.object = SCHEMA_OBJECT_PROFILE, .tenant = tenant, .id = id};
+    schema_key_of(thing.key, tenant, SCHEMA_KIND_PROFILE, id);
+    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_PROFILES);
+    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
+    return thing;
+}
+
+static struct thing thing_of_codec(struct bytes tenant, struct bytes id)
+{
+    struct thing thing = {.object = SCHEMA_OBJECT_CODEC, .tenant = tenant, .id = id};
+    schema_key_of(thing.key, tenant, SCHEMA_KIND_CODEC, id);
+    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_CODECS);
     schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
     return thing;
 }
@@ -261,6 +280,40 @@ enum accounts_result accounts_list_streams(struct accounts *accounts, struct byt
     return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_STREAMS, ret);
 }
 
+enum accounts_result accounts_list_profiles(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_PROFILES, ret);
+}
+
+enum accounts_result accounts_list_codecs(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_CODECS, ret);
+}
+
+enum accounts_result accounts_get_profile(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                          struct profile_record *ret)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+    struct thing thing = thing_of_profile(tenant, id);
+    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return record_to_profile(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+}
+
+enum accounts_result accounts_get_codec(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                        struct codec_record *ret)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+    struct thing thing = thing_of_codec(tenant, id);
+    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return record_to_codec(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+}
+
 enum accounts_result accounts_get_rule(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                        struct rule_record *ret)
 {
@@ -392,6 +445,24 @@ static enum accounts_result write_fields(struct accounts *accounts, const struct
     return run(accounts, arguments, count);
 }
 
+/* Some fields of a record: those without a value go. */
+static enum accounts_result write_parts(struct accounts *accounts, const struct change *change)
+{
+    struct bytes set[2 + 2 * RECORD_FIELDS_MAX] = {WORD("HSET"), bytes_of_text(change->thing->key)};
+    struct bytes clear[2 + RECORD_FIELDS_MAX] = {WORD("HDEL"), bytes_of_text(change->thing->key)};
+    size_t set_count = 2, clear_count = 2;
+    for (size_t i = 0; i < change->count; i++) {
+        if (change->fields[i].value.len == 0) {
+            clear[clear_count++] = change->fields[i].name;
+            continue;
+        }
+        set[set_count++] = change->fields[i].name;
+        set[set_count++] = change->fields[i].value;
+    }
+    enum accounts_result result = set_count > 2 ? run(accounts, set, set_count) : ACCOUNTS_DONE;
+    return result == ACCOUNTS_DONE && clear_count > 2 ? run(accounts, clear, clear_count) : result;
+}
+
 static enum accounts_result write_whole(struct accounts *accounts, const struct change *change)
 {
     struct bytes clear[] = {WORD("DEL"), bytes_of_text(change->thing->key)};
@@ -412,6 +483,16 @@ static enum accounts_result write_removal(struct accounts *accounts, const struc
     if (result == ACCOUNTS_DONE && !set_is_apart(accounts, change->thing))
         result = run(accounts, leave, COUNT_OF(leave));
     return result;
+}
+
+/* A device's counters go with it: one of the same id begins anew. */
+static enum accounts_result write_device_removal(struct accounts *accounts, const struct change *change)
+{
+    char key[SCHEMA_KEY_MAX];
+    schema_key_of(key, change->thing->tenant, SCHEMA_KIND_TOTAL, change->thing->id);
+    struct bytes clear[] = {WORD("DEL"), bytes_of_text(key)};
+    enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
+    return result == ACCOUNTS_DONE ? write_removal(accounts, change) : result;
 }
 
 /* A rule, and the name of its stream, so that what was kept apart once is found again (gateway/warm, stream list). */
@@ -536,11 +617,19 @@ enum accounts_result accounts_set_device_disabled(struct accounts *accounts, str
     return set_flag(accounts, &thing, "disabled", disabled);
 }
 
+enum accounts_result accounts_set_device_fields(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                const struct record_field *fields, size_t count)
+{
+    struct thing thing = thing_of_device(tenant, id);
+    struct change change = {.thing = &thing, .fields = fields, .count = count};
+    return alter(accounts, write_parts, &change);
+}
+
 enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct thing thing = thing_of_device(tenant, id);
     struct change change = {.thing = &thing};
-    return alter(accounts, write_removal, &change);
+    return alter(accounts, write_device_removal, &change);
 }
 
 enum accounts_result accounts_add_token(struct accounts *accounts, const struct token_record *record)
@@ -580,6 +669,17 @@ static enum accounts_result count_members(struct accounts *accounts, const char 
     return result;
 }
 
+/* ACCOUNTS_FULL: the thing is not there, and max others are. */
+static enum accounts_result check_room(struct accounts *accounts, const struct thing *thing, size_t max)
+{
+    size_t members = 0;
+    bool there = false;
+    enum accounts_result result = count_members(accounts, thing->set_key, &members);
+    if (result == ACCOUNTS_DONE)
+        result = exists(accounts, thing->key, &there);
+    return result == ACCOUNTS_DONE && members >= max && !there ? ACCOUNTS_FULL : result;
+}
+
 enum accounts_result accounts_add_rule(struct accounts *accounts, const struct rule_record *record, bool replace)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
@@ -588,13 +688,7 @@ enum accounts_result accounts_add_rule(struct accounts *accounts, const struct r
     struct change change = {.thing = &thing, .fields = fields, .count = record_of_rule(record, fields, scratch)};
     if (!bytes_equal_text(bytes_of_text(record->stream), SCHEMA_SUFFIX_OBS))
         change.stream = bytes_of_text(record->stream);
-    size_t rules = 0;
-    bool there = false;
-    enum accounts_result result = count_members(accounts, thing.set_key, &rules);
-    if (result == ACCOUNTS_DONE)
-        result = exists(accounts, thing.key, &there);
-    if (result == ACCOUNTS_DONE && rules >= RECORD_RULES_MAX && !there)
-        result = ACCOUNTS_FULL;
+    enum accounts_result result = check_room(accounts, &thing, RECORD_RULES_MAX);
     return result == ACCOUNTS_DONE ? add_by(accounts, write_rule, &change, replace) : result;
 }
 
@@ -627,11 +721,68 @@ enum accounts_result accounts_remove_stream(struct accounts *accounts, struct by
                                    : result;
 }
 
+enum accounts_result accounts_add_profile(struct accounts *accounts, const struct profile_record *record, bool replace)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of_profile(bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct change change = {.thing = &thing, .fields = fields, .count = record_of_profile(record, fields, scratch)};
+    enum accounts_result result = check_room(accounts, &thing, RECORD_CODECS_MAX);
+    return result == ACCOUNTS_DONE ? add(accounts, &change, replace) : result;
+}
+
+enum accounts_result accounts_remove_profile(struct accounts *accounts, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = thing_of_profile(tenant, id);
+    struct change change = {.thing = &thing};
+    return alter(accounts, write_removal, &change);
+}
+
+enum accounts_result accounts_add_codec(struct accounts *accounts, const struct codec_record *record, bool replace)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of_codec(bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct change change = {.thing = &thing, .fields = fields, .count = record_of_codec(record, fields, scratch)};
+    enum accounts_result result = check_room(accounts, &thing, RECORD_CODECS_MAX);
+    return result == ACCOUNTS_DONE ? add(accounts, &change, replace) : result;
+}
+
+/* The first octets of a text, cut where a character begins. */
+static struct bytes cut_text(struct bytes text, size_t max)
+{
+    if (text.len <= max)
+        return text;
+    while (max > 0 && (text.ptr[max] & 0xc0) == 0x80)
+        max--;
+    return bytes_of(text.ptr, max);
+}
+
+enum accounts_result accounts_set_codec_quarantined(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                    bool quarantined, struct bytes reason)
+{
+    struct thing thing = thing_of_codec(tenant, id);
+    struct record_field fields[] = {
+        {WORD("quarantined"), quarantined ? WORD("1") : WORD("0")},
+        {WORD("reason"), cut_text(reason, RECORD_REASON_MAX)},
+    };
+    struct change change = {.thing = &thing, .fields = fields, .count = COUNT_OF(fields)};
+    return alter(accounts, write_parts, &change);
+}
+
+enum accounts_result accounts_remove_codec(struct accounts *accounts, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = thing_of_codec(tenant, id);
+    struct change change = {.thing = &thing};
+    return alter(accounts, write_removal, &change);
+}
+
 /* Removing a tenant. */
 
 /* Unlinks the keys of all members of a set, then the set. */
+/* kinds: of the keys of one member; the second may be NULL. */
 static enum accounts_result remove_members(struct accounts *accounts, struct bytes tenant, const char *suffix,
-                                           const char *kind)
+                                           const char *const kinds[static 2])
 {
     char set_key[SCHEMA_KEY_MAX];
     char(*keys)[SCHEMA_KEY_MAX] = calloc(CHUNK, sizeof *keys);
@@ -641,10 +792,11 @@ static enum accounts_result remove_members(struct accounts *accounts, struct byt
     for (size_t i = 0; i < ids.count && result == ACCOUNTS_DONE;) {
         struct bytes arguments[1 + CHUNK] = {WORD("UNLINK")};
         size_t count = 0;
-        for (; count < CHUNK && i < ids.count; count++, i++) {
-            size_t len = schema_key_of(keys[count], tenant, kind, bytes_of_text(ids.ids[i]));
-            arguments[1 + count] = bytes_of(keys[count], len);
-        }
+        for (; count + 2 <= CHUNK && i < ids.count; i++)
+            for (size_t k = 0; k < 2 && kinds[k]; k++, count++) {
+                size_t len = schema_key_of(keys[count], tenant, kinds[k], bytes_of_text(ids.ids[i]));
+                arguments[1 + count] = bytes_of(keys[count], len);
+            }
         result = run(accounts, arguments, 1 + count);
     }
     struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(set_key)};
@@ -662,12 +814,23 @@ enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct by
     enum accounts_result removed = alter(accounts, write_removal, &change);
     if (removed != ACCOUNTS_DONE && removed != ACCOUNTS_NOT_FOUND)
         return removed;
-    enum accounts_result result = remove_members(accounts, tenant, SCHEMA_SUFFIX_DEVICES, SCHEMA_KIND_DEVICE);
+    static const struct {
+        const char *suffix, *kinds[2];
+    } sets[] = {
+        {SCHEMA_SUFFIX_DEVICES, {SCHEMA_KIND_DEVICE, SCHEMA_KIND_TOTAL}},
+        {SCHEMA_SUFFIX_TOKENS, {SCHEMA_KIND_TOKEN}},
+        {SCHEMA_SUFFIX_RULES, {SCHEMA_KIND_RULE}},
+        {SCHEMA_SUFFIX_STREAMS, {SCHEMA_KIND_RETENTION}},
+        {SCHEMA_SUFFIX_PROFILES, {SCHEMA_KIND_PROFILE}},
+        {SCHEMA_SUFFIX_CODECS, {SCHEMA_KIND_CODEC}},
+    };
+    enum accounts_result result = ACCOUNTS_DONE;
+    for (size_t i = 0; i < COUNT_OF(sets) && result == ACCOUNTS_DONE; i++)
+        result = remove_members(accounts, tenant, sets[i].suffix, sets[i].kinds);
+    char quarantine[SCHEMA_KEY_MAX];
+    schema_key(quarantine, tenant, SCHEMA_SUFFIX_QUARANTINE);
+    struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(quarantine)};
     if (result == ACCOUNTS_DONE)
-        result = remove_members(accounts, tenant, SCHEMA_SUFFIX_TOKENS, SCHEMA_KIND_TOKEN);
-    if (result == ACCOUNTS_DONE)
-        result = remove_members(accounts, tenant, SCHEMA_SUFFIX_RULES, SCHEMA_KIND_RULE);
-    if (result == ACCOUNTS_DONE)
-        result = remove_members(accounts, tenant, SCHEMA_SUFFIX_STREAMS, SCHEMA_KIND_RETENTION);
+        result = run(accounts, unlink, COUNT_OF(unlink));
     return result == ACCOUNTS_DONE ? removed : result;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Tenants, devices, tokens, rules and streams as they stand in Redis: made, read, changed, removed. The only writer of
- * these keys, for the CLI now and for whoever administers over a wire later. Knows neither words on a screen nor the
- * registry in memory: every change is told through weir:changes and comes back by gateway/follow.
+ * Tenants, devices, tokens, rules, streams, profiles and codecs as they stand in Redis: made, read, changed, removed. The
+ * only writer of these keys, for the CLI now and for whoever administers over a wire later. Knows neither words on a
+ * screen nor the registry in memory: every change is told through weir:changes and comes back by gateway/follow.
  *
  * Each change is one MULTI with its entry in weir:changes, under WATCH of what it was decided on: it happens whole and
  * is told, or not at all. In a cluster it is told after it happened; a command that was cut off in between is repaired by
@@ -40,7 +40,7 @@ enum accounts_result accounts_get_tenant(struct accounts *accounts, struct bytes
 enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, struct bytes tenant, bool disabled);
 enum accounts_result accounts_set_tenant_level(struct accounts *accounts, struct bytes tenant,
                                                enum delivery_level level);
-/* With all its devices, tokens, rules and retention; its streams stay. */
+/* With all its devices, tokens, rules, retention, profiles, codecs and what codecs could not read; its streams stay. */
 enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct bytes tenant);
 
 enum accounts_result accounts_add_device(struct accounts *accounts, const struct device_record *record, bool replace);
@@ -48,6 +48,9 @@ enum accounts_result accounts_get_device(struct accounts *accounts, struct bytes
                                          struct device_record *ret);
 enum accounts_result accounts_set_device_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                   bool disabled);
+/* Changes single fields, each valid by itself; one with an empty value is taken away. The others stay as they are. */
+enum accounts_result accounts_set_device_fields(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                const struct record_field *fields, size_t count);
 enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id);
 
 enum accounts_result accounts_add_token(struct accounts *accounts, const struct token_record *record);
@@ -71,6 +74,21 @@ enum accounts_result accounts_get_stream(struct accounts *accounts, struct bytes
                                          struct stream_record *ret);
 enum accounts_result accounts_remove_stream(struct accounts *accounts, struct bytes tenant, struct bytes name);
 
+enum accounts_result accounts_add_profile(struct accounts *accounts, const struct profile_record *record, bool replace);
+enum accounts_result accounts_get_profile(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                          struct profile_record *ret);
+enum accounts_result accounts_remove_profile(struct accounts *accounts, struct bytes tenant, struct bytes id);
+
+/* ACCOUNTS_FULL: RECORD_CODECS_MAX. Whether the definition compiles is the caller's to know. */
+enum accounts_result accounts_add_codec(struct accounts *accounts, const struct codec_record *record, bool replace);
+/* The definition borrows from the client, until its next call. */
+enum accounts_result accounts_get_codec(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                        struct codec_record *ret);
+/* reason: as record.reason, cut to its length; empty when it is released. */
+enum accounts_result accounts_set_codec_quarantined(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                    bool quarantined, struct bytes reason);
+enum accounts_result accounts_remove_codec(struct accounts *accounts, struct bytes tenant, struct bytes id);
+
 /* Ids in the order of their characters, in one block that the caller frees. */
 struct accounts_ids {
     char (*ids)[SCHEMA_DEVICE_MAX + 1];
@@ -83,3 +101,5 @@ enum accounts_result accounts_list_tokens(struct accounts *accounts, struct byte
 enum accounts_result accounts_list_rules(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
 /* Names that a rule or a retention has ever used; "obs" only if it has retention. */
 enum accounts_result accounts_list_streams(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
+enum accounts_result accounts_list_profiles(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
+enum accounts_result accounts_list_codecs(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);

@@ -66,11 +66,16 @@ static void settle_success(const struct answer_terms *terms, struct settled *set
     settled->has_block2 = cut || (asked && response->body.len > 0);
 }
 
-/* Problem details, if the client may take them (RFC 9290 section 4). */
+/* A body of its own, or problem details if the client may take them (RFC 9290 section 4). */
 static void settle_error(const struct answer_terms *terms, struct settled *settled)
 {
     struct response *response = &settled->response;
     struct problem problem = {.outcome = response->outcome, .detail = response->detail, .offset = response->offset};
+    if (response->content_format != CONTENT_FORMAT_NONE &&
+        (terms->accept == CONTENT_FORMAT_NONE || terms->accept == response->content_format)) {
+        settled->payload = response->body;
+        return;
+    }
     response->content_format = CONTENT_FORMAT_NONE;
     if (terms->accept != CONTENT_FORMAT_NONE && terms->accept != CONTENT_FORMAT_PROBLEM_CBOR)
         return;

@@ -101,52 +101,120 @@ static bool all_have_own_time(const struct sink_message *message)
     return true;
 }
 
-struct format_octets {
+struct number_octets {
     uint8_t octets[4];
 };
 
 /* Big-endian: the same on every machine. */
-static struct format_octets format_of(const struct request *request)
+static struct number_octets octets_of(uint32_t number)
 {
-    uint32_t number = (uint32_t)request->content_format;
-    return (struct format_octets){
+    return (struct number_octets){
         {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number}};
 }
 
-/* What makes another message of the same body: its format, and what the query says about it. */
-static uint32_t fingerprint(const struct request *request)
+#define FIXED_PARTS_MAX 16
+
+/* Runs of bytes that are hashed together. */
+struct parts {
+    struct bytes *items;
+    size_t count;
+    struct bytes fixed[FIXED_PARTS_MAX];
+};
+
+static bool parts_init(struct parts *parts, const struct request *request, const struct claim_content *content)
 {
-    struct format_octets format = format_of(request);
-    const struct bytes parts[] = {bytes_of(format.octets, sizeof format.octets), request_named_device(request, NULL),
-                                  claim_name(request), request_query(request, "u", NULL), request->body};
-    uint32_t low = (uint32_t)hash_parts(&fingerprint_key, parts, sizeof parts / sizeof parts[0]);
+    parts->items = parts->fixed;
+    if (content->parameter_count)
+        parts->items = arena_calloc(request->arena, FIXED_PARTS_MAX + 4 * content->parameter_count,
+                                    sizeof *parts->items);
+    return parts->items != NULL;
+}
+
+static void add(struct parts *parts, struct bytes part)
+{
+    parts->items[parts->count++] = part;
+}
+
+/* Behind the payload, so that what has neither of them is hashed as it always was. */
+static void add_extras(struct parts *parts, const struct claim_content *content)
+{
+    const struct bytes border = bytes_of("", 1);
+    if (content->codec.len) {
+        add(parts, border);
+        add(parts, content->codec);
+    }
+    for (size_t i = 0; i < content->parameter_count; i++) {
+        add(parts, border);
+        add(parts, content->parameters[i].name);
+        add(parts, border);
+        add(parts, content->parameters[i].value);
+    }
+}
+
+static uint32_t fingerprint(struct parts *parts, const struct claim_content *content)
+{
+    struct number_octets format = octets_of((uint32_t)content->content_format);
+    parts->count = 0;
+    add(parts, bytes_of(format.octets, sizeof format.octets));
+    add(parts, content->device);
+    add(parts, content->name);
+    add(parts, content->unit);
+    add(parts, content->payload);
+    add_extras(parts, content);
+    uint32_t low = (uint32_t)hash_parts(&fingerprint_key, parts->items, parts->count);
     return low ? low : 1;
 }
 
-static bool windowed_key(const struct request *request, const struct sink_message *message,
-                         uint8_t ret[static SINK_KEY_BYTES])
+static bool digest(const struct parts *parts, uint8_t ret[static SINK_KEY_BYTES])
 {
-    struct format_octets format = format_of(request);
-    const struct bytes border = bytes_of("", 1);
-    const struct bytes parts[] = {message->tenant, border,
-                                  message->speaker, border,
-                                  request->path, border,
-                                  request_named_device(request, NULL), border,
-                                  bytes_of(format.octets, sizeof format.octets), request->body};
-    uint8_t digest[CRYPTO_SHA256_BYTES];
-    if (!crypto_sha256_parts(parts, sizeof parts / sizeof parts[0], digest))
+    uint8_t whole[CRYPTO_SHA256_BYTES];
+    if (!crypto_sha256_parts(parts->items, parts->count, whole))
         return false;
-    memcpy(ret, digest, SINK_KEY_BYTES);
+    memcpy(ret, whole, SINK_KEY_BYTES);
     return true;
+}
+
+static bool windowed_key(struct parts *parts, const struct request *request, const struct claim_content *content,
+                         const struct sink_message *message, uint8_t ret[static SINK_KEY_BYTES])
+{
+    struct number_octets format = octets_of((uint32_t)content->content_format);
+    const struct bytes who[] = {message->tenant, message->speaker, request->path, content->device};
+    parts->count = 0;
+    for (size_t i = 0; i < sizeof who / sizeof who[0]; i++) {
+        add(parts, who[i]);
+        add(parts, bytes_of("", 1));
+    }
+    add(parts, bytes_of(format.octets, sizeof format.octets));
+    add(parts, content->payload);
+    add_extras(parts, content);
+    return digest(parts, ret);
+}
+
+/* The key of the exchange; the lines of one exchange are told apart by their numbers. */
+static bool transport_key(struct parts *parts, const struct request *request, size_t line,
+                          uint8_t ret[static SINK_KEY_BYTES])
+{
+    struct number_octets number = octets_of((uint32_t)line);
+    request_exchange_key(request, ret);
+    if (line == 0)
+        return true;
+    parts->count = 0;
+    add(parts, bytes_of(ret, REQUEST_KEY_BYTES));
+    add(parts, bytes_of(number.octets, sizeof number.octets));
+    return digest(parts, ret);
 }
 
 _Static_assert(REQUEST_KEY_BYTES == SINK_KEY_BYTES, "a wire's key is a key of the sink");
 
-bool claim_identify(const struct claim *claim, const struct request *request, struct sink_message *message)
+bool claim_identify(const struct claim *claim, const struct request *request, const struct claim_content *content,
+                    struct sink_message *message)
 {
+    struct parts parts;
+    if (!parts_init(&parts, request, content))
+        return false;
     message->level = claim->level;
     message->confirmable = !request->best_effort;
-    message->fingerprint = fingerprint(request);
+    message->fingerprint = fingerprint(&parts, content);
     memset(message->key, 0, sizeof message->key);
     if (claim->sequence.given) {
         message->identity_class = CLASS_EXACT;
@@ -155,11 +223,10 @@ bool claim_identify(const struct claim *claim, const struct request *request, st
     }
     if (all_have_own_time(message)) {
         message->identity_class = CLASS_WINDOWED;
-        return windowed_key(request, message, message->key);
+        return windowed_key(&parts, request, content, message, message->key);
     }
     message->identity_class = CLASS_TRANSPORT;
-    request_exchange_key(request, message->key);
-    return true;
+    return transport_key(&parts, request, content->line, message->key);
 }
 
 static void write_json(struct builder *out, const struct sink_receipt *receipt, size_t records)

@@ -25,9 +25,22 @@ bool claim_read(const struct request *request, const struct sequence *of_payload
 /* The name of a bare number: the first ?n= that is no sequence. Empty: none. */
 struct bytes claim_name(const struct request *request);
 
-/* identity_class, sequence, key, fingerprint and level of a message whose tenant, speaker and records are set, while
- * the body is there. False: the digest failed. */
-bool claim_identify(const struct claim *claim, const struct request *request, struct sink_message *message);
+/* What a message is made of, apart from who says it: all that makes another one of it. */
+struct claim_content {
+    int content_format; /* of the format that reads it; CONTENT_FORMAT_NONE: a codec of the tenant */
+    struct bytes codec; /* its name, then; else empty */
+    struct bytes device, name, unit; /* what the query names */
+    const struct format_parameter *parameters; /* of a legacy sender: all but its key */
+    size_t parameter_count;
+    struct bytes payload; /* as it was sent; of a log one line */
+    size_t line;          /* of a log: from 1; else 0 */
+};
+
+/* identity_class, sequence, key, fingerprint and level of a message whose tenant, speaker and records are set, their
+ * times as they were sent, while the body is there. A line of a log has the same windowed key wherever it stands. False:
+ * the digest failed, or out of memory. */
+bool claim_identify(const struct claim *claim, const struct request *request, const struct claim_content *content,
+                    struct sink_message *message);
 
 /* The answer to whoever asked: {"level":"spooled","n":3}, "duplicate":true in it if so, n the number of records; in
  * request->accept, or in JSON. False: out of memory. */

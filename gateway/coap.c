@@ -34,6 +34,8 @@
 #define RETRY_AFTER_S 5
 /* Arenas kept for the next requests; as many as are under way within one group commit of the store. */
 #define ARENAS_KEPT 512
+/* A limit that is taken only as it is used: a log of short lines with many values becomes 50 times its size. */
+#define ARENA_BODY_FACTOR 64
 #define ARENA_EXTRA_BYTES ((size_t)2 << 20) /* a GET of a thousand values; taken only as it is used */
 
 struct coap {
@@ -72,7 +74,7 @@ static struct arena *take_arena(struct coap *coap)
 {
     if (coap->arena_count)
         return coap->arenas[--coap->arena_count];
-    return arena_new(coap->env.settings->body_max * 4 + ARENA_EXTRA_BYTES);
+    return arena_new(coap->env.settings->body_max * ARENA_BODY_FACTOR + ARENA_EXTRA_BYTES);
 }
 
 static void give_arena(struct coap *coap, struct arena *arena)

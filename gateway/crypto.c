@@ -110,11 +110,11 @@ bool crypto_spki_digest(struct bytes pem_or_der, uint8_t ret[static CRYPTO_SHA25
 }
 
 /* The context holds the expanded key: wc_AesFree wipes it. */
-static bool open_aes(Aes *aes, const uint8_t *key)
+static bool open_aes(Aes *aes, const uint8_t *key, word32 key_len)
 {
     if (wc_AesInit(aes, NULL, INVALID_DEVID) != 0)
         return false;
-    if (wc_AesGcmSetKey(aes, key, CRYPTO_KEY_BYTES) == 0)
+    if (wc_AesGcmSetKey(aes, key, key_len) == 0)
         return true;
     wc_AesFree(aes);
     return false;
@@ -124,7 +124,7 @@ bool crypto_seal(const uint8_t key[static CRYPTO_KEY_BYTES], const uint8_t nonce
                  struct bytes aad, struct bytes plaintext, uint8_t *ret_sealed)
 {
     Aes aes;
-    if (!open_aes(&aes, key))
+    if (!open_aes(&aes, key, CRYPTO_KEY_BYTES))
         return false;
     bool ok = wc_AesGcmEncrypt(&aes, ret_sealed, plaintext.ptr, (word32)plaintext.len, nonce, CRYPTO_NONCE_BYTES,
                                ret_sealed + plaintext.len, CRYPTO_TAG_BYTES, aad.ptr, (word32)aad.len) == 0;
@@ -132,11 +132,11 @@ bool crypto_seal(const uint8_t key[static CRYPTO_KEY_BYTES], const uint8_t nonce
     return ok;
 }
 
-bool crypto_open(const uint8_t key[static CRYPTO_KEY_BYTES], const uint8_t nonce[static CRYPTO_NONCE_BYTES],
-                 struct bytes aad, struct bytes sealed, uint8_t *ret_plaintext)
+static bool open_gcm(const uint8_t *key, word32 key_len, const uint8_t *nonce, struct bytes aad, struct bytes sealed,
+                     uint8_t *ret_plaintext)
 {
     Aes aes;
-    if (sealed.len < CRYPTO_TAG_BYTES || !open_aes(&aes, key))
+    if (sealed.len < CRYPTO_TAG_BYTES || !open_aes(&aes, key, key_len))
         return false;
     size_t len = sealed.len - CRYPTO_TAG_BYTES;
     bool ok = wc_AesGcmDecrypt(&aes, ret_plaintext, sealed.ptr, (word32)len, nonce, CRYPTO_NONCE_BYTES,
@@ -145,4 +145,103 @@ bool crypto_open(const uint8_t key[static CRYPTO_KEY_BYTES], const uint8_t nonce
     if (!ok && len > 0)
         memset(ret_plaintext, 0, len);
     return ok;
+}
+
+bool crypto_open(const uint8_t key[static CRYPTO_KEY_BYTES], const uint8_t nonce[static CRYPTO_NONCE_BYTES],
+                 struct bytes aad, struct bytes sealed, uint8_t *ret_plaintext)
+{
+    return open_gcm(key, CRYPTO_KEY_BYTES, nonce, aad, sealed, ret_plaintext);
+}
+
+bool crypto_aes128_gcm_open(const uint8_t key[static CRYPTO_AES128_KEY_BYTES],
+                            const uint8_t nonce[static CRYPTO_NONCE_BYTES], struct bytes aad, struct bytes sealed,
+                            uint8_t *ret_plaintext)
+{
+    return open_gcm(key, CRYPTO_AES128_KEY_BYTES, nonce, aad, sealed, ret_plaintext);
+}
+
+static bool decrypt_cbc(const uint8_t *key, const uint8_t *iv, struct bytes ciphertext, uint8_t *ret)
+{
+    Aes aes;
+    if (wc_AesInit(&aes, NULL, INVALID_DEVID) != 0)
+        return false;
+    bool ok = wc_AesSetKey(&aes, key, CRYPTO_AES128_KEY_BYTES, iv, AES_DECRYPTION) == 0 &&
+              wc_AesCbcDecrypt(&aes, ret, ciphertext.ptr, (word32)ciphertext.len) == 0;
+    wc_AesFree(&aes);
+    return ok;
+}
+
+/* 1 if both are equal, else 0, without a branch. */
+static unsigned equal_octets(unsigned a, unsigned b)
+{
+    return (((a ^ b) - 1) >> 8) & 1;
+}
+
+/* 1 if the last block ends with this padding, else 0. */
+static unsigned has_padding(const uint8_t last[static CRYPTO_AES_BLOCK_BYTES], unsigned padding)
+{
+    unsigned same = 1;
+    for (unsigned i = CRYPTO_AES_BLOCK_BYTES - padding; i < CRYPTO_AES_BLOCK_BYTES; i++)
+        same &= equal_octets(last[i], padding);
+    return same;
+}
+
+/* 1 if the MAC goes on from common over the rest and ends as wanted, else 0. False: the library failed. */
+static bool match_mac(Hmac *common, struct bytes rest, const uint8_t *wanted, unsigned *ret)
+{
+    Hmac hmac;
+    uint8_t mac[CRYPTO_SHA256_BYTES];
+    if (wc_HmacCopy(common, &hmac) != 0)
+        return false;
+    bool ok = (rest.len == 0 || wc_HmacUpdate(&hmac, rest.ptr, (word32)rest.len) == 0) && wc_HmacFinal(&hmac, mac) == 0;
+    wc_HmacFree(&hmac);
+    unsigned same = 1;
+    for (unsigned i = 0; ok && i < sizeof mac; i++)
+        same &= equal_octets(mac[i], wanted[i]);
+    *ret = same;
+    return ok;
+}
+
+/*
+ * The MAC covers the plaintext without its padding, so a MAC over what a padding leaves would tell by its time how
+ * long that padding was (as in "Lucky Thirteen"). Therefore all sixteen are tried, each over what it would leave;
+ * what they have in common is hashed once. ret_padding is 0 where none fits.
+ */
+static bool find_padding(const uint8_t *key, const uint8_t *mac, struct bytes padded, unsigned *ret_padding)
+{
+    Hmac common;
+    size_t len = padded.len - CRYPTO_AES_BLOCK_BYTES;
+    const uint8_t *last = padded.ptr + len;
+    unsigned found = 0;
+    if (wc_HmacInit(&common, NULL, INVALID_DEVID) != 0)
+        return false;
+    bool ok = wc_HmacSetKey(&common, WC_SHA256, key, CRYPTO_AES128_KEY_BYTES) == 0 &&
+              (len == 0 || wc_HmacUpdate(&common, padded.ptr, (word32)len) == 0);
+    for (unsigned padding = 1; ok && padding <= CRYPTO_AES_BLOCK_BYTES; padding++) {
+        unsigned matches = 0;
+        ok = match_mac(&common, bytes_of(last, CRYPTO_AES_BLOCK_BYTES - padding), mac, &matches);
+        found |= padding * (matches & has_padding(last, padding));
+    }
+    wc_HmacFree(&common);
+    *ret_padding = found;
+    return ok;
+}
+
+bool crypto_aes128_cbc_open(const uint8_t key[static CRYPTO_AES128_KEY_BYTES],
+                            const uint8_t mac[static CRYPTO_SHA256_BYTES], struct bytes sealed, uint8_t *ret_plaintext,
+                            size_t *ret_len)
+{
+    unsigned padding = 0;
+    if (sealed.len < 2 * CRYPTO_AES_BLOCK_BYTES || sealed.len % CRYPTO_AES_BLOCK_BYTES != 0)
+        return false;
+    size_t len = sealed.len - CRYPTO_AES_BLOCK_BYTES;
+    struct bytes ciphertext = bytes_of(sealed.ptr + CRYPTO_AES_BLOCK_BYTES, len);
+    bool ok = decrypt_cbc(key, sealed.ptr, ciphertext, ret_plaintext) &&
+              find_padding(key, mac, bytes_of(ret_plaintext, len), &padding);
+    if (!ok || padding == 0) {
+        memset(ret_plaintext, 0, len);
+        return false;
+    }
+    *ret_len = len - padding;
+    return true;
 }

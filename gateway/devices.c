@@ -6,6 +6,7 @@
  */
 #include "gateway/devices.h"
 
+#include "gateway/clocks.h"
 #include "gateway/history.h"
 #include "gateway/report.h"
 #include "gateway/worker.h"
@@ -15,8 +16,8 @@
 
 struct inquiry {
     struct request *request;
-    struct device_record record; /* without psk */
-    bool has_psk;
+    struct device_record record; /* without its secrets */
+    bool has_psk, has_frame_key;
     enum history_part part;
     struct history history;
 };
@@ -82,10 +83,11 @@ static void put_uint(struct report *report, const char *name, uint64_t number)
 
 static void put_row(struct report *report, const struct device_record *record)
 {
-    report_map(report, 5);
+    report_map(report, 6);
     put_text(report, "id", record->id);
     put_text(report, "site", record->site);
     put_text(report, "tags", record->tags);
+    put_text(report, "profile", record->profile);
     put_bool(report, "disabled", record->disabled);
     put_bool(report, "concentrator", record->concentrator);
     report_map_end(report);
@@ -184,6 +186,47 @@ static void put_delivery(struct report *report, const struct inquiry *inquiry, b
     report_map_end(report);
 }
 
+/* How right its clock is, and what is done about it. skew_s: seconds that it is ahead. */
+static void put_clock(struct report *report, const struct inquiry *inquiry)
+{
+    const struct shared *shared = inquiry->request->worker->shared;
+    struct profile_record profile = registry_profile_of(shared->registry, &inquiry->record);
+    bool has_window = profile.clock == CLOCK_CORRECT || profile.clock == CLOCK_REFUSE;
+    struct clocks_estimate estimate;
+    bool heard = clocks_get(shared->clocks, bytes_of_text(inquiry->record.tenant), bytes_of_text(inquiry->record.id),
+                            &estimate);
+    report_name(report, "clock");
+    report_map(report, 2 + (heard ? 2 : 0) + has_window);
+    put_text(report, "state", !heard ? "unknown" : estimate.known ? "known" : "learning");
+    put_text(report, "policy", record_clock_name(profile.clock));
+    if (heard) {
+        report_name(report, "skew_s");
+        report_thousandths(report, estimate.error_ms);
+        put_uint(report, "samples", estimate.samples);
+    }
+    if (has_window)
+        put_uint(report, "window_s", clocks_window_s(&profile));
+    report_map_end(report);
+}
+
+/* As text: a total has more digits than most programs keep of a number. */
+static void put_totals(struct report *report, const struct history *history)
+{
+    report_name(report, "totals");
+    report_array(report, history->total_count);
+    for (size_t i = 0; i < history->total_count; i++) {
+        report_map(report, 3);
+        report_name(report, "name");
+        report_string(report, history->totals[i].name);
+        report_name(report, "time");
+        report_int(report, history->totals[i].time_s);
+        report_name(report, "total");
+        report_string(report, history->totals[i].total);
+        report_map_end(report);
+    }
+    report_array_end(report);
+}
+
 static void finish(struct inquiry *inquiry, bool known)
 {
     struct request *request = inquiry->request;
@@ -193,19 +236,24 @@ static void finish(struct inquiry *inquiry, bool known)
     memcpy(who.tenant, record->tenant, sizeof who.tenant);
     memcpy(who.device, record->id, sizeof who.device);
     report_init(&report, request->arena, request->accept == CONTENT_FORMAT_CBOR);
-    report_map(&report, 13);
+    report_map(&report, 16 + (known ? 1 : 0));
     put_text(&report, "id", record->id);
     put_bool(&report, "psk", inquiry->has_psk);
     put_bool(&report, "rpk", record->has_rpk);
     put_text(&report, "site", record->site);
     put_text(&report, "tags", record->tags);
     put_bool(&report, "x509", record->x509[0] != '\0');
+    put_clock(&report, inquiry);
     put_text(&report, "prefix", record->prefix[0] ? record->prefix : record->id);
+    if (known)
+        put_totals(&report, &inquiry->history);
     report_name(&report, "created");
     report_int(&report, record->created_s);
+    put_text(&report, "profile", record->profile);
     put_delivery(&report, inquiry, known);
     put_bool(&report, "disabled", record->disabled);
     put_uint(&report, "sessions", presence_count(request->worker->shared->presence, &who));
+    put_bool(&report, "frame_key", inquiry->has_frame_key);
     put_bool(&report, "concentrator", record->concentrator);
     put_text(&report, "delivery_state", known ? "known" : "unknown");
     report_map_end(&report);
@@ -255,8 +303,11 @@ void devices_handle_one(struct request *request)
         return;
     }
     inquiry->request = request;
+    inquiry->history.arena = request->arena;
     inquiry->record = *record;
     inquiry->has_psk = secret_is_set(&record->psk);
+    inquiry->has_frame_key = secret_is_set(&record->frame_key);
     secret_wipe(&inquiry->record.psk);
+    secret_wipe(&inquiry->record.frame_key);
     ask_next(inquiry);
 }

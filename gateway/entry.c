@@ -79,6 +79,8 @@ bool entry_values(const struct sink_message *message, const struct sink_record *
         bytes_of_text(identity_evidence_slug(message->evidence)),
         brought ? message->brought_by : nothing,
         message_id,
+        nothing, /* w */
+        observation->kind == VALUE_BYTES ? observation->content_type : nothing,
     };
     _Static_assert(sizeof values / sizeof values[0] == ENTRY_FIELDS, "a value for each field");
     memcpy(ret, values, sizeof values);

@@ -9,7 +9,7 @@
 #include "codec/timestamp.h"
 #include "gateway/sink.h"
 
-#define ENTRY_FIELDS 12
+#define ENTRY_FIELDS 14
 #define ENTRY_ARGUMENTS_MAX (3 + 2 * (ENTRY_FIELDS + RECORD_RULE_TAGS_MAX)) /* XADD key * field value ... */
 
 /* Text that the arguments point into besides the record itself. */
@@ -26,7 +26,7 @@ void entry_scratch_deinit(struct entry_scratch *scratch);
 extern const struct bytes entry_names[ENTRY_FIELDS];
 
 /* The values of the fixed fields, in their order. message_id: 16 hexadecimal digits. They borrow from all that was
- * given. False: out of memory. */
+ * given. w, the total of a counter, is empty: the Redis Function knows it. False: out of memory. */
 bool entry_values(const struct sink_message *message, const struct sink_record *record, struct bytes message_id,
                   struct entry_scratch *scratch, struct bytes ret[static ENTRY_FIELDS]);
 /* The whole XADD: names and values, then the record's tags. Returns the number of arguments; 0: out of memory. */

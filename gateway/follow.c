@@ -48,8 +48,8 @@ struct stream_info {
     uint64_t added, length;
 };
 
-/* In the order in which they are loaded: rules are there before devices that need them may speak. */
-enum what { WHAT_TENANT, WHAT_RULE, WHAT_STREAM, WHAT_DEVICE, WHAT_TOKEN, WHAT_COUNT };
+/* In the order in which they are loaded: what devices need is there before they may speak. */
+enum what { WHAT_TENANT, WHAT_RULE, WHAT_STREAM, WHAT_CODEC, WHAT_PROFILE, WHAT_DEVICE, WHAT_TOKEN, WHAT_COUNT };
 
 /* Where things of a kind stand in Redis, and what changes of them are called. A tenant has no id. */
 static const struct {
@@ -59,6 +59,8 @@ static const struct {
     [WHAT_TENANT] = {SCHEMA_OBJECT_TENANT, SCHEMA_SUFFIX_META, NULL, NULL},
     [WHAT_RULE] = {SCHEMA_OBJECT_RULE, SCHEMA_SUFFIX_RULES, SCHEMA_KIND_RULE, schema_rule_is_valid},
     [WHAT_STREAM] = {SCHEMA_OBJECT_STREAM, SCHEMA_SUFFIX_STREAMS, SCHEMA_KIND_RETENTION, schema_stream_is_valid},
+    [WHAT_CODEC] = {SCHEMA_OBJECT_CODEC, SCHEMA_SUFFIX_CODECS, SCHEMA_KIND_CODEC, schema_profile_is_valid},
+    [WHAT_PROFILE] = {SCHEMA_OBJECT_PROFILE, SCHEMA_SUFFIX_PROFILES, SCHEMA_KIND_PROFILE, schema_profile_is_valid},
     [WHAT_DEVICE] = {SCHEMA_OBJECT_DEVICE, SCHEMA_SUFFIX_DEVICES, SCHEMA_KIND_DEVICE, schema_device_is_valid},
     [WHAT_TOKEN] = {SCHEMA_OBJECT_TOKEN, SCHEMA_SUFFIX_TOKENS, SCHEMA_KIND_TOKEN, record_token_id_is_valid},
 };
@@ -247,6 +249,12 @@ static void remove_thing(struct follow *follow, const struct query *query)
     case WHAT_STREAM:
         registry_remove_stream(registry, tenant, id);
         break;
+    case WHAT_CODEC:
+        registry_remove_codec(registry, tenant, id);
+        break;
+    case WHAT_PROFILE:
+        registry_remove_profile(registry, tenant, id);
+        break;
     case WHAT_DEVICE:
         registry_remove_device(registry, tenant, id);
         break;
@@ -258,7 +266,8 @@ static void remove_thing(struct follow *follow, const struct query *query)
     }
 }
 
-enum put { PUT_DONE, PUT_FULL, PUT_NOT_VALID };
+/* PUT_QUIET: done, and what the device may do and how it proves itself is as before: no session ends for it. */
+enum put { PUT_DONE, PUT_QUIET, PUT_FULL, PUT_NOT_VALID };
 
 static enum put put_tenant(struct registry *registry, struct bytes id, const struct record_field *fields, size_t count)
 {
@@ -268,14 +277,25 @@ static enum put put_tenant(struct registry *registry, struct bytes id, const str
     return registry_put_tenant(registry, &record) ? PUT_DONE : PUT_FULL;
 }
 
+static bool may_the_same(const struct device_record *a, const struct device_record *b)
+{
+    return a->disabled == b->disabled && a->concentrator == b->concentrator && strcmp(a->prefix, b->prefix) == 0 &&
+           secret_equal(&a->psk, &b->psk) && strcmp(a->x509, b->x509) == 0 && a->has_rpk == b->has_rpk &&
+           memcmp(a->rpk, b->rpk, sizeof a->rpk) == 0 && a->created_s == b->created_s;
+}
+
 static enum put put_device(struct registry *registry, const struct query *query, const struct record_field *fields,
                            size_t count)
 {
     struct device_record record;
     if (!record_to_device(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count, &record))
         return PUT_NOT_VALID;
-    enum put put = registry_put_device(registry, &record) ? PUT_DONE : PUT_FULL;
+    const struct device_record *old = registry_device(registry, bytes_of_text(record.tenant), bytes_of_text(record.id));
+    enum put put = old && may_the_same(old, &record) ? PUT_QUIET : PUT_DONE;
+    if (!registry_put_device(registry, &record))
+        put = PUT_FULL;
     secret_wipe(&record.psk);
+    secret_wipe(&record.frame_key);
     return put;
 }
 
@@ -285,7 +305,9 @@ static enum put put_token(struct registry *registry, const struct query *query, 
     struct token_record record;
     if (!record_to_token(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count, &record))
         return PUT_NOT_VALID;
-    return registry_put_token(registry, &record) ? PUT_DONE : PUT_FULL;
+    enum put put = registry_put_token(registry, &record) ? PUT_DONE : PUT_FULL;
+    secret_wipe(&record.apikey);
+    return put;
 }
 
 static enum put put_rule(struct registry *registry, const struct query *query, const struct record_field *fields,
@@ -306,6 +328,34 @@ static enum put put_stream(struct registry *registry, const struct query *query,
     return registry_put_stream(registry, &record) ? PUT_DONE : PUT_FULL;
 }
 
+static enum put put_profile(struct registry *registry, const struct query *query, const struct record_field *fields,
+                            size_t count)
+{
+    struct profile_record record;
+    if (!record_to_profile(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count, &record))
+        return PUT_NOT_VALID;
+    return registry_put_profile(registry, &record) ? PUT_DONE : PUT_FULL;
+}
+
+/* One that does not compile is told: its devices are refused until somebody acts. */
+static enum put put_codec(struct registry *registry, const struct query *query, const struct record_field *fields,
+                          size_t count)
+{
+    struct codec_record record;
+    struct registry_codec codec;
+    struct bytes tenant = bytes_of_text(query->tenant), id = bytes_of_text(query->id);
+    if (!record_to_codec(tenant, id, fields, count, &record))
+        return PUT_NOT_VALID;
+    if (!registry_put_codec(registry, &record))
+        return PUT_FULL;
+    if (registry_codec(registry, tenant, id, &codec) && !codec.custom) {
+        char reason[LOG_QUOTED_MAX];
+        log_write(LOG_WARN, "follow", "a codec in Redis cannot be used", "tenant=%s codec=%s reason=%s", query->tenant,
+                  query->id, log_quote(reason, bytes_of_text(codec.reason)));
+    }
+    return PUT_DONE;
+}
+
 static enum put put_thing(struct follow *follow, const struct query *query, const struct record_field *fields,
                           size_t count)
 {
@@ -321,6 +371,10 @@ static enum put put_thing(struct follow *follow, const struct query *query, cons
         return put_rule(registry, query, fields, count);
     case WHAT_STREAM:
         return put_stream(registry, query, fields, count);
+    case WHAT_PROFILE:
+        return put_profile(registry, query, fields, count);
+    case WHAT_CODEC:
+        return put_codec(registry, query, fields, count);
     case WHAT_COUNT:
         break;
     }
@@ -353,7 +407,7 @@ static void take_record(struct follow *follow, const struct query *query, const 
     if (put == PUT_NOT_VALID && !is_absent)
         log_bad_record(follow, query);
     follow->is_full |= put == PUT_FULL;
-    if (query->is_change && (query->what == WHAT_TENANT || query->what == WHAT_DEVICE))
+    if (query->is_change && put != PUT_QUIET && (query->what == WHAT_TENANT || query->what == WHAT_DEVICE))
         tell_changed(follow, bytes_of_text(query->tenant), bytes_of_text(query->id));
 }
 
@@ -445,8 +499,9 @@ static void load_done(struct follow *follow)
     struct registry *registry = follow->config.registry;
     registry_resync_end(registry, tell_changed, follow);
     struct registry_counts counts = registry_count(registry);
-    log_write(LOG_INFO, "follow", "registry loaded", "tenants=%zu devices=%zu tokens=%zu rules=%zu streams=%zu",
-              counts.tenants, counts.devices, counts.tokens, counts.rules, counts.streams);
+    log_write(LOG_INFO, "follow", "registry loaded",
+              "tenants=%zu devices=%zu tokens=%zu rules=%zu streams=%zu profiles=%zu codecs=%zu", counts.tenants,
+              counts.devices, counts.tokens, counts.rules, counts.streams, counts.profiles, counts.codecs);
     follow->phase = PHASE_LOADED;
     follow->verified = true;
     read_changes(follow);

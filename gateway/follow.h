@@ -14,7 +14,8 @@
 
 struct follow;
 
-/* changed: the device's record was changed, disabled or removed (device empty: the tenant's); end what is not allowed. */
+/* changed: what the device may do or how it proves itself was changed, or it was disabled or removed (device empty: the
+ * tenant's record was changed); end what is not allowed. */
 struct follow_config {
     const struct store_target *redis;
     struct registry *registry;

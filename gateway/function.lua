@@ -19,6 +19,14 @@
 --     "stopped", verdicts, missing, late, error
 --                                     the message after the last verdict could not be appended; nothing of it was
 --
+-- Counters: the hash total:DEVICE has for each of the device's counters, by local name, "TIME RAW TOTAL": its newest
+-- reading and the total of what it has grown by since weir knows it, which never falls. A reading that is not newer than
+-- that one, to the nanosecond, counts nothing. A newer one adds its distance to it; a lower one is a rollover if the
+-- modulus is known and less than half of it lies between them, else a reset, which adds the reading itself. The first
+-- one is the total. Numbers are decimals without sign and exponent, as text, and are calculated as such: a double, which
+-- is enough for up to 15 digits, would lose those of a larger one. A device has at most TOTALS_MAX counters; what comes
+-- later has no total.
+--
 -- State of a device and epoch: struct ">dd" of the highest seq and of low, then two octets for each of the highest
 -- seq and up to 63 before it, newest first: a fingerprint of its content, 0 where it was not seen. Every seq below low is
 -- open: never seen. What left these 64 unseen is in the sorted set holes:DEVICE:EPOCH as "LO-HI" with score HI.
@@ -27,7 +35,7 @@
 -- Of one device and epoch at most HOLES_MAX holes are kept; then the two lowest become one, with what lies between them.
 -- A number from between that comes again is stored twice: rather that than to take for seen what never came.
 
-local VERSION = 1
+local VERSION = 2
 local WINDOW = 64
 local UNSEEN = "\0\0"
 local HOLES_MAX = 1024
@@ -36,6 +44,11 @@ local SUPERSEDED_KEPT_S = 30 * 86400
 local SUPERSEDED_REAPED = 4
 local ONCE_PRUNED_EVERY = 8
 local ARGUMENTS_MAX = 512 -- of one redis.call; unpack has its limits
+local TOTALS_MAX = 1024
+local QUICK = 15 -- digits that a double keeps, whichever they are
+local QUICK_LIMIT = 1e15
+local CHUNK = 14 -- digits that are calculated with at once
+local CHUNK_LIMIT = 1e14
 
 local call, try -- redis.call and redis.pcall, which are not there yet while the library is loaded
 
@@ -301,33 +314,247 @@ local function is_new_conflict(batch, message)
   return true
 end
 
+-- The digits of a number, as if it had `scale` of them behind its point: chunks, the lowest first.
+local function chunks_of(text, scale)
+  local whole, fraction = string.match(text, "^(%d+)%.?(%d*)$")
+  local digits = whole .. fraction .. string.rep("0", scale - #fraction)
+  local chunks = {}
+  for last = #digits, 1, -CHUNK do
+    chunks[#chunks + 1] = tonumber(string.sub(digits, math.max(1, last - CHUNK + 1), last))
+  end
+  return chunks
+end
+
+local function scale_of(text)
+  local point = string.find(text, ".", 1, true)
+  return point and #text - point or 0
+end
+
+-- Without zeros before its first digit and behind its last one.
+local function text_of(chunks, scale)
+  local parts = {}
+  for at = #chunks, 1, -1 do
+    parts[#parts + 1] = string.format("%014.0f", chunks[at])
+  end
+  local digits = string.rep("0", scale) .. table.concat(parts)
+  local whole = string.match(string.sub(digits, 1, #digits - scale), "^0*(%d*)$")
+  local fraction = string.match(string.sub(digits, #digits - scale + 1), "^(.-)0*$")
+  return (whole == "" and "0" or whole) .. (fraction == "" and "" or "." .. fraction)
+end
+
+local function sum_of(a, b)
+  local sum, carry = {}, 0
+  for at = 1, math.max(#a, #b) do
+    local digits = (a[at] or 0) + (b[at] or 0) + carry
+    carry = digits >= CHUNK_LIMIT and 1 or 0
+    sum[at] = digits - carry * CHUNK_LIMIT
+  end
+  if carry > 0 then
+    sum[#sum + 1] = carry
+  end
+  return sum
+end
+
+-- a - b; nil if that is below zero.
+local function difference_of(a, b)
+  local difference, borrowed = {}, 0
+  for at = 1, math.max(#a, #b) do
+    local digits = (a[at] or 0) - (b[at] or 0) - borrowed
+    borrowed = digits < 0 and 1 or 0
+    difference[at] = digits + borrowed * CHUNK_LIMIT
+  end
+  return borrowed == 0 and difference or nil
+end
+
+-- Of two times that a double cannot tell apart, only the digits can say it.
+local function is_later(time, last)
+  local a, b = time + 0, last + 0
+  if a ~= b then
+    return a > b
+  end
+  if time == last then
+    return false
+  end
+  local low, high = last, time
+  if string.sub(time, 1, 1) == "-" then
+    low, high = string.sub(time, 2), string.sub(last, 2)
+  end
+  return difference_of(chunks_of(low, 9), chunks_of(high, 9)) == nil
+end
+
+-- What a counter that went down to `raw` has grown by if it rolled over; nil if it rather was reset.
+local function rolled_over(raw, last, modulus)
+  local rest = difference_of(modulus, last)
+  local step = rest and sum_of(raw, rest)
+  return step and difference_of(sum_of(step, step), modulus) == nil and step or nil
+end
+
+-- The total after a reading that is not the last one. Numbers of common length are calculated as whole doubles: exact
+-- below 10^15, and of a decimal of 15 digits a double gives all back. nil: they are too long.
+local function quick_total(raw, last, total, modulus)
+  if #raw > QUICK or #last > QUICK or #total > QUICK or #modulus > QUICK then
+    return nil
+  end
+  local scale = math.max(scale_of(raw), scale_of(last), scale_of(total), scale_of(modulus))
+  local power = 10 ^ scale
+  local now, before = math.floor(raw * power + 0.5), math.floor(last * power + 0.5)
+  local limit = modulus == "" and 0 or math.floor(modulus * power + 0.5)
+  local step = now - before
+  if step < 0 then
+    step = step + limit
+    if before >= limit or 2 * step >= limit then
+      step = now
+    end
+  end
+  local sum = math.floor(total * power + 0.5) + step
+  if sum >= QUICK_LIMIT or now >= QUICK_LIMIT or before >= QUICK_LIMIT or limit >= QUICK_LIMIT then
+    return nil
+  end
+  local text = string.format("%.15g", sum / power)
+  return not string.find(text, "e", 1, true) and text or nil
+end
+
+local function long_total(raw, last, total, modulus)
+  local scale = math.max(scale_of(raw), scale_of(last), scale_of(total), scale_of(modulus))
+  local now, before = chunks_of(raw, scale), chunks_of(last, scale)
+  local step = difference_of(now, before)
+  if not step then
+    step = modulus ~= "" and rolled_over(now, before, chunks_of(modulus, scale)) or now
+  end
+  return text_of(sum_of(chunks_of(total, scale), step), scale)
+end
+
+-- The total after a reading, and what is known then.
+local function count_reading(state, time, raw, modulus)
+  local last_time, last, total = string.match(state or "", "^(%-?%d+%.?%d*) (%d+%.?%d*) (%d+%.?%d*)$")
+  if not last_time then
+    last_time, last, total = nil, raw, raw
+  elseif not is_later(time, last_time) then
+    return total, state
+  end
+  if raw ~= last then
+    total = quick_total(raw, last, total, modulus) or long_total(raw, last, total, modulus)
+  end
+  return total, time .. " " .. raw .. " " .. total
+end
+
+-- Looks up the counters of a message: before it is judged, because their key may be of another type.
+local function read_totals(batch, message)
+  local marks, records, wanted = message[8], message[7], {}
+  for at = 1, #marks, 4 do
+    local r = records[marks[at]]
+    local device, name = r[2], string.sub(r[3], marks[at + 1] + 1)
+    local known = batch.totals[device] or {}
+    batch.totals[device] = known
+    if known[name] == nil then
+      known[name] = false
+      wanted[device] = wanted[device] or {}
+      table.insert(wanted[device], name)
+    end
+  end
+  for device, names in pairs(wanted) do
+    for from = 1, #names, ARGUMENTS_MAX do
+      local to = math.min(from + ARGUMENTS_MAX - 1, #names)
+      local states = must(try("HMGET", batch.prefix .. "total:" .. device, unpack(names, from, to)))
+      for at = from, to do
+        batch.totals[device][names[at]] = states[at - from + 1]
+      end
+    end
+  end
+end
+
+-- Whether the device may have one more counter.
+local function has_room(batch, device)
+  batch.counters[device] = batch.counters[device] or call("HLEN", batch.prefix .. "total:" .. device)
+  if batch.counters[device] >= TOTALS_MAX then
+    return false
+  end
+  batch.counters[device] = batch.counters[device] + 1
+  return true
+end
+
+-- Counts the readings of a new message and puts the totals into its records (field w).
+local function count_readings(batch, message)
+  local marks, records = message[8], message[7]
+  for at = 1, #marks, 4 do
+    local r = records[marks[at]]
+    local device, name = r[2], string.sub(r[3], marks[at + 1] + 1)
+    local known = batch.totals[device]
+    if marks[at + 2] ~= "" and (known[name] or has_room(batch, device)) then
+      local total, state = count_reading(known[name], r[5], marks[at + 2], marks[at + 3])
+      r[14] = total
+      if state ~= known[name] then
+        known[name] = state
+        batch.counted[device] = batch.counted[device] or {}
+        batch.counted[device][name] = state
+      end
+    end
+  end
+end
+
+local function write_totals(batch)
+  for device, states in pairs(batch.counted) do
+    local arguments = {}
+    for name, state in pairs(states) do
+      arguments[#arguments + 1] = name
+      arguments[#arguments + 1] = state
+      if #arguments == ARGUMENTS_MAX then
+        call("HSET", batch.prefix .. "total:" .. device, unpack(arguments))
+        arguments = {}
+      end
+    end
+    if #arguments > 0 then
+      call("HSET", batch.prefix .. "total:" .. device, unpack(arguments))
+    end
+  end
+end
+
 local function append_record(key, r)
-  if #r == 13 then
+  if #r == 15 then
     call("XADD", key, "*", "d", r[2], "n", r[3], "u", r[4], "t", r[5], "q", r[6], "k", r[7], "v", r[8], "s", r[9],
-         "c", r[10], "a", r[11], "b", r[12], "m", r[13])
+         "c", r[10], "a", r[11], "b", r[12], "m", r[13], "w", r[14], "y", r[15])
     return
   end
   call("XADD", key, "*", "d", r[2], "n", r[3], "u", r[4], "t", r[5], "q", r[6], "k", r[7], "v", r[8], "s", r[9],
-       "c", r[10], "a", r[11], "b", r[12], "m", r[13], unpack(r, 14))
+       "c", r[10], "a", r[11], "b", r[12], "m", r[13], "w", r[14], "y", r[15], unpack(r, 16))
 end
 
--- message: class, device, epoch, seq, mark, key, records; each record: stream, the values of the fields of
--- docs/streams.md in their order, then names and values of tags.
+-- A message that a gateway of version 1 has spooled: records without w and y, no counters.
+local function renew(message)
+  message[8] = {}
+  for _, r in ipairs(message[7]) do
+    table.insert(r, 14, "")
+    table.insert(r, 15, "")
+  end
+end
+
+-- message: class, device, epoch, seq, mark, key, records, counters; each record: stream, the values of the fields of
+-- docs/streams.md in their order, then names and values of tags; of each counter four values: the number of its record,
+-- how many octets of its name stand before the local one, its reading ("": too long to count), its modulus or "".
 local function append(batch, message)
   local class, device = message[1], message[2]
   local verdict, field, state, missing, late = "n", nil, nil, 0, 0
-  local streams, records = batch.streams, message[7]
+  if not message[8] then
+    renew(message)
+  end
+  local streams, records, counts = batch.streams, message[7], #message[8] > 0
   for at = 1, #records do
     local name = records[at][1]
     if not streams[name] then
       check_stream(batch, name)
     end
   end
+  if counts then
+    read_totals(batch, message)
+  end
   if class == "e" then
     field = device .. " " .. message[3]
     verdict, state, missing, late = judge_exact(batch, device, message[3], field, message[4], message[5])
   elseif class == "w" then
     verdict = judge_windowed(batch, device, message[6])
+  end
+  if counts and verdict == "n" then
+    count_readings(batch, message)
   end
   local keeps = verdict == "n" or (verdict == "c" and is_new_conflict(batch, message))
   if keeps then
@@ -369,6 +596,9 @@ local function weir_append(keys, args)
     streams = {},
     states = {},  -- "DEVICE EPOCH" -> state, false where there is none
     changed = {}, -- the fields of those to write
+    totals = {},   -- device -> local name -> state, false where there is none
+    counters = {}, -- device -> how many it has
+    counted = {},  -- device -> local name -> state to write
   }
   local items = cmsgpack.unpack(args[6])
   local verdicts, missing, late, done, failure = {}, 0, 0, mark, nil
@@ -388,6 +618,7 @@ local function weir_append(keys, args)
     end
   end
   write_states(batch)
+  write_totals(batch)
   if done > mark then
     call("HSET", keys[1], lane, string.format("%.0f", done))
   end

@@ -2,6 +2,8 @@
 /* The keys and their forms are those of gateway/function.lua. */
 #include "gateway/history.h"
 
+#include "codec/timestamp.h"
+
 #include <stdio.h>
 
 #define FIELDS_MAX 64
@@ -23,13 +25,13 @@ static struct bytes name_of_epoch(struct history_question *question, struct byte
 bool history_ask(enum history_part part, struct bytes tenant, struct bytes device, const struct history *so_far,
                  struct history_question *ret)
 {
-    static const char *const words[HISTORY_PARTS] = {"HGET", "ZCARD", "XREVRANGE", "ZRANGEBYSCORE", "HGET"};
+    static const char *const words[HISTORY_PARTS] = {"HGET", "ZCARD", "XREVRANGE", "HGETALL", "ZRANGEBYSCORE", "HGET"};
     static const char *const suffixes[HISTORY_PARTS] = {
         [HISTORY_EPOCH] = SCHEMA_SUFFIX_EPOCH,
         [HISTORY_CONFLICTS] = SCHEMA_SUFFIX_CONFLICTS,
         [HISTORY_STATE] = SCHEMA_SUFFIX_SEEN,
     };
-    if (part >= HISTORY_HOLES && !so_far->has_epoch)
+    if ((part >= HISTORY_HOLES && !so_far->has_epoch) || (part == HISTORY_TOTALS && !so_far->arena))
         return false;
     ret->count = 0;
     add(ret, bytes_of_text(words[part]));
@@ -47,6 +49,9 @@ bool history_ask(enum history_part part, struct bytes tenant, struct bytes devic
         add(ret, BYTES_LITERAL("-"));
         add(ret, BYTES_LITERAL("COUNT"));
         add(ret, BYTES_LITERAL(HISTORY_CONFLICTS_LOOKED_AT));
+        break;
+    case HISTORY_TOTALS:
+        add(ret, bytes_of(ret->key, schema_key_of(ret->key, tenant, SCHEMA_KIND_TOTAL, device)));
         break;
     case HISTORY_HOLES:
         add(ret, bytes_of(ret->key, schema_key_of(ret->key, tenant, SCHEMA_KIND_HOLES,
@@ -108,6 +113,68 @@ static bool take_conflicts(struct bytes device, const struct store_reply *reply,
     return true;
 }
 
+static bool is_decimal(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((text.ptr[i] < '0' || text.ptr[i] > '9') && text.ptr[i] != '.')
+            return false;
+    return text.len > 0;
+}
+
+/* "TIME RAW TOTAL". False: not that, as a hand may have written it. */
+static bool parse_total(struct bytes state, struct history_total *ret)
+{
+    struct decimal decimal;
+    timestamp_atto atto;
+    struct timestamp time;
+    const uint8_t *space = memchr(state.ptr, ' ', state.len), *last = memrchr(state.ptr, ' ', state.len);
+    if (!space || space == last)
+        return false;
+    ret->total = bytes_of(last + 1, (size_t)(state.ptr + state.len - last - 1));
+    struct bytes moment = bytes_of(state.ptr, (size_t)(space - state.ptr));
+    if (!is_decimal(ret->total) || decimal_parse(moment, &decimal) != DECIMAL_OK ||
+        !timestamp_from_decimal(&decimal, &atto) || !timestamp_from_atto(atto, &time))
+        return false;
+    ret->time_s = time.s;
+    return true;
+}
+
+static bool comes_before(struct bytes a, struct bytes b)
+{
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return order ? order < 0 : a.len < b.len;
+}
+
+/* Keeps those with the lowest names, sorted. */
+static void insert_total(struct history *history, const struct history_total *total)
+{
+    size_t at = history->total_count;
+    while (at > 0 && comes_before(total->name, history->totals[at - 1].name))
+        at--;
+    if (at == HISTORY_TOTALS_MAX)
+        return;
+    history->total_count += history->total_count < HISTORY_TOTALS_MAX;
+    memmove(&history->totals[at + 1], &history->totals[at],
+            (history->total_count - at - 1) * sizeof history->totals[0]);
+    history->totals[at] = *total;
+}
+
+static bool take_totals(const struct store_reply *reply, struct history *history)
+{
+    if (reply->type != STORE_LIST)
+        return false;
+    for (size_t i = 0; i + 1 < reply->count; i += 2) {
+        struct history_total total = {.name = reply->items[i].text};
+        if (total.name.len && parse_total(reply->items[i + 1].text, &total))
+            insert_total(history, &total);
+    }
+    for (size_t i = 0; i < history->total_count; i++)
+        if (!arena_copy(history->arena, history->totals[i].name, &history->totals[i].name) ||
+            !arena_copy(history->arena, history->totals[i].total, &history->totals[i].total))
+            return false;
+    return true;
+}
+
 static bool take_holes(const struct store_reply *reply, struct history *history)
 {
     bool ok = reply->type == STORE_LIST;
@@ -127,6 +194,8 @@ bool history_take(enum history_part part, struct bytes device, const struct stor
         return reply->type == STORE_INTEGER;
     case HISTORY_CONFLICTS:
         return take_conflicts(device, reply, history);
+    case HISTORY_TOTALS:
+        return take_totals(reply, history);
     case HISTORY_HOLES:
         return take_holes(reply, history);
     case HISTORY_STATE:

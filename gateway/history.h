@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What Redis knows of the messages of one device: its epoch, its highest sequence number, what is missing, conflicts.
+ * What Redis knows of the messages of one device: its epoch, its highest sequence number, what is missing, conflicts,
+ * the totals of its counters.
  * The commands and the reading of their replies, without a connection: GET /devices/{id} asks in a loop
  * (gateway/devices), `weir device show` asks and waits. Nothing is counted on the path of a message for it.
  *
@@ -8,28 +9,40 @@
  */
 #pragma once
 
+#include "codec/arena.h"
 #include "gateway/seen.h"
 #include "gateway/delivery.h"
 #include "gateway/store_wire.h"
 #include "registry/schema.h"
 
+#define HISTORY_TOTALS_MAX 100
 #define HISTORY_CONFLICTS_LOOKED_AT "200" /* newest entries of the tenant's stream */
 
 enum history_part {
     HISTORY_EPOCH,
     HISTORY_ONCE,
     HISTORY_CONFLICTS,
+    HISTORY_TOTALS, /* only with an arena */
     HISTORY_HOLES, /* from here on only if there is an epoch */
     HISTORY_STATE,
     HISTORY_PARTS,
 };
 
+/* A counter: local name, time of its newest reading in Unix seconds, total as decimal text. In the arena. */
+struct history_total {
+    struct bytes name, total;
+    int64_t time_s;
+};
+
 struct history {
+    struct arena *arena; /* the caller's; NULL: no totals */
     bool has_epoch;   /* the device has sent sequence numbers: epoch is the newest, seen is of it */
     uint32_t epoch;
     struct seen seen; /* zero if Redis has forgotten */
     bool windowed;    /* it has sent messages with its own time and without a sequence number, within the window */
     unsigned conflicts; /* messages with a known sequence number and other content, among the newest of the tenant's */
+    struct history_total totals[HISTORY_TOTALS_MAX]; /* the first in the order of their names' octets */
+    size_t total_count;
 };
 
 struct history_question {

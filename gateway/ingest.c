@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The middle of the path: request -> format -> rights -> rules -> sink -> latest -> answer.
+ * The middle of the path: request -> translate -> rights -> rules -> sink -> latest -> answer.
  *
  * The body is copied to the request's arena first, because observations borrow from it and must outlive this turn: the
  * answer, the latest values and the observers wait for the sink's confirmation. Nothing is acknowledged before that.
  */
 #include "gateway/ingest.h"
 
-#include "gateway/claim.h"
+#include "gateway/cumulative.h"
+#include "gateway/quarantine.h"
 #include "gateway/rights.h"
 #include "gateway/rt/crash.h"
 #include "gateway/worker.h"
@@ -15,79 +16,118 @@
 /* What the texts of all records may have beyond the size of a body, by base names and units that are repeated. */
 #define REPEATED_TEXT_MAX ((size_t)256 << 10)
 
-#define CLASS_OF_OBS 't' /* telemetry: what POST /obs brings */
+#define CLASS_OF_OBS 't' /* telemetry, unless the payload says otherwise */
 
-struct ingest {
+/* A request on its way, until all its messages are settled. */
+struct job {
     struct request *request;
-    struct sink_record *records;
-    size_t count;
-    struct claim claim;
+    ingest_done_fn *done;
+    void *ctx;
+    struct verdict verdict;
+    size_t pending; /* messages that the sink has */
 };
 
-static void remember_latest(const struct ingest *ingest)
+/* One message of it: all of the payload, or one line. */
+struct message {
+    struct job *job;
+    size_t line; /* from 1; 0: the whole */
+    struct sink_record *records;
+    size_t count;
+};
+
+/* --- the end --- */
+
+static void remember_latest(const struct message *message)
 {
-    struct worker *worker = ingest->request->worker;
-    struct bytes tenant = bytes_of_text(ingest->request->who.tenant);
-    for (size_t i = 0; i < ingest->count; i++) {
-        struct bytes device = ingest->records[i].device;
-        struct observation series = *ingest->records[i].observation;
+    const struct request *request = message->job->request;
+    struct worker *worker = request->worker;
+    struct bytes tenant = bytes_of_text(request->who.tenant);
+    for (size_t i = 0; i < message->count; i++) {
+        struct bytes device = message->records[i].device;
+        struct observation series = *message->records[i].observation;
         series.name = rights_local_name(device, series.name);
-        if (latest_is_plausible(series.time, ingest->request->received))
+        if (latest_is_plausible(series.time, request->received))
             latest_put(worker->shared->latest, tenant, device, &series);
-        if (i + 1 == ingest->count || !bytes_equal(device, ingest->records[i + 1].device))
+        if (i + 1 == message->count || !bytes_equal(device, message->records[i + 1].device))
             worker_changed(worker, tenant, device);
     }
 }
 
-/* Ends the request with what has become of its records. Without memory for the body the code alone must do. */
-static void acknowledge(struct request *request, const struct claim *claim, const struct sink_receipt *receipt,
-                        size_t records)
+static void note_refusal(struct job *job, size_t line, enum outcome outcome, const struct format_error *error)
 {
-    struct response response = response_of(OUTCOME_CHANGED);
-    response.level = delivery_level_name(receipt->level);
-    response.duplicate = receipt->duplicate;
-    if (claim->wants_receipt || request->accept != CONTENT_FORMAT_NONE)
-        (void)claim_receipt_body(request, receipt, records, &response);
-    request_finish(request, &response);
+    if (line) {
+        verdict_refused(&job->verdict, line, outcome, error->detail);
+        return;
+    }
+    job->verdict.outcome = outcome;
+    job->verdict.error = *error;
 }
 
-static void refuse(struct request *request, enum outcome outcome, const struct format_error *error)
+static void end(struct job *job)
 {
-    struct response response = response_of(outcome);
-    response.detail = error->detail;
-    response.offset = error->offset;
-    if (outcome_row(outcome)->http_status == 503)
-        response.max_age_s = SINK_RETRY_S;
-    request_finish(request, &response);
+    if (job->verdict.lines)
+        verdict_settle(&job->verdict);
+    job->done(job->request, job->ctx, &job->verdict);
 }
 
 static void confirmed(void *ctx, enum outcome outcome, const struct sink_receipt *receipt)
 {
-    struct ingest *ingest = ctx;
-    if (!outcome_is_success(outcome)) {
+    struct message *message = ctx;
+    struct job *job = message->job;
+    job->pending--;
+    if (outcome_is_success(outcome)) {
+        if (!receipt->duplicate)
+            remember_latest(message);
+        verdict_stored(&job->verdict, receipt, message->count);
+    } else {
         const char *detail = outcome == OUTCOME_LEVEL_MISSED
                                  ? "Redis does not sync before it answers, or too few replicas have it."
                                  : NULL;
-        refuse(ingest->request, outcome, &(struct format_error){.detail = detail, .offset = SIZE_MAX});
-        return;
+        note_refusal(job, message->line, outcome, &(struct format_error){.detail = detail, .offset = SIZE_MAX});
     }
-    if (!receipt->duplicate)
-        remember_latest(ingest);
-    acknowledge(ingest->request, &ingest->claim, receipt, ingest->count);
+    if (job->pending == 0)
+        end(job);
 }
 
-static enum outcome decode(struct request *request, struct observation_list *ret, struct format_error *reterr)
+int64_t ingest_retry_s(enum outcome outcome)
 {
-    struct format_input input = {
-        .now = request->received,
-        .name = claim_name(request),
-        .unit = request_query(request, "u", NULL),
-        .limits = FORMAT_LIMITS_DEFAULT,
-    };
-    if (!arena_copy(request->arena, request->body, &input.payload))
-        return OUTCOME_OUT_OF_MEMORY;
-    return format_by_content_format(request->content_format)->decode(&input, request->arena, ret, reterr);
+    if (outcome_row(outcome)->http_status != 503)
+        return -1;
+    return outcome == OUTCOME_CODEC_QUARANTINED ? QUARANTINE_RETRY_S : SINK_RETRY_S;
 }
+
+static void refuse(struct request *request, const struct verdict *verdict)
+{
+    struct response response = response_of(verdict->outcome);
+    response.detail = verdict->error.detail;
+    response.offset = verdict->error.offset;
+    response.max_age_s = ingest_retry_s(verdict->outcome);
+    if (verdict->lines)
+        (void)verdict_answer(verdict, request, &response);
+    request_finish(request, &response);
+}
+
+/* Without memory for the body the code alone must do. */
+void ingest_answer(struct request *request, void *ctx, const struct verdict *verdict)
+{
+    (void)ctx;
+    if (!outcome_is_success(verdict->outcome)) {
+        refuse(request, verdict);
+        return;
+    }
+    struct response response = response_of(OUTCOME_CHANGED);
+    struct sink_receipt receipt = {.level = verdict->level, .duplicate = verdict->duplicate};
+    bool wanted = verdict->wants_receipt || request->accept != CONTENT_FORMAT_NONE;
+    response.level = delivery_level_name(receipt.level);
+    response.duplicate = receipt.duplicate;
+    if (verdict->lines && (wanted || verdict->refused))
+        (void)verdict_answer(verdict, request, &response);
+    else if (wanted)
+        (void)claim_receipt_body(request, &receipt, verdict->records, &response);
+    request_finish(request, &response);
+}
+
+/* --- one message --- */
 
 /* A base unit of 50 kB costs a payload little and the stream 50 kB for each record. */
 static bool repeats_too_much(const struct request *request, const struct observation_list *list)
@@ -96,7 +136,8 @@ static bool repeats_too_much(const struct request *request, const struct observa
     for (size_t i = 0; i < list->count; i++) {
         const struct observation *observation = &list->items[i];
         bool has_data = observation->kind == VALUE_TEXT || observation->kind == VALUE_BYTES;
-        size_t len = observation->name.len + observation->unit.len + (has_data ? observation->data.len : 0);
+        size_t len = observation->name.len + observation->unit.len + observation->content_type.len +
+                     (has_data ? observation->data.len : 0);
         if (len > room)
             return true;
         room -= len;
@@ -104,23 +145,41 @@ static bool repeats_too_much(const struct request *request, const struct observa
     return false;
 }
 
+/* NODE.NAME */
+static bool join_node(struct arena *arena, struct observation *observation)
+{
+    struct bytes node = observation->node, name = observation->name;
+    uint8_t *text = arena_alloc(arena, node.len + 1 + name.len);
+    if (!text)
+        return false;
+    memcpy(text, node.ptr, node.len);
+    text[node.len] = '.';
+    memcpy(text + node.len + 1, name.ptr, name.len);
+    observation->name = bytes_of(text, node.len + 1 + name.len);
+    return true;
+}
+
 /* Whose record is each one? The ids are copied: the registry may change before the sink confirms. */
-static enum outcome assign_devices(const struct request *request, const struct observation_list *list,
+static enum outcome assign_devices(const struct request *request, struct observation_list *list, struct bytes named_device,
                                    struct sink_record *records)
 {
     struct rights_question question = {
         .registry = request->worker->shared->registry,
         .who = &request->who,
-        .named_device = request_named_device(request, NULL),
+        .named_device = named_device,
+        .proven = list->proven,
     };
     struct bytes last = {0};
     for (size_t i = 0; i < list->count; i++) {
-        struct bytes device;
+        struct rights_answer answer;
         question.observation = &list->items[i];
-        enum outcome outcome = rights_judge(&question, &device);
+        enum outcome outcome = rights_judge(&question, &answer);
         if (!outcome_is_success(outcome))
             return outcome;
-        if (!bytes_equal(device, last) && !arena_copy(request->arena, device, &last))
+        if (list->proven && i > 0 && !bytes_equal(answer.device, last))
+            return OUTCOME_FOREIGN_NAME;
+        if ((!bytes_equal(answer.device, last) && !arena_copy(request->arena, answer.device, &last)) ||
+            (answer.keeps_node && !join_node(request->arena, &list->items[i])))
             return OUTCOME_OUT_OF_MEMORY;
         records[i] = (struct sink_record){.device = last, .observation = &list->items[i]};
     }
@@ -149,9 +208,9 @@ static bool copy_tags(struct arena *arena, const struct rule_record *rule, struc
 }
 
 /* Which stream each record goes to, and what is written behind it. Neighbours mostly share a rule, and its copy. */
-static enum outcome assign_streams(const struct request *request, struct sink_record *records, size_t count)
+static enum outcome assign_streams(const struct request *request, char class, struct sink_record *records, size_t count)
 {
-    struct registry_series series = {.tenant = bytes_of_text(request->who.tenant), .class = CLASS_OF_OBS};
+    struct registry_series series = {.tenant = bytes_of_text(request->who.tenant), .class = class};
     const struct rule_record *last = NULL;
     for (size_t i = 0; i < count; i++) {
         struct sink_record *record = &records[i];
@@ -171,61 +230,366 @@ static enum outcome assign_streams(const struct request *request, struct sink_re
     return OUTCOME_CHANGED;
 }
 
-static enum outcome submit(struct request *request, struct ingest *ingest)
+/* What the clocks of the devices are worth; a time that is refused refuses all of the message. */
+static enum outcome judge_times(const struct request *request, struct observation_list *list,
+                                const struct sink_record *records)
 {
-    bool is_device = request->who.kind == IDENTITY_DEVICE;
-    struct sink_message message = {
+    struct clocks_question question = {
+        .registry = request->worker->shared->registry,
         .tenant = bytes_of_text(request->who.tenant),
-        .records = ingest->records,
-        .count = ingest->count,
-        .class = CLASS_OF_OBS,
-        .evidence = request->who.evidence,
-        .brought_by = bytes_of_text(request->who.device),
-        .speaker = is_device ? bytes_of_text(request->who.device) : ingest->records[0].device,
+        .speaker = bytes_of_text(request->who.device),
+        .received = request->received,
+        .metrics = &request->worker->metrics,
+        .pace = &request->worker->clocks_pace,
     };
-    if (!claim_identify(&ingest->claim, request, &message))
+    return clocks_apply_all(request->worker->shared->clocks, &question, list->items, records, list->count);
+}
+
+static bool mark_counters(const struct request *request, struct observation_list *list, const struct sink_record *records)
+{
+    const struct shared *shared = request->worker->shared;
+    struct cumulative_question question = {
+        .registry = shared->registry,
+        .tenant = bytes_of_text(request->who.tenant),
+        .units = bytes_of_text(shared->settings->cumulative_units),
+        .received = request->received,
+        .arena = request->arena,
+    };
+    return cumulative_mark_all(&question, list->items, records, list->count);
+}
+
+/* Who a message is counted of: whom the payload proves; else who speaks, else the first device that is named. */
+static struct sink_message address(const struct request *request, const struct observation_list *list,
+                                   const struct message *message)
+{
+    bool is_device = request->who.kind == IDENTITY_DEVICE && !list->proven;
+    return (struct sink_message){
+        .tenant = bytes_of_text(request->who.tenant),
+        .records = message->records,
+        .count = message->count,
+        .class = list->class ? list->class : CLASS_OF_OBS,
+        .evidence = list->proven ? EVIDENCE_FRAME : request->who.evidence,
+        .brought_by = bytes_of_text(request->who.device),
+        .speaker = is_device ? bytes_of_text(request->who.device) : message->records[0].device,
+    };
+}
+
+/* The message is recognised by what was sent, so that comes before anything is changed in it. */
+static enum outcome hand_over(struct message *message, struct observation_list *list, const struct claim *claim,
+                              const struct claim_content *content)
+{
+    struct request *request = message->job->request;
+    enum outcome outcome = assign_devices(request, list, content->device, message->records);
+    if (!outcome_is_success(outcome))
+        return outcome;
+    struct sink_message sink_message = address(request, list, message);
+    if (!claim_identify(claim, request, content, &sink_message))
         return OUTCOME_INTERNAL;
+    outcome = judge_times(request, list, message->records);
+    if (!outcome_is_success(outcome))
+        return outcome;
+    if (!mark_counters(request, list, message->records))
+        return OUTCOME_OUT_OF_MEMORY;
+    outcome = assign_streams(request, sink_message.class, message->records, message->count);
+    if (!outcome_is_success(outcome))
+        return outcome;
     CRASH_POINT("S2");
-    return sink_append(request->worker->sink, &message, confirmed, ingest);
+    return sink_append(request->worker->sink, &sink_message, confirmed, message);
 }
 
 /* OUTCOME_CHANGED: the sink has it, and will confirm. */
-static enum outcome take(struct request *request, const struct observation_list *list, const struct claim *claim,
-                         struct format_error *reterr)
+static enum outcome take(struct job *job, size_t line, struct observation_list *list, const struct claim *claim,
+                         const struct claim_content *content, struct format_error *reterr)
 {
+    struct request *request = job->request;
     if (repeats_too_much(request, list)) {
         reterr->detail = "A base name or base unit is too long for the number of records that repeat it.";
         return OUTCOME_TOO_COMPLEX;
     }
-    struct ingest *ingest = arena_calloc(request->arena, 1, sizeof *ingest);
+    struct message *message = arena_calloc(request->arena, 1, sizeof *message);
     struct sink_record *records = arena_calloc(request->arena, list->count, sizeof *records);
-    if (!ingest || !records)
+    if (!message || !records)
         return OUTCOME_OUT_OF_MEMORY;
-    enum outcome outcome = assign_devices(request, list, records);
+    *message = (struct message){.job = job, .line = line, .records = records, .count = list->count};
+    enum outcome outcome = hand_over(message, list, claim, content);
     if (outcome_is_success(outcome))
-        outcome = assign_streams(request, records, list->count);
+        job->pending++;
+    return outcome;
+}
+
+/* --- a request --- */
+
+static struct job *job_new(struct request *request, ingest_done_fn *done, void *ctx)
+{
+    struct job *job = arena_calloc(request->arena, 1, sizeof *job);
+    if (job) {
+        *job = (struct job){.request = request, .done = done, .ctx = ctx};
+        job->verdict = (struct verdict){.outcome = OUTCOME_CHANGED, .error = {.offset = SIZE_MAX}};
+        return job;
+    }
+    done(request, ctx, &(struct verdict){.outcome = OUTCOME_OUT_OF_MEMORY, .error = {.offset = SIZE_MAX}});
+    return NULL;
+}
+
+static void give_up(struct job *job, enum outcome outcome, const struct format_error *error)
+{
+    note_refusal(job, 0, outcome, error);
+    job->done(job->request, job->ctx, &job->verdict);
+}
+
+/* What the payload proves has the sequence of its node; what the request says would be the speaker's. */
+static bool read_claim(const struct request *request, const struct observation_list *list, struct claim *ret,
+                       const char **ret_detail)
+{
+    static const struct sequence none;
+    if (!claim_read(request, list->proven ? &none : &list->sequence, level_of_tenant(request), ret, ret_detail))
+        return false;
+    if (list->proven)
+        ret->sequence = list->sequence;
+    return true;
+}
+
+static void submit_whole(struct job *job, struct observation_list *list, const struct claim_content *content)
+{
+    struct format_error error = {.offset = SIZE_MAX};
+    struct claim claim;
+    if (!read_claim(job->request, list, &claim, &error.detail)) {
+        give_up(job, OUTCOME_BAD_VALUE, &error);
+        return;
+    }
+    job->verdict.wants_receipt = claim.wants_receipt;
+    if (list->count == 0) {
+        /* A pack of base fields only is legal and says nothing: whatever is demanded of it is so. */
+        job->verdict.level = claim.level;
+        job->done(job->request, job->ctx, &job->verdict);
+        return;
+    }
+    enum outcome outcome = take(job, 0, list, &claim, content, &error);
     if (!outcome_is_success(outcome))
-        return outcome;
-    *ingest = (struct ingest){.request = request, .records = records, .count = list->count, .claim = *claim};
-    return submit(request, ingest);
+        give_up(job, outcome, &error);
+}
+
+void ingest_submit(struct request *request, struct observation_list *list, const struct claim_content *content,
+                   ingest_done_fn *done, void *ctx)
+{
+    struct job *job = job_new(request, done, ctx);
+    if (job)
+        submit_whole(job, list, content);
+}
+
+static struct claim_content content_of(const struct ingest_source *source, struct bytes payload, size_t line)
+{
+    struct claim_content content = {
+        .content_format = translate_content_format(source->translation),
+        .codec = source->translation->codec,
+        .device = source->device,
+        .name = source->name,
+        .unit = source->unit,
+        .payload = payload,
+        .line = line,
+    };
+    if (source->parameters_are_content) {
+        content.parameters = source->parameters;
+        content.parameter_count = source->parameter_count;
+    }
+    return content;
+}
+
+static enum outcome decode(const struct request *request, const struct ingest_source *source, struct bytes payload,
+                           struct observation_list *ret, struct format_error *reterr)
+{
+    struct format_input input = {
+        .payload = payload,
+        .name = source->name,
+        .unit = source->unit,
+        .parameters = source->parameters,
+        .parameter_count = source->parameter_count,
+    };
+    return translate_decode(request, source->translation, &input, ret, reterr);
+}
+
+/* People shall see what a device sends that its profile or codec cannot read. */
+static void keep_for_people(struct request *request, const struct translation *translation, struct bytes payload,
+                            enum outcome outcome, const struct format_error *error)
+{
+    struct quarantine_case what = {.codec = translation->codec, .payload = payload, .by_query = !translation->by_profile,
+                                   .outcome = outcome, .error = *error};
+    if (translation->custom) {
+        quarantine_failed(request, &what);
+    } else if (translation->by_profile) {
+        what.codec = bytes_of_text(translation->format->name);
+        quarantine_keep(request, &what);
+    }
+}
+
+static void translate_whole(struct job *job, const struct ingest_source *source, struct bytes payload)
+{
+    struct request *request = job->request;
+    struct observation_list list = {0};
+    struct format_error error = {.offset = SIZE_MAX};
+    enum outcome outcome = decode(request, source, payload, &list, &error);
+    if (!outcome_is_success(outcome)) {
+        keep_for_people(request, source->translation, payload, outcome, &error);
+        give_up(job, outcome, &error);
+        return;
+    }
+    if (source->translation->custom)
+        quarantine_succeeded(request, source->translation->codec);
+    struct claim_content content = content_of(source, payload, 0);
+    submit_whole(job, &list, &content);
+}
+
+/* --- a log --- */
+
+/* Takes a line off the front, without its LF or CRLF; what follows the last of them is one if it is not empty. */
+static bool take_line(struct bytes *rest, struct bytes *ret)
+{
+    if (rest->len == 0)
+        return false;
+    const uint8_t *lf = memchr(rest->ptr, '\n', rest->len);
+    size_t len = lf ? (size_t)(lf - rest->ptr) : rest->len, past = lf ? len + 1 : len;
+    *ret = bytes_of(rest->ptr, len);
+    if (ret->len && ret->ptr[ret->len - 1] == '\r')
+        ret->len--;
+    *rest = bytes_of(rest->ptr + past, rest->len - past);
+    return true;
+}
+
+static size_t count_lines(struct bytes payload)
+{
+    struct bytes line;
+    size_t count = 0;
+    while (take_line(&payload, &line))
+        count++;
+    return count;
+}
+
+/* How the codec fared with the lines of a log. */
+struct fare {
+    bool failed, succeeded;
+};
+
+/* A line that is refused says why in the verdict and nothing else. */
+static void translate_line(struct job *job, const struct ingest_source *source, struct bytes payload, size_t number,
+                           const struct claim *of_request, struct fare *fare)
+{
+    struct observation_list list = {0};
+    struct format_error error = {.offset = SIZE_MAX};
+    struct claim claim = *of_request;
+    enum outcome outcome = payload.len ? decode(job->request, source, payload, &list, &error) : OUTCOME_CHANGED;
+    if (!outcome_is_success(outcome)) {
+        if (!fare->failed)
+            keep_for_people(job->request, source->translation, payload, outcome, &error);
+        fare->failed = true;
+    } else if (list.count == 0) {
+        job->verdict.ignored++;
+        return;
+    } else {
+        struct claim_content content = content_of(source, payload, number);
+        fare->succeeded = true;
+        claim.sequence = list.sequence;
+        outcome = take(job, number, &list, &claim, &content, &error);
+    }
+    if (!outcome_is_success(outcome))
+        verdict_refused(&job->verdict, number, outcome, error.detail);
+}
+
+static bool begin_log(struct job *job, size_t line_count, struct claim *ret_claim)
+{
+    static const struct sequence none;
+    struct verdict *verdict = &job->verdict;
+    struct format_error error = {.offset = SIZE_MAX};
+    if (line_count > INGEST_LINES_MAX) {
+        error.detail = "A log has at most 1024 lines.";
+        give_up(job, OUTCOME_TOO_COMPLEX, &error);
+        return false;
+    }
+    bool good = claim_read(job->request, &none, level_of_tenant(job->request), ret_claim, &error.detail);
+    if (good && ret_claim->sequence.given)
+        error.detail = "A log of lines has no sequence of its own: each line is a message.";
+    if (!good || ret_claim->sequence.given) {
+        give_up(job, OUTCOME_BAD_VALUE, &error);
+        return false;
+    }
+    verdict->lines = arena_calloc(job->request->arena, line_count, sizeof *verdict->lines);
+    if (!verdict->lines) {
+        give_up(job, OUTCOME_OUT_OF_MEMORY, &error);
+        return false;
+    }
+    verdict->line_count = line_count;
+    verdict->level = ret_claim->level;
+    verdict->wants_receipt = ret_claim->wants_receipt;
+    return true;
+}
+
+/* Nothing of it is answered before all lines are settled. */
+static void translate_log(struct job *job, const struct ingest_source *source, struct bytes payload)
+{
+    struct claim claim;
+    struct bytes line;
+    struct fare fare = {0};
+    size_t number = 0;
+    if (!begin_log(job, count_lines(payload), &claim))
+        return;
+    while (take_line(&payload, &line))
+        translate_line(job, source, line, ++number, &claim, &fare);
+    if (source->translation->custom && fare.succeeded)
+        quarantine_succeeded(job->request, source->translation->codec);
+    if (job->pending == 0)
+        end(job);
+}
+
+/* --- from outside --- */
+
+void ingest_translate(struct request *request, const struct ingest_source *source, ingest_done_fn *done, void *ctx)
+{
+    struct job *job = job_new(request, done, ctx);
+    struct format_error nothing = {.offset = SIZE_MAX};
+    struct bytes payload;
+    if (!job)
+        return;
+    if (source->translation->is_held)
+        give_up(job, quarantine_hold(request, source->translation->codec, source->payload), &nothing);
+    else if (!arena_copy(request->arena, source->payload, &payload))
+        give_up(job, OUTCOME_OUT_OF_MEMORY, &nothing);
+    else if (translate_is_by_line(source->translation))
+        translate_log(job, source, payload);
+    else
+        translate_whole(job, source, payload);
+}
+
+/* The query as formats see it. False: out of memory. */
+static bool take_parameters(const struct request *request, struct ingest_source *source)
+{
+    struct format_parameter *parameters;
+    if (request->query_count == 0)
+        return true;
+    parameters = arena_calloc(request->arena, request->query_count, sizeof *parameters);
+    if (!parameters)
+        return false;
+    for (size_t i = 0; i < request->query_count; i++)
+        parameters[i] = (struct format_parameter){request->query[i].name, request->query[i].value};
+    source->parameters = parameters;
+    source->parameter_count = request->query_count;
+    return true;
 }
 
 void ingest_handle(struct request *request)
 {
-    struct observation_list list = {0};
-    struct format_error error = {.offset = SIZE_MAX};
-    struct claim claim;
-    enum outcome outcome = decode(request, &list, &error);
-    if (outcome_is_success(outcome) &&
-        !claim_read(request, &list.sequence, level_of_tenant(request), &claim, &error.detail))
-        outcome = OUTCOME_BAD_VALUE;
-    if (outcome_is_success(outcome) && list.count == 0) {
-        /* A pack of base fields only is legal and says nothing: whatever is demanded of it is so. */
-        acknowledge(request, &claim, &(struct sink_receipt){.level = claim.level}, 0);
-        return;
-    }
-    if (outcome_is_success(outcome))
-        outcome = take(request, &list, &claim, &error);
+    struct translation translation;
+    const char *detail = NULL;
+    enum outcome outcome = translate_choose(request, &translation, &detail);
+    struct ingest_source source = {
+        .translation = &translation,
+        .payload = request->body,
+        .device = request_named_device(request, NULL),
+        .name = claim_name(request),
+        .unit = request_query(request, "u", NULL),
+    };
     if (!outcome_is_success(outcome))
-        refuse(request, outcome, &error);
+        request_refuse(request, outcome, detail);
+    else if (!take_parameters(request, &source))
+        request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
+    else
+        ingest_translate(request, &source, ingest_answer, NULL);
 }

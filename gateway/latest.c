@@ -17,13 +17,13 @@ struct series {
     struct series *next;            /* in the bucket */
     struct series *older, *newer;   /* by last write */
     uint64_t hash;                  /* of (tenant, device) */
-    uint16_t tenant_len, device_len, name_len, unit_len;
+    uint16_t tenant_len, device_len, name_len, unit_len, type_len;
     uint32_t value_len, sum_len, room;
     uint8_t kind, time_source;
     bool boolean, has_sum;
     struct timestamp time;
     double value_approx, sum_approx;
-    uint8_t text[]; /* tenant, device, name, unit, value (number text or data), sum text */
+    uint8_t text[]; /* tenant, device, name, unit, value (number text or data), sum text, content type */
 };
 
 struct stripe {
@@ -176,7 +176,9 @@ static void write_value(struct series *series, const struct observation *observa
     size_t at = (size_t)series->tenant_len + series->device_len + series->name_len;
     at = put_part(series, at, observation->unit);
     at = put_part(series, at, value);
-    put_part(series, at, sum);
+    at = put_part(series, at, sum);
+    put_part(series, at, observation->content_type);
+    series->type_len = (uint16_t)observation->content_type.len;
     series->unit_len = (uint16_t)observation->unit.len;
     series->value_len = (uint32_t)value.len;
     series->sum_len = (uint32_t)sum.len;
@@ -192,13 +194,19 @@ static void write_value(struct series *series, const struct observation *observa
 static size_t room_needed(struct bytes tenant, struct bytes device, const struct observation *observation)
 {
     return tenant.len + device.len + observation->name.len + observation->unit.len + value_of(observation).len +
-           (observation->has_sum ? observation->sum.text.len : 0);
+           (observation->has_sum ? observation->sum.text.len : 0) + observation->content_type.len;
+}
+
+static bool has_room_for_lengths(const struct observation *observation)
+{
+    return observation->name.len <= UINT16_MAX && observation->unit.len <= UINT16_MAX &&
+           observation->content_type.len <= UINT16_MAX;
 }
 
 static struct series *series_new(uint64_t hash, struct bytes tenant, struct bytes device,
                                  const struct observation *observation)
 {
-    if (observation->name.len > UINT16_MAX || observation->unit.len > UINT16_MAX)
+    if (!has_room_for_lengths(observation))
         return NULL;
     size_t room = (room_needed(tenant, device, observation) + 8 + 15) & ~(size_t)15; /* values change length a little */
     struct series *series = malloc(sizeof *series + room);
@@ -239,13 +247,17 @@ static bool is_older(struct timestamp a, struct timestamp b)
     return a.s != b.s ? a.s < b.s : a.ns < b.ns;
 }
 
-static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t hash, struct bytes tenant,
+/* Which of two values of the same time stays. */
+enum tie { TIE_TO_NEW, TIE_TO_OLD };
+
+static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t hash, enum tie tie, struct bytes tenant,
                        struct bytes device, const struct observation *observation)
 {
     struct series *series = find(stripe, hash, tenant, device, observation->name);
-    if (series && is_older(observation->time, series->time))
+    if (series && (is_older(observation->time, series->time) ||
+                   (tie == TIE_TO_OLD && !is_older(series->time, observation->time))))
         return true;
-    if (series && room_needed(tenant, device, observation) <= series->room && observation->unit.len <= UINT16_MAX) {
+    if (series && room_needed(tenant, device, observation) <= series->room && has_room_for_lengths(observation)) {
         write_value(series, observation);
         unlink_age(stripe, series);
         link_newest(stripe, series);
@@ -256,19 +268,36 @@ static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t ha
     return insert(latest, stripe, hash, tenant, device, observation);
 }
 
-bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation)
+static bool put(struct latest *latest, enum tie tie, struct bytes tenant, struct bytes device,
+                const struct observation *observation)
 {
     uint64_t hash = hash_pair(&latest->key, tenant, device);
     struct stripe *stripe = stripe_of(latest, hash);
     pthread_mutex_lock(&stripe->mutex);
-    bool ok = put_locked(latest, stripe, hash, tenant, device, observation);
+    bool ok = put_locked(latest, stripe, hash, tie, tenant, device, observation);
     pthread_mutex_unlock(&stripe->mutex);
     return ok;
 }
 
+bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation)
+{
+    return put(latest, TIE_TO_NEW, tenant, device, observation);
+}
+
+bool latest_restore(struct latest *latest, struct bytes tenant, struct bytes device,
+                    const struct observation *observation)
+{
+    return put(latest, TIE_TO_OLD, tenant, device, observation);
+}
+
+static bool is_removed(const struct series *series)
+{
+    return series->kind == VALUE_NONE && !series->has_sum;
+}
+
 static bool belongs(const struct series *series, struct bytes tenant, struct bytes device)
 {
-    return bytes_equal(series_tenant(series), tenant) && (device.len == 0 || bytes_equal(series_device(series), device));
+    return !is_removed(series) && bytes_equal(series_tenant(series), tenant) && (device.len == 0 || bytes_equal(series_device(series), device));
 }
 
 /* What latest_get collects; room doubles in the arena. */
@@ -282,7 +311,7 @@ struct collection {
 static bool copy_series(struct arena *arena, const struct series *series, struct latest_value *ret)
 {
     size_t names = (size_t)series->tenant_len + series->device_len + series->name_len;
-    size_t len = names + series->unit_len + series->value_len + series->sum_len;
+    size_t len = names + series->unit_len + series->value_len + series->sum_len + series->type_len;
     struct bytes copy;
     if (!arena_copy(arena, bytes_of(series->text, len), &copy))
         return false;
@@ -298,7 +327,8 @@ static bool copy_series(struct arena *arena, const struct series *series, struct
         o->number = (struct number){value, series->value_approx};
     else
         o->data = value;
-    o->sum = (struct number){bytes_of(at + series->value_len, series->sum_len), series->sum_approx};
+    o->sum = (struct number){bytes_of(at += series->value_len, series->sum_len), series->sum_approx};
+    o->content_type = bytes_of(at + series->sum_len, series->type_len);
     return true;
 }
 
@@ -329,51 +359,72 @@ static bool collect(struct collection *c, const struct series *series)
     return true;
 }
 
-static bool matches(const struct series *series, struct bytes tenant, struct bytes device, struct bytes name)
+/* What is asked for: a device or all of the tenant, and of those the series that are wanted. */
+struct selection {
+    struct bytes tenant, device;
+    latest_wanted_fn *wanted;
+    const void *ctx;
+};
+
+static bool matches(const struct series *series, const struct selection *what)
 {
-    return belongs(series, tenant, device) && (name.len == 0 || bytes_equal(series_name(series), name));
+    return belongs(series, what->tenant, what->device) &&
+           what->wanted(what->ctx, series_device(series), series_name(series));
 }
 
-static bool collect_device(struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name,
-                           struct collection *c)
+static void collect_device(struct latest *latest, const struct selection *what, struct collection *c)
 {
-    uint64_t hash = hash_pair(&latest->key, tenant, device);
+    uint64_t hash = hash_pair(&latest->key, what->tenant, what->device);
     struct stripe *stripe = stripe_of(latest, hash);
     bool more = true;
     pthread_mutex_lock(&stripe->mutex);
     for (struct series *s = stripe->bucket_count ? *bucket_of(stripe, hash) : NULL; s && more; s = s->next)
-        if (matches(s, tenant, device, name))
+        if (matches(s, what))
             more = collect(c, s);
     pthread_mutex_unlock(&stripe->mutex);
-    return more;
 }
 
-static void collect_tenant(struct latest *latest, struct bytes tenant, struct bytes name, struct collection *c)
+static void collect_tenant(struct latest *latest, const struct selection *what, struct collection *c)
 {
     bool more = true;
     for (size_t i = 0; i < STRIPES && more; i++) {
         struct stripe *stripe = &latest->stripes[i];
         pthread_mutex_lock(&stripe->mutex);
         for (struct series *s = stripe->oldest; s && more; s = s->newer)
-            if (matches(s, tenant, (struct bytes){0}, name))
+            if (matches(s, what))
                 more = collect(c, s);
         pthread_mutex_unlock(&stripe->mutex);
     }
 }
 
-enum latest_result latest_get(struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name,
-                              size_t limit, struct arena *arena, struct latest_value **ret, size_t *ret_count)
+enum latest_result latest_select(struct latest *latest, struct bytes tenant, struct bytes device,
+                                 latest_wanted_fn *wanted, const void *ctx, size_t limit, struct arena *arena,
+                                 struct latest_value **ret, size_t *ret_count)
 {
+    struct selection what = {tenant, device, wanted, ctx};
     struct collection c = {.arena = arena, .limit = limit, .result = LATEST_NOTHING};
     if (device.len)
-        collect_device(latest, tenant, device, name, &c);
+        collect_device(latest, &what, &c);
     else
-        collect_tenant(latest, tenant, name, &c);
+        collect_tenant(latest, &what, &c);
     if (c.result != LATEST_NO_MEMORY) {
         *ret = c.items;
         *ret_count = c.count;
     }
     return c.result;
+}
+
+static bool has_name(const void *ctx, struct bytes device, struct bytes name)
+{
+    const struct bytes *wanted = ctx;
+    (void)device;
+    return wanted->len == 0 || bytes_equal(name, *wanted);
+}
+
+enum latest_result latest_get(struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name,
+                              size_t limit, struct arena *arena, struct latest_value **ret, size_t *ret_count)
+{
+    return latest_select(latest, tenant, device, has_name, &name, limit, arena, ret, ret_count);
 }
 
 bool latest_newest(struct latest *latest, struct bytes tenant, struct bytes device, struct timestamp *ret)

@@ -6,6 +6,9 @@
  * of the observation; the same time: the later arrival. Locked in stripes by device: an uncontended lock costs
  * about 20 ns, once per message. Bounded by settings.latest_max: the series that was not written for longest in its
  * stripe goes.
+ *
+ * An observation without value and sum removes its series (RFC 8790, gateway/etch): it hides what is not newer than
+ * itself, and is not given out.
  */
 #pragma once
 
@@ -27,6 +30,10 @@ static inline bool latest_is_plausible(struct timestamp time, struct timestamp n
 
 /* Copies. False: out of memory (the value is in the stream all the same). */
 bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation);
+/* The same for a stream that is read backwards: of two values of the same time the one that is there stays. */
+bool latest_restore(struct latest *latest, struct bytes tenant, struct bytes device,
+                    const struct observation *observation);
+
 /* A value with its device. */
 struct latest_value {
     struct bytes device;
@@ -41,6 +48,12 @@ enum latest_result { LATEST_FOUND, LATEST_NOTHING, LATEST_NO_MEMORY, LATEST_TOO_
  */
 enum latest_result latest_get(struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name,
                               size_t limit, struct arena *arena, struct latest_value **ret, size_t *ret_count);
+
+/* The same, of all series that are wanted: asked under a lock, so it has to be quick. */
+typedef bool latest_wanted_fn(const void *ctx, struct bytes device, struct bytes name);
+enum latest_result latest_select(struct latest *latest, struct bytes tenant, struct bytes device,
+                                 latest_wanted_fn *wanted, const void *ctx, size_t limit, struct arena *arena,
+                                 struct latest_value **ret, size_t *ret_count);
 
 /* The newest time of all values of a device. False: it has none here. */
 bool latest_newest(struct latest *latest, struct bytes tenant, struct bytes device, struct timestamp *ret);

@@ -3,10 +3,13 @@
 #include "gateway/parcel.h"
 
 #include "codec/hash.h"
+#include "gateway/cumulative.h"
+#include "gateway/rights.h"
 
 #include <endian.h>
 
-#define VERSION 1
+#define VERSION 2
+#define VERSION_WITHOUT_COUNTERS 1
 
 /* Keys are compared across restarts, so these may never change. Nobody gains by making two keys of a device collide. */
 static const struct hash_key key_high = {0x7765697220736571, 0x75656e6365206b65};
@@ -65,6 +68,37 @@ static void write_record(struct msgpack *out, const struct sink_message *message
     }
 }
 
+static size_t count_counters(const struct sink_message *message)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < message->count; i++)
+        count += message->records[i].observation->cumulative;
+    return count;
+}
+
+/* A number that is too long to calculate with is "", and its record has no total. */
+static void write_counter(struct msgpack *out, const struct sink_message *message, size_t at)
+{
+    const struct observation *observation = message->records[at].observation;
+    char reading[CUMULATIVE_TEXT_MAX], modulus[CUMULATIVE_TEXT_MAX];
+    size_t reading_len = cumulative_text(cumulative_reading(observation), reading);
+    size_t modulus_len = observation->modulus.text.len ? cumulative_text(&observation->modulus, modulus) : 0;
+    size_t local = rights_local_name(message->records[at].device, observation->name).len;
+    msgpack_uint(out, at + 1);
+    msgpack_uint(out, observation->name.len - local);
+    msgpack_string(out, bytes_of(reading, reading_len));
+    msgpack_string(out, bytes_of(modulus, modulus_len));
+}
+
+static void write_counters(struct msgpack *out, const struct sink_message *message)
+{
+    size_t count = count_counters(message);
+    msgpack_array(out, 4 * count);
+    for (size_t i = 0; i < message->count && count; i++)
+        if (message->records[i].observation->cumulative)
+            write_counter(out, message, i);
+}
+
 /* Two octets, never both zero: zero means "not seen". */
 static void make_mark(uint32_t fingerprint, uint8_t ret[static 2])
 {
@@ -91,7 +125,7 @@ void parcel_write(struct msgpack *out, const struct sink_message *message, const
     uint8_t mark[2];
     make_mark(message->fingerprint, mark);
     write_head(out, message, key, received_s, waiter);
-    msgpack_array(out, 7);
+    msgpack_array(out, 8);
     msgpack_string(out, bytes_of(&class, 1));
     msgpack_string(out, message->speaker);
     msgpack_string(out, decimal_text(message->sequence.epoch, epoch));
@@ -101,6 +135,7 @@ void parcel_write(struct msgpack *out, const struct sink_message *message, const
     msgpack_array(out, message->count);
     for (size_t i = 0; i < message->count; i++)
         write_record(out, message, &message->records[i], message_id, scratch);
+    write_counters(out, message);
 }
 
 static bool is_class(uint8_t letter)
@@ -108,11 +143,16 @@ static bool is_class(uint8_t letter)
     return letter == CLASS_EXACT || letter == CLASS_WINDOWED || letter == CLASS_TRANSPORT;
 }
 
+static bool is_version(uint8_t version)
+{
+    return version == VERSION || version == VERSION_WITHOUT_COUNTERS;
+}
+
 bool parcel_read(struct bytes body, struct parcel *ret)
 {
     uint32_t fingerprint, records;
     uint64_t received, waiter;
-    if (body.len < PARCEL_HEAD || body.ptr[0] != VERSION || body.ptr[1] >= PARCEL_LANES ||
+    if (body.len < PARCEL_HEAD || !is_version(body.ptr[0]) || body.ptr[1] >= PARCEL_LANES ||
         !is_class(body.ptr[2]) || body.ptr[36] >= LEVEL_COUNT || body.len - PARCEL_HEAD < body.ptr[3])
         return false;
     struct bytes tenant = bytes_of(body.ptr + PARCEL_HEAD, body.ptr[3]);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One message as it travels through the spool: the body of a spool record. A head that the push reads, then the message in
- * the form that the Redis Function takes (gateway/function.lua), so that it is copied and not understood on the way.
+ * One message as it travels through the spool: the body of a spool record. A head that the push reads, then the message
+ * in the form that the Redis Function takes (gateway/function.lua), so that it is copied and not understood on the way.
  *
  *   offset  octets  what (little-endian)
- *        0       1  version, 1
+ *        0       1  version, 2
  *        1       1  lane, 0 to PARCEL_LANES - 1: messages of one speaker are in one lane, and a lane keeps its order
  *        2       1  class of identity: e, w, t (gateway/delivery.h)
  *        3       1  length of the tenant
@@ -16,7 +16,12 @@
  *       37       3  zero
  *       40       8  who waits for the verdict in the process that wrote it; 0: nobody
  *       48          tenant, then MessagePack up to the end:
- *                   [class, speaker, epoch, seq, mark, key, [[stream, d, n, u, t, q, k, v, s, c, a, b, m, tag, value, ...], ...]]
+ *                   [class, speaker, epoch, seq, mark, key,
+ *                    [[stream, d, n, u, t, q, k, v, s, c, a, b, m, w, y, tag, value, ...], ...], [counter, ...]]
+ *
+ * Of each reading of a counter (gateway/cumulative.h) there are four values: the number of its record, from 1; how many
+ * octets of n stand before the local name; what it reads; its modulus, or empty. A body of version 1, from a gateway
+ * that knew no counters, has neither them nor w and y; it is read and pushed like any other, and the Function fills it up.
  *
  * Pure.
  */
@@ -49,5 +54,5 @@ void parcel_key(const struct sink_message *message, uint8_t ret[static SINK_KEY_
 void parcel_write(struct msgpack *out, const struct sink_message *message, const uint8_t key[static SINK_KEY_BYTES],
                   int64_t received_s, uint64_t waiter, struct bytes message_id, struct entry_scratch *scratch);
 
-/* Borrows from body. False: not a parcel that this version knows. */
+/* Borrows from body. False: not a parcel that this gateway knows. */
 bool parcel_read(struct bytes body, struct parcel *ret);

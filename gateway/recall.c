@@ -11,14 +11,10 @@
 #include <stdlib.h>
 
 #include "gateway/rights.h"
+#include "gateway/route.h"
 #include "gateway/worker.h"
 
 #define RECALL_LIMIT_DEFAULT 1000
-
-struct recall_query {
-    struct bytes device, name;
-    size_t limit;
-};
 
 static bool parse_limit(struct bytes text, size_t *ret)
 {
@@ -59,7 +55,7 @@ static const char *parse(const struct request *request, struct recall_query *ret
         for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
             is_known |= bytes_equal_text(request->query[i].name, known[k]);
         if (!is_known)
-            return "GET /obs takes device, name and limit; history (since, until) is not served.";
+            return "Reading /obs takes device, name and limit; history (since, until) is not served.";
     }
     bool limited;
     struct bytes limit = request_query(request, "limit", &limited);
@@ -70,7 +66,7 @@ static const char *parse(const struct request *request, struct recall_query *ret
     return NULL;
 }
 
-static bool full_name(struct arena *arena, struct bytes device, struct bytes name, struct bytes *ret)
+bool recall_full_name(struct arena *arena, struct bytes device, struct bytes name, struct bytes *ret)
 {
     if (rights_name_is_global(name)) {
         *ret = name;
@@ -94,20 +90,20 @@ static int by_time(const void *a, const void *b)
     return (x->ns > y->ns) - (x->ns < y->ns);
 }
 
-static enum outcome represent(struct request *request, const struct latest_value *values, size_t count,
-                              struct bytes *ret)
+static bool list_of(struct arena *arena, const struct latest_value *values, size_t count, struct observation_list *ret)
 {
     struct observation_list list = {.count = count};
-    list.items = arena_calloc(request->arena, count ? count : 1, sizeof *list.items);
+    list.items = arena_calloc(arena, count ? count : 1, sizeof *list.items);
     if (!list.items)
-        return OUTCOME_OUT_OF_MEMORY;
+        return false;
     for (size_t i = 0; i < count; i++) {
         list.items[i] = values[i].observation;
-        if (!full_name(request->arena, values[i].device, values[i].observation.name, &list.items[i].name))
-            return OUTCOME_OUT_OF_MEMORY;
+        if (!recall_full_name(arena, values[i].device, values[i].observation.name, &list.items[i].name))
+            return false;
     }
     qsort(list.items, count, sizeof *list.items, by_time);
-    return format_by_content_format(request->accept)->encode(&list, request->arena, ret);
+    *ret = list;
+    return true;
 }
 
 /* A device that nobody knows and that has no values is not there; a known one may have none yet. */
@@ -118,13 +114,64 @@ static bool exists(const struct request *request, struct bytes device, enum late
     return registry_device(request->worker->shared->registry, bytes_of_text(request->who.tenant), device) != NULL;
 }
 
+/* Whose series are wanted beside the caller's own choice. */
+struct choice {
+    struct bytes name; /* of the query; empty: all */
+    latest_wanted_fn *wanted;
+    const void *ctx;
+};
+
+static bool is_wanted(const void *ctx, struct bytes device, struct bytes name)
+{
+    const struct choice *choice = ctx;
+    return (choice->name.len == 0 || bytes_equal(name, choice->name)) &&
+           (!choice->wanted || choice->wanted(choice->ctx, device, name));
+}
+
+bool recall_read_query(struct request *request, struct recall_query *ret)
+{
+    struct recall_query query = {0};
+    const char *wrong = parse(request, &query);
+    if (wrong) {
+        request_refuse(request, OUTCOME_BAD_REQUEST, wrong);
+        return false;
+    }
+    if (!scope(request, &query.device)) {
+        request_refuse(request, OUTCOME_NOT_FOUND, NULL);
+        return false;
+    }
+    query.name = rights_local_name(query.device, query.name);
+    *ret = query;
+    return true;
+}
+
+bool recall_pack(struct request *request, const struct recall_query *query, latest_wanted_fn *wanted, const void *ctx,
+                 struct observation_list *ret)
+{
+    struct choice choice = {query->name, wanted, ctx};
+    struct latest_value *values = NULL;
+    size_t count = 0;
+    enum latest_result result =
+        latest_select(request->worker->shared->latest, bytes_of_text(request->who.tenant), query->device, is_wanted,
+                      &choice, query->limit, request->arena, &values, &count);
+    if (result == LATEST_NO_MEMORY || !list_of(request->arena, values, count, ret)) {
+        request_refuse(request, OUTCOME_OUT_OF_MEMORY, "The answer is too large; ask for one device or a lower limit.");
+        return false;
+    }
+    if (!wanted && !exists(request, query->device, result)) {
+        request_refuse(request, OUTCOME_NOT_FOUND, NULL);
+        return false;
+    }
+    return true;
+}
+
 static void answer(struct request *request, struct bytes body)
 {
     struct response response = response_of(OUTCOME_CONTENT);
     uint64_t digest = hash_bytes(&request->worker->shared->hash_key, body);
     response.etag.len = sizeof digest;
     memcpy(response.etag.octets, &digest, sizeof digest);
-    response.observable = true;
+    response.observable = request->route->observable;
     for (unsigned i = 0; i < request->etag_count; i++)
         if (request->etags[i].len == response.etag.len &&
             memcmp(request->etags[i].octets, response.etag.octets, response.etag.len) == 0)
@@ -136,36 +183,20 @@ static void answer(struct request *request, struct bytes body)
     request_finish(request, &response);
 }
 
-void recall_handle(struct request *request)
+void recall_answer(struct request *request, const struct observation_list *pack)
 {
-    struct recall_query query = {0};
-    const char *wrong = parse(request, &query);
-    if (wrong) {
-        request_refuse(request, OUTCOME_BAD_REQUEST, wrong);
-        return;
-    }
-    if (!scope(request, &query.device)) {
-        request_refuse(request, OUTCOME_NOT_FOUND, NULL);
-        return;
-    }
-    query.name = rights_local_name(query.device, query.name);
-    struct latest_value *values = NULL;
-    size_t count = 0;
-    enum latest_result result =
-        latest_get(request->worker->shared->latest, bytes_of_text(request->who.tenant), query.device, query.name,
-                   query.limit, request->arena, &values, &count);
-    if (result == LATEST_NO_MEMORY) {
-        request_refuse(request, OUTCOME_OUT_OF_MEMORY, "The answer is too large; ask for one device or a lower limit.");
-        return;
-    }
-    if (!exists(request, query.device, result)) {
-        request_refuse(request, OUTCOME_NOT_FOUND, NULL);
-        return;
-    }
     struct bytes body;
-    enum outcome outcome = represent(request, values, count, &body);
+    enum outcome outcome = format_by_content_format(request->accept)->encode(pack, request->arena, &body);
     if (outcome_is_success(outcome))
         answer(request, body);
     else
         request_refuse(request, outcome, NULL);
+}
+
+void recall_handle(struct request *request)
+{
+    struct recall_query query;
+    struct observation_list pack;
+    if (recall_read_query(request, &query) && recall_pack(request, &query, NULL, NULL, &pack))
+        recall_answer(request, &pack);
 }

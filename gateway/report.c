@@ -60,10 +60,15 @@ void report_map_end(struct report *report)
     end(report, '}');
 }
 
-void report_text(struct report *report, const char *text)
+void report_string(struct report *report, struct bytes text)
 {
     separate(report);
-    (report->cbor ? cborout_text : jsonout_text)(&report->out, bytes_of_text(text));
+    (report->cbor ? cborout_text : jsonout_text)(&report->out, text);
+}
+
+void report_text(struct report *report, const char *text)
+{
+    report_string(report, bytes_of_text(text));
 }
 
 void report_name(struct report *report, const char *name)
@@ -99,6 +104,31 @@ void report_bool(struct report *report, bool truth)
         cborout_bool(&report->out, truth);
     else
         builder_put_text(&report->out, truth ? "true" : "false");
+}
+
+/* "-0.5" */
+static void put_thousandths(struct builder *out, int64_t thousandths)
+{
+    uint64_t size = thousandths < 0 ? -(uint64_t)thousandths : (uint64_t)thousandths;
+    unsigned rest = (unsigned)(size % 1000);
+    if (thousandths < 0)
+        builder_put_byte(out, '-');
+    builder_put_uint(out, size / 1000);
+    if (rest)
+        builder_put_byte(out, '.');
+    for (unsigned scale = 100; rest; rest %= scale, scale /= 10)
+        builder_put_byte(out, (uint8_t)('0' + rest / scale));
+}
+
+void report_thousandths(struct report *report, int64_t thousandths)
+{
+    separate(report);
+    if (!report->cbor)
+        put_thousandths(&report->out, thousandths);
+    else if (thousandths % 1000 == 0)
+        cborout_int(&report->out, thousandths / 1000);
+    else
+        cborout_double(&report->out, (double)thousandths / 1000);
 }
 
 bool report_finish(struct report *report, struct bytes *ret)

@@ -22,8 +22,11 @@ void report_map_end(struct report *report);
 /* Before each value of a map. */
 void report_name(struct report *report, const char *name);
 void report_text(struct report *report, const char *text);
+void report_string(struct report *report, struct bytes text);
 void report_uint(struct report *report, uint64_t number);
 void report_int(struct report *report, int64_t number);
 void report_bool(struct report *report, bool truth);
+/* Thousandths as a number: -1500 is -1.5. */
+void report_thousandths(struct report *report, int64_t thousandths);
 /* False: out of memory. */
 bool report_finish(struct report *report, struct bytes *ret);

@@ -2,6 +2,9 @@
 /* What handlers do with any request, whichever wire it came over. */
 #include "gateway/request.h"
 
+#include "codec/arena.h"
+#include "codec/utf8.h"
+
 struct bytes request_query(const struct request *request, const char *name, bool *ret_found)
 {
     for (size_t i = 0; i < request->query_count; i++) {
@@ -42,4 +45,32 @@ void request_refuse(struct request *request, enum outcome outcome, const char *d
     struct response response = response_of(outcome);
     response.detail = detail;
     request_finish(request, &response);
+}
+
+/* Octets of the character at the beginning; 0: none that may be said. */
+static size_t plain_character(struct bytes text)
+{
+    uint8_t first = text.ptr[0];
+    size_t len = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    bool control = first < 0x20 || first == 0x7f || (first == 0xc2 && text.len > 1 && text.ptr[1] < 0xa0);
+    return !control && len <= text.len && utf8_is_valid(bytes_of(text.ptr, len)) ? len : 0;
+}
+
+void request_refuse_with(struct request *request, enum outcome outcome, struct bytes detail)
+{
+    uint8_t *text = arena_alloc(request->arena, REQUEST_DETAIL_MAX + 1);
+    size_t used = 0, step;
+    for (size_t i = 0; text && i < detail.len; i += step ? step : 1) {
+        step = plain_character(bytes_of(detail.ptr + i, detail.len - i));
+        if (used + (step ? step : 1) > REQUEST_DETAIL_MAX)
+            break;
+        if (step)
+            memcpy(text + used, detail.ptr + i, step);
+        else
+            text[used] = '?';
+        used += step ? step : 1;
+    }
+    if (text)
+        text[used] = '\0';
+    request_refuse(request, outcome, (const char *)text);
 }

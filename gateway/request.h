@@ -19,6 +19,7 @@ enum wire { WIRE_COAP, WIRE_HTTP, WIRE_OPS };
 #define REQUEST_ETAGS_MAX 8
 #define REQUEST_ETAG_BYTES 8
 #define REQUEST_KEY_BYTES 16
+#define REQUEST_PATH_PARAMETERS_MAX 6
 
 struct etag {
     uint8_t octets[REQUEST_ETAG_BYTES];
@@ -37,7 +38,9 @@ struct request {
     enum wire wire;
     enum method method;
     struct bytes path; /* "/obs"; decoded once; "/" for the root */
-    struct bytes path_parameter; /* what stands where the route has "*", set by route_dispatch */
+    /* What stands where the route has "*", set by route_dispatch; path_parameter is the first. */
+    struct bytes path_parameter;
+    struct bytes path_parameters[REQUEST_PATH_PARAMETERS_MAX];
     const struct query_parameter *query;
     size_t query_count;
     int content_format; /* CONTENT_FORMAT_NONE: absent; -2: a media type weir does not know */
@@ -52,7 +55,9 @@ struct request {
     struct sequence sequence; /* CoAP option 65100, HTTP Weir-Seq; query and payload may have one too: gateway/claim */
     const char *bad_sequence; /* it is there and none can be read from it: a static sentence; else NULL */
     bool best_effort;         /* a CoAP NON: nobody waits for the answer */
+    bool is_head;             /* HTTP: a GET that must change nothing */
     struct identity who;
+    struct bytes authorization; /* HTTP, and a legacy route that judges it itself (gateway/habits): the field; else empty */
     struct address remote;
     struct timestamp received;
     struct arena *arena;
@@ -63,6 +68,9 @@ struct request {
     /* The wire's: what tells this exchange from all others, the same for a repetition over plain CoAP also after a
      * restart. Called by request_exchange_key only, before the handler returns. */
     void (*exchange_key)(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES]);
+    /* HTTP's, on a legacy route: a key was wrong. Seconds until the next may be tried; 0: now. NULL: keys mean nothing on
+     * this wire. */
+    int64_t (*key_failed)(const struct request *request);
 };
 
 #define REQUEST_FORMAT_UNKNOWN (-2)
@@ -73,7 +81,7 @@ struct response {
     struct bytes body;   /* in the request's arena or static */
     struct etag etag;
     int64_t max_age_s;   /* -1: not said; 5.03 and 4.29: when to come back */
-    const char *detail;  /* for errors: a static sentence, or NULL */
+    const char *detail;  /* for errors: a sentence, static or in the request's arena, or NULL */
     size_t offset;       /* for errors: position in the body, SIZE_MAX if none */
     uint32_t size1;      /* 4.13: our limit; 0: not said */
     bool observable;     /* the GET was answered and may be observed */
@@ -100,3 +108,7 @@ void request_exchange_key(const struct request *request, uint8_t ret[static REQU
 void request_finish(struct request *request, const struct response *response);
 /* Ends it with an outcome and a static sentence or NULL. */
 void request_refuse(struct request *request, enum outcome outcome, const char *detail);
+/* The same with a text that need not be ours: it is copied, cut after REQUEST_DETAIL_MAX octets, and what is no UTF-8 or
+ * a control character becomes '?'. */
+#define REQUEST_DETAIL_MAX 480
+void request_refuse_with(struct request *request, enum outcome outcome, struct bytes detail);

@@ -45,26 +45,60 @@ static struct bytes device_in_base_name(struct bytes base_name)
     return base_name;
 }
 
-static enum outcome judge_mapped(const struct rights_question *q, struct bytes *ret_device)
+static const struct device_record *known_device(const struct rights_question *q, struct bytes id)
 {
-    struct bytes id = q->named_device.len ? q->named_device : device_in_base_name(q->observation->base_name);
-    if (!schema_device_is_valid(id))
-        return OUTCOME_BAD_NAME;
-    const struct device_record *known = registry_device(q->registry, bytes_of_text(q->who->tenant), id);
-    if (known && known->disabled)
-        return OUTCOME_FORBIDDEN;
-    bool own = known ? may_write_as(known, q->observation->name)
-                     : !rights_name_is_global(q->observation->name) || name_is_under(q->observation->name, id);
-    if (!own)
-        return OUTCOME_FOREIGN_NAME;
-    *ret_device = id;
-    return OUTCOME_CHANGED;
+    return schema_device_is_valid(id) ? registry_device(q->registry, bytes_of_text(q->who->tenant), id) : NULL;
 }
 
 static const struct device_record *speaking_device(const struct rights_question *q, struct bytes id)
 {
-    const struct device_record *device = registry_device(q->registry, bytes_of_text(q->who->tenant), id);
+    const struct device_record *device = known_device(q, id);
     return device && !device->disabled ? device : NULL;
+}
+
+/* Whether the node is how this device calls itself. */
+static bool is_node_of(const struct device_record *device, struct bytes node)
+{
+    return bytes_equal_text(node, device->id) || (device->prefix[0] && bytes_equal_text(node, device->prefix));
+}
+
+static enum outcome answer(const struct rights_question *q, const struct device_record *device, struct rights_answer *ret)
+{
+    struct bytes node = q->observation->node;
+    if (!device || !may_write_as(device, q->observation->name))
+        return OUTCOME_FOREIGN_NAME;
+    *ret = (struct rights_answer){bytes_of_text(device->id), node.len > 0 && !is_node_of(device, node)};
+    return OUTCOME_CHANGED;
+}
+
+/* Whoever proves itself has a key here, so it is known. */
+static enum outcome judge_proven(const struct rights_question *q, bool may_bring, struct rights_answer *ret)
+{
+    const struct device_record *device = known_device(q, q->observation->node);
+    if (!device || !may_bring)
+        return OUTCOME_FOREIGN_NAME;
+    if (device->disabled)
+        return OUTCOME_FORBIDDEN;
+    return answer(q, device, ret);
+}
+
+static enum outcome judge_mapped(const struct rights_question *q, struct rights_answer *ret)
+{
+    const struct observation *observation = q->observation;
+    struct bytes id = q->named_device.len       ? q->named_device
+                      : observation->node.len ? observation->node
+                                                : device_in_base_name(observation->base_name);
+    if (!schema_device_is_valid(id))
+        return OUTCOME_BAD_NAME;
+    const struct device_record *known = known_device(q, id);
+    if (known && known->disabled)
+        return OUTCOME_FORBIDDEN;
+    if (known)
+        return answer(q, known, ret);
+    if (rights_name_is_global(observation->name) && !name_is_under(observation->name, id))
+        return OUTCOME_FOREIGN_NAME;
+    *ret = (struct rights_answer){id, observation->node.len > 0 && !bytes_equal(observation->node, id)};
+    return OUTCOME_CHANGED;
 }
 
 /* The known device whose id is the longest beginning of the name that ends at a separator. */
@@ -73,46 +107,48 @@ static const struct device_record *owner_of_name(const struct rights_question *q
     for (size_t len = name.len < SCHEMA_DEVICE_MAX ? name.len : SCHEMA_DEVICE_MAX; len > 0; len--) {
         if (len < name.len && !is_separator(name.ptr[len]))
             continue;
-        struct bytes id = bytes_of(name.ptr, len);
-        const struct device_record *device = schema_device_is_valid(id) ? speaking_device(q, id) : NULL;
+        const struct device_record *device = speaking_device(q, bytes_of(name.ptr, len));
         if (device)
             return device;
     }
     return NULL;
 }
 
-static enum outcome judge_concentrator(const struct rights_question *q, const struct device_record *self,
-                                       struct bytes *ret_device)
+/* Another device's node; NULL: nobody else's. */
+static const struct device_record *owner_of_node(const struct rights_question *q, const struct device_record *self)
 {
-    struct bytes name = q->observation->name;
-    const struct device_record *device;
-    if (q->named_device.len)
-        device = schema_device_is_valid(q->named_device) ? speaking_device(q, q->named_device) : NULL;
-    else if (rights_name_is_global(name) && !may_write_as(self, name))
-        device = owner_of_name(q, name);
-    else
-        device = self;
-    if (!device || !may_write_as(device, name))
-        return OUTCOME_FOREIGN_NAME;
-    *ret_device = bytes_of_text(device->id);
-    return OUTCOME_CHANGED;
+    struct bytes node = q->observation->node;
+    return node.len && !is_node_of(self, node) ? known_device(q, node) : NULL;
 }
 
-enum outcome rights_judge(const struct rights_question *q, struct bytes *ret_device)
+static enum outcome judge_concentrator(const struct rights_question *q, const struct device_record *self,
+                                       struct rights_answer *ret)
+{
+    struct bytes name = q->observation->name;
+    if (q->named_device.len)
+        return answer(q, speaking_device(q, q->named_device), ret);
+    const struct device_record *device = owner_of_node(q, self);
+    if (device && device->disabled)
+        return OUTCOME_FORBIDDEN;
+    if (device)
+        return answer(q, device, ret);
+    return answer(q, rights_name_is_global(name) && !may_write_as(self, name) ? owner_of_name(q, name) : self, ret);
+}
+
+enum outcome rights_judge(const struct rights_question *q, struct rights_answer *ret)
 {
     if (q->who->kind == IDENTITY_NETWORK)
-        return judge_mapped(q, ret_device);
+        return q->proven ? judge_proven(q, true, ret) : judge_mapped(q, ret);
     if (q->who->kind != IDENTITY_DEVICE)
         return OUTCOME_FORBIDDEN;
     const struct device_record *self = speaking_device(q, bytes_of_text(q->who->device));
     if (!self)
         return OUTCOME_FORBIDDEN;
+    if (q->proven)
+        return judge_proven(q, self->concentrator || bytes_equal_text(q->observation->node, self->id), ret);
     if (self->concentrator)
-        return judge_concentrator(q, self, ret_device);
+        return judge_concentrator(q, self, ret);
     if (q->named_device.len && !bytes_equal_text(q->named_device, self->id))
         return OUTCOME_FOREIGN_NAME;
-    if (!may_write_as(self, q->observation->name))
-        return OUTCOME_FOREIGN_NAME;
-    *ret_device = bytes_of_text(self->id);
-    return OUTCOME_CHANGED;
+    return answer(q, self, ret);
 }

@@ -6,6 +6,14 @@
  * name is global and belongs to the device whose prefix it is or begins with (the prefix, then one of : / . _ -).
  * A device writes its own names only; a concentrator those of every device of its tenant that is known and enabled;
  * on a mapped network nobody is known, so the query or the base name names the device.
+ *
+ * A node (codec/observation.h) is whose the record is in the words of a legacy format, beside a local name. It is the
+ * device that the query names or, without one, the speaker, if it is the id or the prefix of that device; what a
+ * concentrator brings is the device whose id the node is; on a mapped network the node names the device as a base name does.
+ * Any other node is a word of the sender's own, and becomes the first part of the name: NODE.NAME.
+ *
+ * A node that the payload itself proves (observation_list.proven) is the device whose key proved it, and no other: it
+ * speaks for itself whoever brings it, as long as that may bring records of others.
  */
 #pragma once
 
@@ -19,11 +27,17 @@ struct rights_question {
     const struct identity *who;
     struct bytes named_device; /* ?d=, empty if absent */
     const struct observation *observation;
+    bool proven; /* by the payload: the node is who it says */
 };
 
-/* OUTCOME_CHANGED: may be written, ret_device is whose it is (borrowed from the question or the registry). Else
- * OUTCOME_FOREIGN_NAME, OUTCOME_FORBIDDEN (disabled), OUTCOME_BAD_NAME (nothing names a device). */
-enum outcome rights_judge(const struct rights_question *question, struct bytes *ret_device);
+struct rights_answer {
+    struct bytes device; /* borrowed from the question or the registry */
+    bool keeps_node;     /* the name of the series is NODE.NAME */
+};
+
+/* OUTCOME_CHANGED: may be written. Else OUTCOME_FOREIGN_NAME, OUTCOME_FORBIDDEN (disabled), OUTCOME_BAD_NAME (nothing
+ * names a device). */
+enum outcome rights_judge(const struct rights_question *question, struct rights_answer *ret);
 
 /* The name as the device itself would say it: "boiler-7:temp" of boiler-7 is its local "temp", so that what GET /obs
  * answers and what devices post are one series. Other names stay as they are. */

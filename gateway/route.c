@@ -5,11 +5,16 @@
  */
 #include "gateway/route.h"
 
+#include "codec/etch.h"
+#include "gateway/codecs.h"
 #include "gateway/devices.h"
 #include "gateway/discovery.h"
+#include "gateway/etch.h"
+#include "gateway/habits.h"
 #include "gateway/health.h"
 #include "gateway/ingest.h"
 #include "gateway/recall.h"
+#include "gateway/translate.h"
 #include "gateway/worker.h"
 
 #define PRODUCES(...) {__VA_ARGS__}
@@ -19,18 +24,56 @@
 #define RECORDS PRODUCES(CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR, CONTENT_FORMAT_NONE)
 #define CLOCK PRODUCES(CONTENT_FORMAT_TEXT, CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR)
 
+#define NOTHING ONLY(CONTENT_FORMAT_NONE)
+/* What legacy senders know by heart. */
+#define HABIT(path, method, metric)                                                                                    \
+    {path, method, ROUTE_HABIT, method == METHOD_GET ? ROUTE_BODY_NONE : ROUTE_BODY_ANY, NOTHING, false, false, NULL,  \
+     habits_handle, metric}
+#define HABIT_RECEIPT(path, metric)                                                                                    \
+    {path, METHOD_POST, ROUTE_HABIT, ROUTE_BODY_ANY, RECEIPT, false, true, NULL, habits_handle, metric}
+#define HABIT_GET_POST(path, metric) HABIT(path, METHOD_GET, metric), HABIT(path, METHOD_POST, metric)
+
 static const struct route routes[] = {
     {"/obs", METHOD_POST, ROUTE_SPEAKER, ROUTE_BODY_OBSERVATIONS, RECEIPT, false, true,
      "rt=\"weir.obs\";ct=\"110 112 111 113 50 60 0\";obs", ingest_handle, METRIC_OBS_POST},
     {"/obs", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, SENML, true, false, NULL, recall_handle, METRIC_OBS_GET},
+    {"/obs", METHOD_FETCH, ROUTE_AUTHENTICATED, ROUTE_BODY_ETCH, SENML, false, false, NULL, etch_handle_fetch,
+     METRIC_OBS_FETCH},
+    {"/obs", METHOD_PATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, false, true, NULL, etch_handle_patch,
+     METRIC_OBS_PATCH},
+    {"/obs", METHOD_IPATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, false, true, NULL, etch_handle_patch,
+     METRIC_OBS_IPATCH},
     {"/devices", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_list,
      METRIC_DEVICES_GET},
     {"/devices/*", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_one,
      METRIC_DEVICE_GET},
+    {"/codecs", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, RECORDS, false, false, NULL, codecs_handle_list,
+     METRIC_CODECS_GET},
+    {"/codecs/*", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_JSON), false, false, NULL,
+     codecs_handle_one, METRIC_CODEC_GET},
+    {"/codecs/*", METHOD_PUT, ROUTE_OPERATOR, ROUTE_BODY_RECORD, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
+     codecs_handle_put, METRIC_CODEC_PUT},
+    {"/codecs/*", METHOD_DELETE, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
+     codecs_handle_delete, METRIC_CODEC_DELETE},
+    {"/codecs/*/release", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
+     codecs_handle_release, METRIC_CODEC_RELEASE},
     {"/time", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, CLOCK, false, false, "rt=\"weir.time\";ct=\"0 50 60\"",
      discovery_handle_time, METRIC_TIME_GET},
     {"/.well-known/core", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_LINK), false, false, "ct=40",
      discovery_handle_core, METRIC_CORE_GET},
+    HABIT_GET_POST("/input/post", METRIC_HABIT_EMONCMS),
+    HABIT_GET_POST("/input/post.json", METRIC_HABIT_EMONCMS),
+    HABIT_GET_POST("/input/post/*", METRIC_HABIT_EMONCMS),
+    HABIT_GET_POST("/input/bulk", METRIC_HABIT_EMONCMS),
+    HABIT_GET_POST("/input/bulk.json", METRIC_HABIT_EMONCMS),
+    HABIT_GET_POST("/iot/d", METRIC_HABIT_ULTRALIGHT),
+    HABIT("/write", METHOD_POST, METRIC_HABIT_INFLUX),
+    HABIT("/api/v2/write", METHOD_POST, METRIC_HABIT_INFLUX),
+    {"/ping", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, NOTHING, false, false, NULL, habits_handle_ping,
+     METRIC_HABIT_INFLUX},
+    HABIT_RECEIPT("/rkdap", METRIC_HABIT_RKDAP),
+    HABIT_RECEIPT("/gismolab_sgmp_read/*/*/*/*/data", METRIC_HABIT_SGMP),
+    HABIT_RECEIPT("/gismolab_sgmp_read/*/*/*/*/event", METRIC_HABIT_SGMP),
     {"/health", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, false, NULL, health_handle_health,
      METRIC_HEALTH_GET},
     {"/ready", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, false, NULL, health_handle_ready,
@@ -53,15 +96,16 @@ static bool is_on_wire(const struct route *route, enum wire wire)
     return (route->security == ROUTE_OPS) == (wire == WIRE_OPS);
 }
 
-static const struct route *find(enum wire wire, enum method method, struct bytes path, bool *ret_path_exists,
-                                struct bytes *ret_parameter)
+static const struct route *find(struct request *request, bool *ret_path_exists)
 {
     *ret_path_exists = false;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        if (!is_on_wire(&routes[i], wire) || !route_matches(&routes[i], path, ret_parameter))
+        if (!is_on_wire(&routes[i], request->wire) ||
+            !route_matches(&routes[i], request->path, request->path_parameters))
             continue;
         *ret_path_exists = true;
-        if (routes[i].method == method)
+        request->path_parameter = request->path_parameters[0];
+        if (routes[i].method == request->method)
             return &routes[i];
     }
     return NULL;
@@ -84,6 +128,7 @@ static enum outcome check_security(const struct route *route, const struct reque
         return OUTCOME_FORBIDDEN;
     switch (route->security) {
     case ROUTE_ANYONE:
+    case ROUTE_HABIT: /* who it is may stand in the body: the handler looks */
     case ROUTE_OPS:
         return OUTCOME_CONTENT;
     case ROUTE_AUTHENTICATED:
@@ -100,13 +145,35 @@ static enum outcome check_security(const struct route *route, const struct reque
     return OUTCOME_INTERNAL;
 }
 
-static enum outcome check_body(const struct route *route, const struct request *request)
+static size_t body_limit(const struct route *route, const struct settings *settings)
 {
     if (route->body == ROUTE_BODY_NONE)
+        return 0;
+    bool is_record = route->body == ROUTE_BODY_RECORD && settings->body_max > ROUTE_RECORD_MAX;
+    return is_record ? ROUTE_RECORD_MAX : settings->body_max;
+}
+
+static enum outcome check_body(const struct route *route, const struct request *request, const char **ret_detail)
+{
+    struct translation translation;
+    if (route->body == ROUTE_BODY_NONE)
         return OUTCOME_CONTENT;
-    if (request->body.len > request->worker->shared->settings->body_max)
+    if (request->body.len > body_limit(route, request->worker->shared->settings))
         return OUTCOME_TOO_LARGE;
-    return format_by_content_format(request->content_format) ? OUTCOME_CONTENT : OUTCOME_UNSUPPORTED;
+    switch (route->body) {
+    case ROUTE_BODY_RECORD:
+        return request->content_format == CONTENT_FORMAT_JSON ? OUTCOME_CONTENT : OUTCOME_UNSUPPORTED;
+    case ROUTE_BODY_ETCH:
+        *ret_detail = "FETCH and PATCH take senml-etch in JSON (320) or CBOR (322).";
+        return etch_is_format(request->content_format) ? OUTCOME_CONTENT : OUTCOME_UNSUPPORTED;
+    case ROUTE_BODY_OBSERVATIONS:
+        return outcome_is_success(translate_choose(request, &translation, ret_detail)) ? OUTCOME_CONTENT
+                                                                                       : OUTCOME_UNSUPPORTED;
+    case ROUTE_BODY_NONE:
+    case ROUTE_BODY_ANY:
+        break;
+    }
+    return OUTCOME_CONTENT;
 }
 
 /* Settles request->accept on what will be produced. */
@@ -133,9 +200,13 @@ static enum outcome check_accept(const struct route *route, struct request *requ
     return OUTCOME_NOT_ACCEPTABLE;
 }
 
-/* All resources of the table exist and have no ETag that a writer could know (RFC 7252 5.10.8). */
+/* Most resources of the table exist and have no ETag that a writer could know (RFC 7252 5.10.8). */
 static enum outcome check_preconditions(const struct route *route, const struct request *request)
 {
+    if (route->method == METHOD_PUT || route->method == METHOD_DELETE)
+        return OUTCOME_CONTENT; /* of records, which may not be there, and of which the handler knows the ETag */
+    if (request->if_none_match && route->security == ROUTE_HABIT)
+        return OUTCOME_PRECONDITION; /* also where it is a GET, because that writes */
     if (request->if_none_match)
         return route->method == METHOD_GET && request->wire == WIRE_HTTP ? OUTCOME_VALID : OUTCOME_PRECONDITION;
     if (request->if_match_count == 0 || route->method == METHOD_GET)
@@ -146,11 +217,11 @@ static enum outcome check_preconditions(const struct route *route, const struct 
     return OUTCOME_PRECONDITION;
 }
 
-static enum outcome check(const struct route *route, struct request *request)
+static enum outcome check(const struct route *route, struct request *request, const char **ret_detail)
 {
     enum outcome outcome = check_security(route, request);
     if (outcome == OUTCOME_CONTENT)
-        outcome = check_body(route, request);
+        outcome = check_body(route, request, ret_detail);
     if (outcome == OUTCOME_CONTENT)
         outcome = check_accept(route, request);
     if (outcome == OUTCOME_CONTENT)
@@ -176,31 +247,39 @@ static const char *explain(const struct route *route, enum outcome outcome)
 void route_dispatch(struct request *request)
 {
     bool path_exists;
-    const struct route *route =
-        find(request->wire, request->method, request->path, &path_exists, &request->path_parameter);
+    const struct route *route = find(request, &path_exists);
     if (!route) {
         request_refuse(request, path_exists ? OUTCOME_BAD_METHOD : OUTCOME_NOT_FOUND, NULL);
         return;
     }
     request->route = route;
     metrics_add(&request->worker->metrics, route->metric, 1);
-    enum outcome outcome = check(route, request);
+    const char *detail = NULL;
+    enum outcome outcome = check(route, request, &detail);
     if (outcome == OUTCOME_CONTENT) {
         route->handle(request);
         return;
     }
     struct response response = response_of(outcome);
-    response.detail = explain(route, outcome);
+    response.detail = detail && outcome == OUTCOME_UNSUPPORTED ? detail : explain(route, outcome);
     if (outcome == OUTCOME_TOO_LARGE)
-        response.size1 = (uint32_t)request->worker->shared->settings->body_max;
+        response.size1 = (uint32_t)body_limit(route, request->worker->shared->settings);
     request_finish(request, &response);
+}
+
+bool route_judges_keys(struct bytes path)
+{
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        if (routes[i].security == ROUTE_HABIT && route_matches(&routes[i], path, NULL))
+            return true;
+    return false;
 }
 
 size_t route_body_limit(const struct worker *worker, enum method method, struct bytes path)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++)
         if (routes[i].method == method && routes[i].body != ROUTE_BODY_NONE && route_matches(&routes[i], path, NULL))
-            return worker->shared->settings->body_max;
+            return body_limit(&routes[i], worker->shared->settings);
     return 0;
 }
 

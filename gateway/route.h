@@ -15,20 +15,23 @@ enum route_security {
     ROUTE_AUTHENTICATED, /* any identity; a mapped network counts */
     ROUTE_SPEAKER,       /* a device, or a mapped network */
     ROUTE_OPERATOR,      /* people, with a token */
+    ROUTE_HABIT,         /* as a speaker; over HTTP also who has a key as legacy senders have it (gateway/habits) */
     ROUTE_OPS,           /* only on the ops listener */
 };
 
-/* Formats of request bodies. */
-enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_OBSERVATIONS };
+/* Bodies of requests: none that is looked at; observations in a format that gateway/translate finds; a record of the
+ * registry as JSON; senml-etch (RFC 8790); whatever the handler judges. */
+enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_OBSERVATIONS, ROUTE_BODY_RECORD, ROUTE_BODY_ETCH, ROUTE_BODY_ANY };
+#define ROUTE_RECORD_MAX 32768 /* octets of such a record, if settings.body_max is not less */
 
 /* Formats of answers, the default first; unused places are CONTENT_FORMAT_NONE. */
 #define ROUTE_PRODUCES_MAX 3
 
 struct route {
-    const char *path; /* a last segment "*" stands for any one that is not empty: request->path_parameter */
+    const char *path; /* a segment "*" stands for any one that is not empty: request->path_parameters */
     enum method method;
     enum route_security security;
-    enum route_body body; /* a body is at most settings.body_max long */
+    enum route_body body; /* at most settings.body_max long */
     int produces[ROUTE_PRODUCES_MAX];
     bool observable;
     bool terse;       /* a success has a body only if Accept names one of its formats */
@@ -38,8 +41,9 @@ struct route {
 };
 
 const struct route *route_table(size_t *ret_count);
-/* Whether the path is one of the row. ret_parameter: what stands for its "*", else empty; may be NULL. */
-bool route_matches(const struct route *route, struct bytes path, struct bytes *ret_parameter);
+/* Whether the path is one of the row. ret_parameters: what stands for each "*" of it, at most
+ * REQUEST_PATH_PARAMETERS_MAX; may be NULL. */
+bool route_matches(const struct route *route, struct bytes path, struct bytes *ret_parameters);
 
 /*
  * Finds the row and calls the handler, or finishes the request with what is wrong: path (4.04), method (4.05), security
@@ -47,6 +51,8 @@ bool route_matches(const struct route *route, struct bytes path, struct bytes *r
  * request->accept one of the formats that the row produces; of a terse row CONTENT_FORMAT_NONE unless one was named.
  */
 void route_dispatch(struct request *request);
+/* Whether the path is one whose handler judges Authorization and keys in other places itself (ROUTE_HABIT). */
+bool route_judges_keys(struct bytes path);
 /* Body limit of a request that is about to be received: 0 if no row takes a body. */
 size_t route_body_limit(const struct worker *worker, enum method method, struct bytes path);
 /* All links for /.well-known/core; returns the number. */

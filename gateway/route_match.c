@@ -2,21 +2,35 @@
 /* Whether a path is that of a row; apart from the table, so that other tables can be asked, too. */
 #include "gateway/route.h"
 
-bool route_matches(const struct route *route, struct bytes path, struct bytes *ret_parameter)
+/* Takes "/segment" off the front. False: none is left. */
+static bool take_segment(struct bytes *rest, struct bytes *ret)
 {
-    struct bytes fixed = bytes_of_text(route->path), parameter = {0};
-    bool has_parameter = fixed.ptr[fixed.len - 1] == '*';
-    if (has_parameter) {
-        fixed.len--;
-        if (!bytes_starts_with(path, fixed) || path.len == fixed.len)
-            return false;
-        parameter = bytes_of(path.ptr + fixed.len, path.len - fixed.len);
-        if (memchr(parameter.ptr, '/', parameter.len))
-            return false;
-    } else if (!bytes_equal(path, fixed)) {
+    if (rest->len == 0 || rest->ptr[0] != '/')
         return false;
-    }
-    if (ret_parameter)
-        *ret_parameter = parameter;
+    const uint8_t *end = memchr(rest->ptr + 1, '/', rest->len - 1);
+    size_t len = end ? (size_t)(end - rest->ptr) : rest->len;
+    *ret = bytes_of(rest->ptr + 1, len - 1);
+    *rest = bytes_of(rest->ptr + len, rest->len - len);
     return true;
+}
+
+bool route_matches(const struct route *route, struct bytes path, struct bytes *ret_parameters)
+{
+    struct bytes pattern = bytes_of_text(route->path), wanted, segment;
+    size_t count = 0;
+    while (take_segment(&pattern, &wanted)) {
+        if (!take_segment(&path, &segment))
+            return false;
+        if (!bytes_equal_text(wanted, "*")) {
+            if (!bytes_equal(wanted, segment))
+                return false;
+            continue;
+        }
+        if (segment.len == 0 || count == REQUEST_PATH_PARAMETERS_MAX)
+            return false;
+        if (ret_parameters)
+            ret_parameters[count] = segment;
+        count++;
+    }
+    return path.len == 0;
 }

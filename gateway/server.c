@@ -6,9 +6,12 @@
  */
 #include "gateway/server.h"
 
+#include "gateway/clerk.h"
+#include "gateway/clocks.h"
 #include "gateway/dtls.h"
 #include "gateway/endpoint.h"
 #include "gateway/follow.h"
+#include "gateway/quarantine.h"
 #include "gateway/redis_check.h"
 #include "gateway/redis_child.h"
 #include "gateway/retention.h"
@@ -34,6 +37,7 @@
 #define REGISTRY_WAIT_MS 5000
 #define STORE_WAIT_MS 3000
 #define STOP_MAX_S 9
+#define CLERK_TIMEOUT_MAX_MS 3000 /* a stop waits for the job under way */
 #define STATUS_UNCLEAN 3
 
 struct server {
@@ -202,6 +206,29 @@ static bool open_registry(struct server *server)
     return true;
 }
 
+static void wake_worker(void *ctx, unsigned worker)
+{
+    struct shared *shared = ctx;
+    if (shared->workers[worker])
+        worker_wake(shared->workers[worker]);
+}
+
+static bool open_clerk(struct server *server)
+{
+    struct shared *shared = &server->shared;
+    uint64_t timeout_ms = server->settings.redis_timeout_ms;
+    shared->clerk = clerk_new(&(struct clerk_config){
+        .target = &shared->redis,
+        .timeout_ms = timeout_ms < CLERK_TIMEOUT_MAX_MS ? timeout_ms : CLERK_TIMEOUT_MAX_MS,
+        .workers = shared->worker_count,
+        .wake = wake_worker,
+        .ctx = shared,
+    });
+    if (!shared->clerk)
+        snprintf(server->error, sizeof server->error, "out of memory");
+    return shared->clerk != NULL;
+}
+
 static bool open_retention(struct server *server)
 {
     struct retention_config config = {
@@ -228,11 +255,13 @@ static bool make_shared(struct server *server)
     random_bytes(shared->echo_key, sizeof shared->echo_key);
     random_bytes(shared->cookie_root, sizeof shared->cookie_root);
     shared->latest = latest_new(&shared->hash_key, server->settings.latest_max);
+    shared->clocks = clocks_new(&shared->hash_key, server->settings.clock_devices_max);
     shared->presence = presence_new(&shared->hash_key, (unsigned)server->settings.sessions_per_device);
     shared->registry = registry_new(&shared->hash_key);
+    shared->quarantine = quarantine_new(&shared->hash_key);
     if (server->config->register_http)
         server->config->register_http(shared);
-    if (!shared->latest || !shared->presence || !shared->registry) {
+    if (!shared->latest || !shared->clocks || !shared->presence || !shared->registry || !shared->quarantine) {
         snprintf(server->error, sizeof server->error, "out of memory");
         return false;
     }
@@ -297,7 +326,8 @@ static bool start(struct server *server)
         snprintf(server->error, sizeof server->error, "see the line before");
         return false;
     }
-    if (!open_check(server) || !open_registry(server) || !open_retention(server) || !open_pipeline(server) || !build_workers(server))
+    if (!open_check(server) || !open_registry(server) || !open_retention(server) || !open_pipeline(server) ||
+        !open_clerk(server) || !build_workers(server))
         return false;
     wait_for_the_store(server);
     log_write(LOG_INFO, "server", "ready", "workers=%u coap=%llu coaps=%llu http=%llu ops=%llu redis=%s",
@@ -327,8 +357,10 @@ static void stop(struct server *server)
         if (shared->workers[i])
             worker_stop(shared->workers[i]);
     pipeline_stop(shared->pipeline);
+    clerk_stop(shared->clerk);
     for (unsigned i = 0; i < shared->worker_count; i++)
         worker_free(shared->workers[i]);
+    clerk_free(shared->clerk);
     pipeline_close(shared->pipeline);
     retention_free(server->retention);
     warm_free(server->warm);
@@ -336,7 +368,9 @@ static void stop(struct server *server)
     redis_check_free(server->check);
     registry_free(shared->registry);
     latest_free(shared->latest);
+    clocks_free(shared->clocks);
     presence_free(shared->presence);
+    quarantine_free(shared->quarantine);
     redis_child_stop(server->redis);
     if (server->lock_fd >= 0)
         close(server->lock_fd);

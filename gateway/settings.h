@@ -51,6 +51,7 @@
     X(uint, stored_wait_ms, 10000, 100, 80000, "ms", "A request for the level stored or replicated that has not reached it by then gets 5.03.") \
     X(uint, redis_replicas, 1, 1, 16, "replicas", "Replicas that must have a message for the level replicated.")      \
     X(uint, redis_replica_wait_ms, 1000, 10, 60000, "ms", "Time for them.")                                           \
+    X(text, cumulative_units, "J,VAs,vars,count", 0, 255, "units", "Values in these units are counters: their totals are kept (docs/streams.md). Commas between them; empty: none.") \
     X(text, map_network, "", 0, 255, "list", "Source networks whose plain coap:// messages are taken without proof: CIDR=TENANT, separated by commas. Empty: none.") \
     X(text, dtls_certificate, "", 0, 255, "file", "PEM certificate (chain) of coaps://; empty: self-signed, made at first start in state_dir.") \
     X(text, dtls_key, "", 0, 255, "file", "PEM private key of dtls_certificate.")                                     \
@@ -70,12 +71,14 @@
     X(uint, exchanges_max, 500000, 64, 100000000, "exchanges", "Answers remembered by each worker.")                  \
     X(uint, ack_wait_ms, 1500, 1, 1900, "ms", "An answer that takes longer is sent separately, after an empty ACK.")  \
     X(uint, answer_deadline_ms, 60000, 2000, 90000, "ms", "A request not answered by then gets 5.03.")                \
+    X(uint, quarantine_max, 1000, 0, 1000000, "messages", "Messages that a codec could not read, kept for each tenant (weir:{T}:quarantine); 0: none.") \
     X(uint, body_max, 65536, 1024, 16777216, "bytes", "Largest body of one request.")                                 \
     X(uint, bodies_max_bytes, 33554432, 65536, 4294967295, "bytes", "Block1 bodies under way of each worker, together.") \
     X(uint, body_timeout_s, 300, 10, 3600, "s", "A Block1 body not finished by then is dropped.")                     \
     X(uint, observers_per_peer, 8, 0, 1024, "observers", "Observe registrations of one peer.")                        \
     X(uint, observers_max, 10000, 0, 10000000, "observers", "Observe registrations of each worker.")                  \
     X(uint, latest_max, 1000000, 1, 100000000, "values", "Latest values kept in memory for GET /obs.")                \
+    X(uint, clock_devices_max, 1000000, 1, 100000000, "devices", "Devices whose clocks are watched (docs/operations.md); the one that was silent for longest goes.") \
     X(uint, http_connections_max, 1000, 1, 100000, "connections", "HTTP connections of each worker.")                 \
     X(uint, http_connections_per_address, 64, 1, 100000, "connections", "HTTP connections of one address, each worker.") \
     X(uint, http_header_timeout_s, 10, 1, 600, "s", "Time for the header of an HTTP request.")                        \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Called by the HTTP wire once per request with an Authorization header. Looks only at the registry in memory: a
- * revoked token stops working as soon as gateway/follow has seen the change.
+ * Called by the HTTP wire once per request with an Authorization header, or with a key in its query. Looks only at the
+ * registry in memory: a revoked token stops working as soon as gateway/follow has seen the change.
  */
 #include "gateway/tokens.h"
 
@@ -42,13 +42,28 @@ bool tokens_parse(struct bytes text, struct bytes *ret_id, struct bytes *ret_sec
     return true;
 }
 
+static void write_hex(const uint8_t *octets, size_t len, char *ret)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < 2 * len; i++)
+        ret[i] = digits[octets[i / 2] >> (i % 2 ? 0 : 4) & 15];
+}
+
+void tokens_make_apikey(const uint8_t random[static TOKENS_APIKEY_RANDOM_BYTES], struct token_record *record)
+{
+    char apikey[2 * (TOKENS_APIKEY_RANDOM_BYTES - TOKENS_ID_LEN / 2)];
+    write_hex(random, TOKENS_ID_LEN / 2, record->id);
+    record->id[TOKENS_ID_LEN] = '\0';
+    write_hex(random + TOKENS_ID_LEN / 2, sizeof apikey / 2, apikey);
+    secret_set(&record->apikey, bytes_of(apikey, sizeof apikey));
+    explicit_bzero(apikey, sizeof apikey);
+}
+
 bool tokens_make(const uint8_t random[static TOKENS_RANDOM_BYTES], struct token_record *record,
                  char ret_text[static TOKENS_TEXT_LEN + 1])
 {
-    static const char digits[] = "0123456789abcdef";
     char id[TOKENS_ID_LEN + 1] = "", secret[TOKENS_SECRET_LEN];
-    for (unsigned i = 0; i < TOKENS_ID_LEN; i++)
-        id[i] = digits[random[i / 2] >> (i % 2 ? 0 : 4) & 15];
+    write_hex(random, TOKENS_ID_LEN / 2, id);
     const uint8_t *salt = random + 8;
     base64url_encode(bytes_of(random + 24, 32), secret);
     uint8_t digest[CRYPTO_SHA256_BYTES];
@@ -93,6 +108,26 @@ static bool record_is_in_force(const struct registry *registry, const struct tok
     return tenant && !tenant->disabled;
 }
 
+static struct identity identity_of(const struct token_record *record, enum evidence evidence)
+{
+    struct identity identity = {
+        .kind = record->role == TOKEN_DEVICE ? IDENTITY_DEVICE : IDENTITY_OPERATOR,
+        .evidence = evidence,
+    };
+    memcpy(identity.tenant, record->tenant, sizeof identity.tenant);
+    memcpy(identity.device, record->device, sizeof identity.device);
+    return identity;
+}
+
+bool tokens_check_apikey(const struct registry *registry, struct bytes text, int64_t now_s, struct identity *ret)
+{
+    const struct token_record *record = registry_token_by_apikey(registry, text);
+    if (!record || record->role != TOKEN_DEVICE || !record_is_in_force(registry, record, now_s))
+        return false;
+    *ret = identity_of(record, EVIDENCE_APIKEY);
+    return true;
+}
+
 bool tokens_check(const struct registry *registry, struct bytes text, int64_t now_s, struct identity *ret)
 {
     struct bytes id, secret;
@@ -101,14 +136,9 @@ bool tokens_check(const struct registry *registry, struct bytes text, int64_t no
     static const struct token_record nobody;
     const struct token_record *record = registry_token(registry, id);
     bool matches = tokens_match(record ? record : &nobody, secret);
-    if (!record || !matches || !record_is_in_force(registry, record, now_s))
+    bool is_bearer = record && !secret_is_set(&record->apikey);
+    if (!is_bearer || !matches || !record_is_in_force(registry, record, now_s))
         return false;
-    struct identity identity = {
-        .kind = record->role == TOKEN_DEVICE ? IDENTITY_DEVICE : IDENTITY_OPERATOR,
-        .evidence = EVIDENCE_TOKEN,
-    };
-    memcpy(identity.tenant, record->tenant, sizeof identity.tenant);
-    memcpy(identity.device, record->device, sizeof identity.device);
-    *ret = identity;
+    *ret = identity_of(record, EVIDENCE_TOKEN);
     return true;
 }

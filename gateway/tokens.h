@@ -30,3 +30,11 @@ bool tokens_match(const struct token_record *record, struct bytes secret);
  * or its tenant or device is disabled or gone; which of them is not told, and an unknown id costs the same digest.
  */
 bool tokens_check(const struct registry *registry, struct bytes text, int64_t now_s, struct identity *ret);
+
+/* The same of the key that a legacy sender has in its query (emonCMS's apikey, Ultralight's k). */
+bool tokens_check_apikey(const struct registry *registry, struct bytes text, int64_t now_s, struct identity *ret);
+
+/* A key for such a sender: 32 hexadecimal digits as emonCMS makes them, from random bytes, into record->apikey; and the
+ * id of the record. */
+#define TOKENS_APIKEY_RANDOM_BYTES (8 + 16)
+void tokens_make_apikey(const uint8_t random[static TOKENS_APIKEY_RANDOM_BYTES], struct token_record *record);

@@ -89,7 +89,8 @@ static bool parse_value(struct bytes kind, struct bytes value, struct arena *are
 bool warm_observation(const struct bytes *fields, size_t count, struct arena *arena, struct bytes *ret_device,
                       struct observation *ret)
 {
-    struct observation observation = {.name = field(fields, count, "n"), .unit = field(fields, count, "u")};
+    struct observation observation = {
+        .name = field(fields, count, "n"), .unit = field(fields, count, "u"), .content_type = field(fields, count, "y")};
     struct bytes device = field(fields, count, "d"), source = field(fields, count, "q"), sum = field(fields, count, "s");
     if (!schema_device_is_valid(device) || observation.name.len == 0 || source.len != 1)
         return false;
@@ -124,7 +125,7 @@ static void put_entry(struct warm *warm, const struct store_reply *entry)
         !latest_is_plausible(observation.time, loop_wall(warm->loop)))
         return;
     observation.name = rights_local_name(device, observation.name);
-    if (latest_put(warm->latest, bytes_of_text(warm->tenants[warm->tenant]), device, &observation))
+    if (latest_restore(warm->latest, bytes_of_text(warm->tenants[warm->tenant]), device, &observation))
         warm->series++;
 }
 

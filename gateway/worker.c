@@ -8,6 +8,7 @@
  */
 #include "gateway/worker.h"
 
+#include "gateway/clerk.h"
 #include "gateway/crypto.h"
 #include "gateway/mapped.h"
 #include "gateway/route.h"
@@ -20,7 +21,7 @@
 #define TURN_MAX_MS 1000
 #define COOKIE_PERIOD_S 60
 
-enum mail { MAIL_RECORD, MAIL_REVOKE, MAIL_CHANGED, MAIL_END };
+enum mail { MAIL_RECORD, MAIL_REVOKE, MAIL_CHANGED, MAIL_END, MAIL_WAKE };
 
 /* A datagram on its way to another worker: this head, then the bytes. */
 struct mail_record {
@@ -89,6 +90,8 @@ static void receive_mail(void *ctx, unsigned kind, struct bytes message)
     case MAIL_END:
         memcpy(&serial, message.ptr, sizeof serial);
         sessions_end(worker->sessions, serial);
+        break;
+    case MAIL_WAKE: /* the turn does the rest */
         break;
     }
 }
@@ -279,6 +282,7 @@ void worker_free(struct worker *worker)
 {
     if (!worker)
         return;
+    clerk_collect(worker->shared->clerk, worker->index);
     redis_free(worker->lookups); /* answers all that waits for it */
     if (worker->http)
         worker->shared->http_stop(worker->http);
@@ -305,6 +309,7 @@ static uint64_t turn_wait_ms(struct worker *worker)
 static void turn(struct worker *worker)
 {
     loop_wait(worker->loop, turn_wait_ms(worker), registry_offline, registry_online);
+    clerk_collect(worker->shared->clerk, worker->index);
     if (worker->http)
         worker->shared->http_turn(worker->http);
     sink_flush(worker->sink);
@@ -346,6 +351,12 @@ void worker_revoke_all(struct shared *shared, struct bytes tenant, struct bytes 
     for (unsigned i = 0; i < shared->worker_count; i++)
         if (shared->workers[i] && !post_device(shared->workers[i], MAIL_REVOKE, tenant, device))
             log_write(LOG_ERROR, "worker", "mailbox full: sessions of a changed device may live on", "worker=%u", i);
+}
+
+void worker_wake(struct worker *worker)
+{
+    /* A full mailbox is about to be read. */
+    (void)mailbox_post(worker->mailbox, MAIL_WAKE, BYTES_LITERAL(""));
 }
 
 void worker_changed(struct worker *worker, struct bytes tenant, struct bytes device)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "gateway/clocks.h"
 #include "gateway/coap.h"
 #include "gateway/latest.h"
 #include "gateway/mapped.h"
@@ -30,7 +31,10 @@ struct shared {
     struct hash_key hash_key;
     struct registry *registry;
     struct latest *latest;
+    struct clocks *clocks;
     struct presence *presence;
+    struct clerk *clerk;           /* changes of the registry, for people */
+    struct quarantine *quarantine; /* how codecs fare */
     struct store_target redis; /* lives as long as the settings, or the private Redis */
     const char *redis_address; /* of it, for the log */
     struct redis_facts redis_facts; /* what the main thread finds out about it */
@@ -61,7 +65,12 @@ struct worker {
     struct coap *coap;
     struct sessions *sessions;
     struct sink *sink;
-    struct redis *lookups; /* to Redis, for what people ask */
+    struct redis *lookups; /* to Redis, for what people ask, and what is kept for them */
+    struct clocks_pace clocks_pace;
+    struct {
+        uint64_t window_s;
+        uint32_t used;
+    } kept; /* gateway/quarantine: messages of this second */
     void *http;
     struct random random;
     struct metrics metrics;
@@ -80,5 +89,7 @@ void worker_free(struct worker *worker);
 
 /* From any thread: end the sessions of a device on all workers (device empty: of the tenant). */
 void worker_revoke_all(struct shared *shared, struct bytes tenant, struct bytes device);
+/* From any thread: a turn shall come, though nothing has been received. */
+void worker_wake(struct worker *worker);
 /* From a worker: a device's values changed; tells every worker that has observers. */
 void worker_changed(struct worker *worker, struct bytes tenant, struct bytes device);

@@ -53,7 +53,8 @@ static void add_allow(struct MHD_Response *answer, const struct request *request
         bool is_here = (routes[i].security == ROUTE_OPS) == (request->wire == WIRE_OPS);
         if (!name || !is_here || !route_matches(&routes[i], request->path, NULL))
             continue;
-        const char *more = routes[i].method == METHOD_GET ? ", HEAD" : "";
+        bool has_head = routes[i].method == METHOD_GET && routes[i].security != ROUTE_HABIT;
+        const char *more = has_head ? ", HEAD" : "";
         int added = snprintf(text + len, sizeof text - len, "%s%s%s", len ? ", " : "", name, more);
         if (added < 0 || (size_t)added >= sizeof text - len)
             break;
@@ -102,7 +103,8 @@ static void add_fields(const struct http_exchange *exchange, struct MHD_Response
 
 enum MHD_Result http_answer_queue(struct http_exchange *exchange)
 {
-    if (exchange->response.outcome >= OUTCOME_BAD_REQUEST)
+    /* An error that has a body of its own says more by it than problem details could. */
+    if (exchange->response.outcome >= OUTCOME_BAD_REQUEST && exchange->response.content_format == CONTENT_FORMAT_NONE)
         add_problem(exchange);
     const struct bytes body = exchange->response.body;
     unsigned status = status_of(&exchange->response);

@@ -47,3 +47,11 @@ void http_backoff_failed(struct http_backoff *backoff, const struct address *add
         *entry = (struct http_backoff_entry){hash, now_ms};
     entry->forgiven_ms += HTTP_BACKOFF_REFILL_MS;
 }
+
+int64_t http_backoff_try(struct http_backoff *backoff, const struct address *address, uint64_t now_ms)
+{
+    int64_t wait_s = http_backoff_wait_s(backoff, address, now_ms);
+    if (wait_s == 0)
+        http_backoff_failed(backoff, address, now_ms);
+    return wait_s;
+}

@@ -31,3 +31,5 @@ void http_backoff_init(struct http_backoff *backoff, const struct hash_key *key)
 /* 0: may try; else seconds until it may. */
 int64_t http_backoff_wait_s(const struct http_backoff *backoff, const struct address *address, uint64_t now_ms);
 void http_backoff_failed(struct http_backoff *backoff, const struct address *address, uint64_t now_ms);
+/* A failure: counted if another try was free. 0, or seconds until the next one is. */
+int64_t http_backoff_try(struct http_backoff *backoff, const struct address *address, uint64_t now_ms);

@@ -30,6 +30,7 @@ struct http_exchange {
     bool is_finished;
     bool is_body_left;  /* refused before the body was read: the connection ends */
     bool had_token;     /* a 401 then says that it was wrong */
+    struct http_backoff *backoff; /* of the worker */
     bool drop_body;     /* no route takes one here; it is read and thrown away */
     struct bytes target; /* as it came, in the arena */
     uint8_t *body;       /* in the arena */

@@ -11,21 +11,10 @@
 
 /* --- media types --- */
 
-/* All numbers that have a media type; two of them share text/plain, and the first is meant. */
-static const int numbers[] = {
-    CONTENT_FORMAT_TEXT,        CONTENT_FORMAT_LINK,         CONTENT_FORMAT_OCTETS,     CONTENT_FORMAT_JSON,
-    CONTENT_FORMAT_CBOR,        CONTENT_FORMAT_SENML_JSON,   CONTENT_FORMAT_SENSML_JSON, CONTENT_FORMAT_SENML_CBOR,
-    CONTENT_FORMAT_SENSML_CBOR, CONTENT_FORMAT_PROBLEM_CBOR, CONTENT_FORMAT_PROBLEM_JSON,
-};
-
 static int number_of(struct bytes type)
 {
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        const char *known = format_media_type(numbers[i]);
-        if (known && http_text_equal_ignoring_case(type, known))
-            return numbers[i];
-    }
-    return REQUEST_FORMAT_UNKNOWN;
+    int number = format_by_media_type(type);
+    return number == CONTENT_FORMAT_NONE ? REQUEST_FORMAT_UNKNOWN : number;
 }
 
 /* "name=value" of a parameter list; quotes around the value are taken off. */
@@ -82,7 +71,8 @@ static int parse_range(struct bytes range, int *ret_weight)
             *ret_weight = parse_weight(value);
     if (type.len >= 3 && type.ptr[type.len - 1] == '*' && type.ptr[type.len - 2] == '/')
         return CONTENT_FORMAT_NONE;
-    return number_of(type);
+    int number = number_of(type);
+    return format_is_written(number) ? number : REQUEST_FORMAT_UNKNOWN;
 }
 
 int http_field_accept(struct bytes value)

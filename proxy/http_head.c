@@ -190,6 +190,7 @@ static const struct {
 } methods[] = {
     {"GET", METHOD_GET}, {"HEAD", METHOD_GET},      {"POST", METHOD_POST},
     {"PUT", METHOD_PUT}, {"DELETE", METHOD_DELETE}, {"PATCH", METHOD_PATCH},
+    {"FETCH", METHOD_FETCH}, {"IPATCH", METHOD_IPATCH}, /* of CoAP (RFC 8132), by the same names */
 };
 
 bool http_head_method(struct bytes name, enum method *ret)

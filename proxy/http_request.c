@@ -12,9 +12,10 @@
 #include "proxy/http_target.h"
 #include "proxy/http_text.h"
 
-/* What handlers take besides the bodies: resolved observations are a few times the size of their bytes. */
+/* What handlers take besides the bodies. Resolved observations are a few times the size of their bytes, those of a log of
+ * short lines with many values up to 50 times. A limit, not a reservation. */
 #define ARENA_SPARE_BYTES ((size_t)1 << 20)
-#define ARENA_BODY_FACTOR 8
+#define ARENA_BODY_FACTOR 64
 #define BODY_FIRST_BYTES 1024
 #define REGISTRY_RETRY_S 5
 
@@ -157,6 +158,10 @@ static bool read_identity(struct http_exchange *exchange, struct worker *worker,
     /* The ops listener knows no identities. */
     if (!authorization.ptr || request->wire == WIRE_OPS)
         return true;
+    if (route_judges_keys(request->path)) {
+        request->authorization = http_text_trim(authorization);
+        return true;
+    }
     exchange->had_token = true;
     if (http_field_bearer(authorization, &token) &&
         tokens_check(worker->shared->registry, token, request->received.s, &request->who))
@@ -167,14 +172,21 @@ static bool read_identity(struct http_exchange *exchange, struct worker *worker,
         exchange->response.max_age_s = REGISTRY_RETRY_S;
         return false;
     }
-    int64_t wait_s = http_backoff_wait_s(backoff, &request->remote, now_ms);
+    int64_t wait_s = http_backoff_try(backoff, &request->remote, now_ms);
     if (wait_s > 0) {
         refuse(exchange, OUTCOME_TOO_MANY, "Too many wrong tokens came from this address.");
         exchange->response.max_age_s = wait_s;
         return false;
     }
-    http_backoff_failed(backoff, &request->remote, now_ms);
     return refuse(exchange, OUTCOME_UNAUTHENTICATED, "The token is not known or not valid any more.");
+}
+
+/* request.key_failed: keys of legacy senders count as tokens do. */
+static int64_t key_failed(const struct request *request)
+{
+    struct http_exchange *exchange = request->wire_state;
+    exchange->had_token = true;
+    return http_backoff_try(exchange->backoff, &request->remote, loop_now_ms(request->worker->loop));
 }
 
 /* --- body --- */
@@ -272,6 +284,9 @@ bool http_request_read(struct http_exchange *exchange, struct worker *worker, st
     request->worker = worker;
     request->wire_state = exchange;
     request->exchange_key = exchange_key;
+    request->key_failed = key_failed;
+    request->is_head = strcmp(method, "HEAD") == 0;
+    exchange->backoff = backoff;
 
     struct fields fields = {.arena = exchange->arena};
     MHD_get_connection_values_n(exchange->connection, MHD_HEADER_KIND, take_field, &fields);

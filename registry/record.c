@@ -16,6 +16,8 @@
 /* The words of gateway/delivery, by its numbers; a test there compares them. */
 static const char *const levels[RECORD_LEVELS] = {"spooled", "stored", "replicated"};
 
+static const char *const clocks[CLOCK_POLICIES] = {"trust", "correct", "replace", "refuse"};
+
 /* Writing: a column of puts. Empty fields are left out, so a hash holds only what the device has. */
 
 struct writer {
@@ -61,7 +63,9 @@ static void put_hex(struct writer *w, const char *name, const uint8_t *octets, s
     put_bytes(w, name, bytes_of(text, 2 * len));
 }
 
-_Static_assert(RECORD_TEXT_MAX >= 2 * SECRET_MAX + 2 * RECORD_DIGEST_BYTES + 2 * 32 + 3 * 24, "all that is converted");
+_Static_assert(RECORD_TEXT_MAX >= 2 * SECRET_MAX + 2 * RECORD_FRAME_KEY_MAX + 2 * RECORD_DIGEST_BYTES + 2 * 32 + 3 * 24,
+               "all that is converted");
+_Static_assert(RECORD_APIKEY_MAX <= SECRET_MAX && RECORD_FRAME_KEY_MAX <= SECRET_MAX, "they are kept as secrets");
 
 size_t record_of_tenant(const struct tenant_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                         char scratch[static RECORD_TEXT_MAX])
@@ -86,6 +90,8 @@ size_t record_of_device(const struct device_record *record, struct record_field 
     put_text(&w, "x509", record->x509);
     if (record->has_rpk)
         put_hex(&w, "rpk", record->rpk, sizeof record->rpk);
+    put_text(&w, "profile", record->profile);
+    put_hex(&w, "frame_key", record->frame_key.octets, record->frame_key.len);
     put_number(&w, "created", record->created_s);
     return w.count;
 }
@@ -96,8 +102,12 @@ size_t record_of_token(const struct token_record *record, struct record_field re
     struct writer w = {.fields = ret, .text = scratch};
     put_text(&w, "role", record->role == TOKEN_OPERATOR ? "operator" : "device");
     put_text(&w, "device", record->device);
-    put_hex(&w, "salt", record->salt, sizeof record->salt);
-    put_hex(&w, "digest", record->digest, sizeof record->digest);
+    if (secret_is_set(&record->apikey)) {
+        put_bytes(&w, "apikey", bytes_of(record->apikey.octets, record->apikey.len));
+    } else {
+        put_hex(&w, "salt", record->salt, sizeof record->salt);
+        put_hex(&w, "digest", record->digest, sizeof record->digest);
+    }
     put_number(&w, "created", record->created_s);
     put_number(&w, "expires", record->expires_s);
     put_flag(&w, "revoked", record->revoked);
@@ -140,6 +150,29 @@ size_t record_of_stream(const struct stream_record *record, struct record_field 
     put_number(&w, "max_age_s", (int64_t)record->max_age_s);
     put_number(&w, "max_entries", (int64_t)record->max_entries);
     put_text(&w, "groups", record->groups[0] ? record->groups : GROUPS_NONE);
+    put_number(&w, "created", record->created_s);
+    return w.count;
+}
+
+size_t record_of_profile(const struct profile_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                         char scratch[static RECORD_TEXT_MAX])
+{
+    struct writer w = {.fields = ret, .text = scratch};
+    put_text(&w, "format", record->format);
+    put_text(&w, "clock", record_clock_name(record->clock));
+    put_number(&w, "clock_window_s", record->clock_window_s);
+    put_text(&w, "cumulative", record->cumulative);
+    put_number(&w, "created", record->created_s);
+    return w.count;
+}
+
+size_t record_of_codec(const struct codec_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                       char scratch[static RECORD_TEXT_MAX])
+{
+    struct writer w = {.fields = ret, .text = scratch};
+    put_bytes(&w, "definition", record->definition);
+    put_flag(&w, "quarantined", record->quarantined);
+    put_text(&w, "reason", record->reason);
     put_number(&w, "created", record->created_s);
     return w.count;
 }
@@ -293,6 +326,14 @@ bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t
     return true;
 }
 
+/* A key, then an id. */
+static bool read_frame_key(const struct reader *r, struct secret *ret)
+{
+    struct bytes value = find(r, "frame_key");
+    return value.len == 0 || (value.len >= 2 * RECORD_FRAME_KEY_MIN && value.len <= 2 * RECORD_FRAME_KEY_MAX &&
+                              secret_set_hex(ret, value));
+}
+
 static bool read_device(const struct reader *r, struct device_record *record)
 {
     return read_flag(r, "disabled", &record->disabled) && read_flag(r, "concentrator", &record->concentrator) &&
@@ -300,7 +341,8 @@ static bool read_device(const struct reader *r, struct device_record *record)
            read_text(r, "site", RECORD_SITE_MAX, record_text_is_valid, record->site) &&
            read_text(r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags) && read_psk(r, &record->psk) &&
            read_text(r, "x509", RECORD_X509_MAX, record_text_is_valid, record->x509) && read_rpk(r, record) &&
-           read_seconds(r, "created", &record->created_s);
+           read_text(r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record->profile) &&
+           read_frame_key(r, &record->frame_key) && read_seconds(r, "created", &record->created_s);
 }
 
 bool record_to_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
@@ -316,6 +358,7 @@ bool record_to_device(struct bytes tenant, struct bytes id, const struct record_
     if (valid)
         *ret = record;
     secret_wipe(&record.psk);
+    secret_wipe(&record.frame_key);
     return valid;
 }
 
@@ -340,6 +383,30 @@ static bool read_role(const struct reader *r, struct token_record *record)
     return known && (record->role == TOKEN_DEVICE) == (record->device[0] != '\0');
 }
 
+bool record_apikey_is_valid(struct bytes apikey)
+{
+    if (apikey.len < RECORD_APIKEY_MIN || apikey.len > RECORD_APIKEY_MAX)
+        return false;
+    for (size_t i = 0; i < apikey.len; i++) {
+        uint8_t c = apikey.ptr[i];
+        bool letter_or_digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter_or_digit && c != '_' && c != '-')
+            return false;
+    }
+    return true;
+}
+
+/* Either the salted digest of a bearer token or the key of a legacy sender, which only a device has. */
+static bool read_proof(const struct reader *r, struct token_record *record)
+{
+    struct bytes apikey = find(r, "apikey");
+    if (apikey.len == 0)
+        return read_hex(r, "salt", sizeof record->salt, record->salt) &&
+               read_hex(r, "digest", sizeof record->digest, record->digest);
+    return record->role == TOKEN_DEVICE && find(r, "salt").len == 0 && find(r, "digest").len == 0 &&
+           record_apikey_is_valid(apikey) && secret_set(&record->apikey, apikey);
+}
+
 bool record_to_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      struct token_record *ret)
 {
@@ -349,13 +416,12 @@ bool record_to_token(struct bytes tenant, struct bytes id, const struct record_f
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
-    if (!read_role(&r, &record) || !read_hex(&r, "salt", sizeof record.salt, record.salt) ||
-        !read_hex(&r, "digest", sizeof record.digest, record.digest) ||
-        !read_seconds(&r, "created", &record.created_s) || !read_seconds(&r, "expires", &record.expires_s) ||
-        !read_flag(&r, "revoked", &record.revoked))
-        return false;
-    *ret = record;
-    return true;
+    bool valid = read_role(&r, &record) && read_proof(&r, &record) && read_seconds(&r, "created", &record.created_s) &&
+                 read_seconds(&r, "expires", &record.expires_s) && read_flag(&r, "revoked", &record.revoked);
+    if (valid)
+        *ret = record;
+    secret_wipe(&record.apikey);
+    return valid;
 }
 
 /* Rules and streams. */
@@ -443,12 +509,12 @@ bool record_parse_rule_tags(struct bytes text, struct rule_record *ret)
     return true;
 }
 
-static bool read_order(const struct reader *r, uint32_t *ret)
+static bool read_uint32(const struct reader *r, const char *name, uint32_t *ret)
 {
-    int64_t order;
-    if (!read_seconds(r, "order", &order) || order > UINT32_MAX)
+    int64_t number;
+    if (!read_seconds(r, name, &number) || number > UINT32_MAX)
         return false;
-    *ret = (uint32_t)order;
+    *ret = (uint32_t)number;
     return true;
 }
 
@@ -461,7 +527,7 @@ bool record_to_rule(struct bytes tenant, struct bytes id, const struct record_fi
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
-    if (!read_order(&r, &record.order) ||
+    if (!read_uint32(&r, "order", &record.order) ||
         !read_text(&r, "device", RECORD_PATTERN_MAX, record_pattern_is_valid, record.device) ||
         !read_text(&r, "site", RECORD_SITE_MAX, record_text_is_valid, record.site) ||
         !read_text(&r, "name", RECORD_PATTERN_MAX, record_pattern_is_valid, record.name) ||
@@ -502,6 +568,126 @@ bool record_to_stream(struct bytes tenant, struct bytes name, const struct recor
         return false;
     record.max_age_s = (uint64_t)age;
     record.max_entries = (uint64_t)entries;
+    *ret = record;
+    return true;
+}
+
+/* Profiles and codecs. */
+
+const char *record_clock_name(enum clock_policy clock)
+{
+    return clocks[clock];
+}
+
+bool record_clock_of_name(struct bytes name, enum clock_policy *ret)
+{
+    for (unsigned i = 0; i < CLOCK_POLICIES; i++)
+        if (bytes_equal_text(name, clocks[i])) {
+            *ret = (enum clock_policy)i;
+            return true;
+        }
+    return false;
+}
+
+static bool local_name_is_valid(struct bytes name)
+{
+    return schema_device_is_valid(name) && !memchr(name.ptr, ':', name.len);
+}
+
+/* Digits, perhaps a point and more of them; above 0. */
+static bool modulus_is_valid(struct bytes modulus)
+{
+    bool above_zero = false;
+    size_t point = SIZE_MAX;
+    for (size_t i = 0; i < modulus.len; i++) {
+        uint8_t c = modulus.ptr[i];
+        bool is_point = c == '.' && i > 0 && i + 1 < modulus.len && point == SIZE_MAX;
+        if (!is_point && (c < '0' || c > '9'))
+            return false;
+        point = is_point ? i : point;
+        above_zero |= !is_point && c != '0';
+    }
+    bool padded = modulus.len > 1 && modulus.ptr[0] == '0' && point != 1; /* no JSON number */
+    return above_zero && !padded;
+}
+
+/* The next word and what is behind it; false: there is none. */
+static bool next_word(struct bytes *text, struct bytes *ret)
+{
+    if (text->len == 0)
+        return false;
+    const uint8_t *comma = memchr(text->ptr, ',', text->len);
+    *ret = bytes_of(text->ptr, comma ? (size_t)(comma - text->ptr) : text->len);
+    size_t taken = ret->len + (comma != NULL);
+    *text = bytes_of(text->ptr + taken, text->len - taken);
+    return true;
+}
+
+static struct bytes name_of_counter(struct bytes word)
+{
+    const uint8_t *equals = word.len ? memchr(word.ptr, '=', word.len) : NULL;
+    return equals ? bytes_of(word.ptr, (size_t)(equals - word.ptr)) : word;
+}
+
+bool record_cumulative_is_valid(struct bytes cumulative)
+{
+    struct bytes rest = cumulative, word, before;
+    if (cumulative.len > RECORD_CUMULATIVE_MAX || (cumulative.len && cumulative.ptr[cumulative.len - 1] == ','))
+        return false;
+    while (next_word(&rest, &word)) {
+        struct bytes name = name_of_counter(word);
+        bool has_modulus = name.len < word.len;
+        if (!local_name_is_valid(name) ||
+            (has_modulus && !modulus_is_valid(bytes_of(word.ptr + name.len + 1, word.len - name.len - 1))))
+            return false;
+        for (struct bytes earlier = bytes_of(cumulative.ptr, (size_t)(word.ptr - cumulative.ptr));
+             next_word(&earlier, &before);)
+            if (bytes_equal(name_of_counter(before), name))
+                return false;
+    }
+    return true;
+}
+
+/* Absent: as the device says. */
+static bool read_clock(const struct reader *r, enum clock_policy *ret)
+{
+    struct bytes value = find(r, "clock");
+    *ret = CLOCK_TRUST;
+    return value.len == 0 || record_clock_of_name(value, ret);
+}
+
+bool record_to_profile(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                       struct profile_record *ret)
+{
+    struct reader r = {fields, count};
+    struct profile_record record = {0};
+    if (!schema_tenant_is_valid(tenant) || !schema_profile_is_valid(id))
+        return false;
+    copy_text(record.tenant, tenant);
+    copy_text(record.id, id);
+    if (!read_text(&r, "format", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record.format) ||
+        !read_clock(&r, &record.clock) || !read_uint32(&r, "clock_window_s", &record.clock_window_s) ||
+        !read_text(&r, "cumulative", RECORD_CUMULATIVE_MAX, record_cumulative_is_valid, record.cumulative) ||
+        !read_seconds(&r, "created", &record.created_s))
+        return false;
+    *ret = record;
+    return true;
+}
+
+bool record_to_codec(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                     struct codec_record *ret)
+{
+    struct reader r = {fields, count};
+    struct codec_record record = {.definition = find(&r, "definition")};
+    if (!schema_tenant_is_valid(tenant) || !schema_profile_is_valid(id) || record.definition.len == 0 ||
+        record.definition.len > RECORD_DEFINITION_MAX)
+        return false;
+    copy_text(record.tenant, tenant);
+    copy_text(record.id, id);
+    if (!read_flag(&r, "quarantined", &record.quarantined) ||
+        !read_text(&r, "reason", RECORD_REASON_MAX, record_text_is_valid, record.reason) ||
+        !read_seconds(&r, "created", &record.created_s))
+        return false;
     *ret = record;
     return true;
 }

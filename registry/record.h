@@ -19,6 +19,10 @@
 #define RECORD_CUMULATIVE_MAX 256
 #define RECORD_REASON_MAX 128
 #define RECORD_DEFINITION_MAX 32768
+#define RECORD_CODECS_MAX 256 /* of one tenant; and of profiles */
+
+#define RECORD_APIKEY_MIN 16
+#define RECORD_APIKEY_MAX 64
 
 struct tenant_record {
     char id[SCHEMA_TENANT_MAX + 1];
@@ -159,6 +163,11 @@ size_t record_of_rule(const struct rule_record *record, struct record_field ret[
                       char scratch[static RECORD_TEXT_MAX]);
 size_t record_of_stream(const struct stream_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                         char scratch[static RECORD_TEXT_MAX]);
+size_t record_of_profile(const struct profile_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                         char scratch[static RECORD_TEXT_MAX]);
+/* The definition is not copied. */
+size_t record_of_codec(const struct codec_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
+                       char scratch[static RECORD_TEXT_MAX]);
 
 /* A record from its fields; unknown fields are ignored. False: a field is missing or not valid. */
 bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t count, struct tenant_record *ret);
@@ -170,6 +179,11 @@ bool record_to_rule(struct bytes tenant, struct bytes id, const struct record_fi
                     struct rule_record *ret);
 bool record_to_stream(struct bytes tenant, struct bytes name, const struct record_field *fields, size_t count,
                       struct stream_record *ret);
+bool record_to_profile(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                       struct profile_record *ret);
+/* ret->definition borrows from the fields. Whether it compiles is not looked at. */
+bool record_to_codec(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                     struct codec_record *ret);
 
 /* What one field may hold, for those who take it from a person: text without control characters; words between
  * commas without spaces; "*" or the characters of a SenML name; 16 lower-case hexadecimal digits. */
@@ -181,6 +195,13 @@ bool record_token_id_is_valid(struct bytes id);
 bool record_pattern_is_valid(struct bytes pattern);
 bool record_class_is_valid(struct bytes class);
 bool record_groups_are_valid(struct bytes groups);
+/* Local names between commas, each once, some with =MODULUS, a number above 0. */
+bool record_cumulative_is_valid(struct bytes cumulative);
+/* 16 to 64 of A-Z a-z 0-9 _ -. */
+bool record_apikey_is_valid(struct bytes apikey);
+/* "trust", "correct", "replace", "refuse". */
+const char *record_clock_name(enum clock_policy clock);
+bool record_clock_of_name(struct bytes name, enum clock_policy *ret);
 /* "name=value,name=value" into the rule. False: not that, too many, a name twice or one of the fixed fields. */
 bool record_parse_rule_tags(struct bytes text, struct rule_record *ret);
 /* The same back; a terminated text. Returns its length. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Six tables over four kinds of entries: tenants, devices, tokens, streams by their ids, and devices by certificate
- * name and by raw key; and the rules, which registry/rules keeps sorted. An entry never changes once it is published: a
+ * Seven tables over four kinds of entries: tenants, devices, tokens, streams by their ids, devices by certificate name
+ * and by raw key, tokens by the key of a legacy sender; the rules, which registry/rules keeps sorted; and profiles and
+ * codecs, which are in registry/speech. An entry never changes once it is published: a
  * put publishes a new one and frees the old one after a grace period, so a reader that holds a record sees it whole.
  * generation and changed are the writer's own.
  *
@@ -11,6 +12,7 @@
 #include "registry/registry.h"
 
 #include "registry/rules.h"
+#include "registry/speech.h"
 #include "registry/table.h"
 
 #include <stdlib.h>
@@ -47,8 +49,9 @@ struct registry {
     uint32_t generation;
     bool resyncing;
     struct table tenants, devices, tokens, streams;
-    struct table by_x509, by_rpk;
+    struct table by_x509, by_rpk, by_apikey;
     struct rules rules;
+    struct speech speech;
     size_t counts[4]; /* by COUNT_; written by the writer, read by any */
 };
 
@@ -129,6 +132,15 @@ static bool has_rpk(const void *entry, const void *key)
     return memcmp(device->record.rpk, key, RECORD_DIGEST_BYTES) == 0;
 }
 
+/* Everything is compared, as long as the lengths are the same. */
+static bool has_apikey(const void *entry, const void *key)
+{
+    const struct token_entry *token = entry;
+    const struct bytes *wanted = key;
+    const struct secret *apikey = &token->record.apikey;
+    return apikey->len == wanted->len && secret_bytes_equal(apikey->octets, wanted->ptr, apikey->len);
+}
+
 static uint64_t hash_of_device(const struct registry *registry, const struct device_record *record)
 {
     return hash_pair(&registry->key, bytes_of_text(record->tenant), bytes_of_text(record->id));
@@ -144,6 +156,17 @@ static uint64_t hash_of_rpk(const struct registry *registry, const uint8_t diges
     return hash_bytes(&registry->key, bytes_of(digest, RECORD_DIGEST_BYTES));
 }
 
+static struct bytes apikey_of(const struct token_entry *token)
+{
+    return bytes_of(token->record.apikey.octets, token->record.apikey.len);
+}
+
+static uint64_t hash_of_speech(const void *ctx, const struct speech_key *key)
+{
+    const struct registry *registry = ctx;
+    return hash_pair(&registry->key, key->tenant, key->id);
+}
+
 /* Lifecycle. */
 
 struct registry *registry_new(const struct hash_key *key)
@@ -156,7 +179,7 @@ struct registry *registry_new(const struct hash_key *key)
     registry_thread_start();
     if (!table_init(&registry->tenants) || !table_init(&registry->devices) || !table_init(&registry->tokens) ||
         !table_init(&registry->streams) || !table_init(&registry->by_x509) || !table_init(&registry->by_rpk) ||
-        !rules_init(&registry->rules)) {
+        !table_init(&registry->by_apikey) || !rules_init(&registry->rules) || !speech_init(&registry->speech)) {
         registry_free(registry);
         return NULL;
     }
@@ -172,7 +195,15 @@ static void free_device(struct rcu_head *head)
 {
     struct device_entry *device = caa_container_of(head, struct device_entry, entry.rcu);
     secret_wipe(&device->record.psk);
+    secret_wipe(&device->record.frame_key);
     free(device);
+}
+
+static void free_token(struct rcu_head *head)
+{
+    struct token_entry *token = caa_container_of(head, struct token_entry, entry.rcu);
+    secret_wipe(&token->record.apikey);
+    free(token);
 }
 
 static void free_all(struct table *table, void (*free_one)(struct rcu_head *head))
@@ -192,11 +223,13 @@ void registry_free(struct registry *registry)
     urcu_qsbr_barrier();
     free_all(&registry->tenants, free_entry);
     free_all(&registry->devices, free_device);
-    free_all(&registry->tokens, free_entry);
+    free_all(&registry->tokens, free_token);
     free_all(&registry->streams, free_entry);
     rules_deinit(&registry->rules);
+    speech_deinit(&registry->speech);
     table_deinit(&registry->by_x509);
     table_deinit(&registry->by_rpk);
+    table_deinit(&registry->by_apikey);
     free(registry);
     registry_thread_stop();
 }
@@ -236,6 +269,41 @@ const struct token_record *registry_token(const struct registry *registry, struc
 {
     const struct token_entry *entry = table_find(&registry->tokens, hash_bytes(&registry->key, id), is_token, &id);
     return entry ? &entry->record : NULL;
+}
+
+const struct token_record *registry_token_by_apikey(const struct registry *registry, struct bytes apikey)
+{
+    if (apikey.len < RECORD_APIKEY_MIN || apikey.len > RECORD_APIKEY_MAX)
+        return NULL;
+    const struct token_entry *entry =
+        table_find(&registry->by_apikey, hash_bytes(&registry->key, apikey), has_apikey, &apikey);
+    return entry ? &entry->record : NULL;
+}
+
+const struct profile_record *registry_profile(const struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    struct speech_key key = {tenant, id};
+    return speech_profile(&registry->speech, hash_of_speech(registry, &key), &key);
+}
+
+bool registry_codec(const struct registry *registry, struct bytes tenant, struct bytes id, struct registry_codec *ret)
+{
+    struct speech_key key = {tenant, id};
+    return speech_codec(&registry->speech, hash_of_speech(registry, &key), &key, ret);
+}
+
+struct profile_record registry_profile_of(const struct registry *registry, const struct device_record *device)
+{
+    struct profile_record profile = {0};
+    if (!device || !device->profile[0])
+        return profile;
+    const struct profile_record *found =
+        registry_profile(registry, bytes_of_text(device->tenant), bytes_of_text(device->profile));
+    if (found)
+        return *found;
+    memcpy(profile.tenant, device->tenant, sizeof profile.tenant);
+    memcpy(profile.format, device->profile, sizeof profile.format);
+    return profile;
 }
 
 /* The first of those that come after `after`, sorted. */
@@ -326,6 +394,8 @@ struct registry_counts registry_count(const struct registry *registry)
         .tokens = __atomic_load_n(&registry->counts[COUNT_TOKENS], __ATOMIC_RELAXED),
         .rules = rules_count(&registry->rules),
         .streams = __atomic_load_n(&registry->counts[COUNT_STREAMS], __ATOMIC_RELAXED),
+        .profiles = __atomic_load_n(&registry->speech.profile_count, __ATOMIC_RELAXED),
+        .codecs = __atomic_load_n(&registry->speech.codec_count, __ATOMIC_RELAXED),
     };
 }
 
@@ -361,27 +431,71 @@ bool registry_put_tenant(struct registry *registry, const struct tenant_record *
     return true;
 }
 
+/* Whether the token may have a key that holder has now: its own older record, one that may not be used any more, or
+ * one created before. */
+static bool may_claim_apikey(const struct token_record *token, const struct token_record *holder)
+{
+    if (!holder || strcmp(token->id, holder->id) == 0)
+        return true;
+    return token->revoked != holder->revoked ? holder->revoked : token->created_s >= holder->created_s;
+}
+
+/* There is room. */
+static void claim_apikey(struct registry *registry, struct token_entry *token)
+{
+    struct bytes apikey = apikey_of(token);
+    if (apikey.len == 0)
+        return;
+    uint64_t hash = hash_bytes(&registry->key, apikey);
+    const struct token_entry *holder = table_find(&registry->by_apikey, hash, has_apikey, &apikey);
+    if (may_claim_apikey(&token->record, holder ? &holder->record : NULL))
+        table_put(&registry->by_apikey, hash, has_apikey, &apikey, token);
+}
+
+static void drop_apikey(struct registry *registry, struct token_entry *token)
+{
+    struct bytes apikey = apikey_of(token);
+    if (apikey.len)
+        table_remove(&registry->by_apikey, hash_bytes(&registry->key, apikey), token);
+}
+
 bool registry_put_token(struct registry *registry, const struct token_record *record)
 {
     struct bytes id = bytes_of_text(record->id);
     uint64_t hash = hash_bytes(&registry->key, id);
+    if (!table_reserve(&registry->tokens) || !table_reserve(&registry->by_apikey))
+        return false;
     struct token_entry *old = table_find(&registry->tokens, hash, is_token, &id);
     if (old && memcmp(&old->record, record, sizeof *record) == 0) {
         old->entry.generation = registry->generation;
+        claim_apikey(registry, old);
         return true;
     }
     struct token_entry *fresh = calloc(1, sizeof *fresh);
-    if (!fresh || !table_reserve(&registry->tokens)) {
-        free(fresh);
+    if (!fresh)
         return false;
-    }
     memcpy(&fresh->record, record, sizeof *record);
     take_over(registry, &fresh->entry, old ? &old->entry : NULL);
     table_put(&registry->tokens, hash, is_token, &id, fresh);
     count_changed(registry, COUNT_TOKENS, registry->tokens.used);
-    if (old)
-        urcu_qsbr_call_rcu(&old->entry.rcu, free_entry);
+    claim_apikey(registry, fresh);
+    if (old) {
+        drop_apikey(registry, old);
+        urcu_qsbr_call_rcu(&old->entry.rcu, free_token);
+    }
     return true;
+}
+
+bool registry_put_profile(struct registry *registry, const struct profile_record *record)
+{
+    struct speech_key key = {bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    return speech_put_profile(&registry->speech, hash_of_speech(registry, &key), record, registry->generation);
+}
+
+bool registry_put_codec(struct registry *registry, const struct codec_record *record)
+{
+    struct speech_key key = {bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    return speech_put_codec(&registry->speech, hash_of_speech(registry, &key), record, registry->generation);
 }
 
 bool registry_put_rule(struct registry *registry, const struct rule_record *record)
@@ -484,9 +598,10 @@ static void drop_device(struct registry *registry, struct device_entry *device)
 
 static void drop_token(struct registry *registry, struct token_entry *token)
 {
+    drop_apikey(registry, token);
     table_remove(&registry->tokens, hash_of_text(registry, token->record.id), token);
     count_changed(registry, COUNT_TOKENS, registry->tokens.used);
-    urcu_qsbr_call_rcu(&token->entry.rcu, free_entry);
+    urcu_qsbr_call_rcu(&token->entry.rcu, free_token);
 }
 
 static void drop_tenant(struct registry *registry, struct tenant_entry *tenant)
@@ -525,6 +640,18 @@ void registry_remove_rule(struct registry *registry, struct bytes tenant, struct
     rules_remove(&registry->rules, hash_bytes(&registry->key, tenant), tenant, id);
 }
 
+void registry_remove_profile(struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    struct speech_key key = {tenant, id};
+    speech_remove_profile(&registry->speech, hash_of_speech(registry, &key), &key);
+}
+
+void registry_remove_codec(struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    struct speech_key key = {tenant, id};
+    speech_remove_codec(&registry->speech, hash_of_speech(registry, &key), &key);
+}
+
 void registry_remove_stream(struct registry *registry, struct bytes tenant, struct bytes name)
 {
     struct device_key key = {tenant, name};
@@ -553,6 +680,7 @@ void registry_remove_tenant(struct registry *registry, struct bytes tenant)
         if (bytes_equal_text(tenant, stream->record.tenant))
             drop_stream(registry, stream);
     rules_remove_tenant(&registry->rules, hash_bytes(&registry->key, tenant), tenant);
+    speech_remove_tenant(&registry->speech, tenant, hash_of_speech, registry);
 }
 
 /* Resync. */
@@ -603,5 +731,6 @@ void registry_resync_end(struct registry *registry, registry_gone_fn *gone, void
         if (is_stale(registry, &stream->entry))
             drop_stream(registry, stream);
     rules_sweep(&registry->rules, registry->generation);
+    speech_sweep(&registry->speech, registry->generation, hash_of_speech, registry);
     registry->resyncing = false;
 }

@@ -88,7 +88,8 @@ const struct stream_record *registry_next_stream(const struct registry *registry
 /* Changes, writer thread only. False: out of memory, nothing changed. A put replaces the record of the same id;
  * a certificate name or raw key that another device has goes to the record that was created later, or put later if
  * both are of the same second; when that one goes, the other has it again after its next put. Removing a tenant
- * removes its devices, tokens, rules and streams. */
+ * removes its devices, tokens, rules, streams, profiles and codecs. The key of a legacy sender goes the same way, but
+ * never to a token that is revoked. */
 bool registry_put_tenant(struct registry *registry, const struct tenant_record *record);
 bool registry_put_device(struct registry *registry, const struct device_record *record);
 bool registry_put_token(struct registry *registry, const struct token_record *record);

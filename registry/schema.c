@@ -5,7 +5,9 @@
  */
 #include "registry/schema.h"
 
-_Static_assert(SCHEMA_RULE_MAX == SCHEMA_TENANT_MAX && SCHEMA_STREAM_MAX == SCHEMA_TENANT_MAX, "one form of names");
+_Static_assert(SCHEMA_RULE_MAX == SCHEMA_TENANT_MAX && SCHEMA_STREAM_MAX == SCHEMA_TENANT_MAX &&
+                   SCHEMA_PROFILE_MAX == SCHEMA_TENANT_MAX,
+               "one form of names");
 _Static_assert(SCHEMA_KEY_MAX > sizeof "weir:{}:devices:" + SCHEMA_TENANT_MAX + SCHEMA_DEVICE_MAX, "longest key");
 
 static bool is_lower_or_digit(uint8_t c)
@@ -48,6 +50,11 @@ bool schema_rule_is_valid(struct bytes rule)
 bool schema_stream_is_valid(struct bytes stream)
 {
     return schema_tenant_is_valid(stream);
+}
+
+bool schema_profile_is_valid(struct bytes profile)
+{
+    return schema_tenant_is_valid(profile);
 }
 
 /* Puts the runs one after the other; what does not fit is left out, which a valid id cannot cause. */

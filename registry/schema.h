@@ -19,7 +19,6 @@
  *   weir:{T}:codecs              set    ids of the tenant's declarative codecs
  *   weir:{T}:codec:ID            hash   one codec
  *   weir:{T}:quarantine          stream messages that a codec could not read, the newest ones
- *   weir:{T}:totals              hash   running totals of counters (gateway/function.lua)
  *   weir:{T}:obs                 stream observations
  *   weir:{T}:conflicts           stream messages whose sequence number was used before for other content
  *   weir:{T}:conflicted          zset   which conflicts are in that stream already
@@ -29,6 +28,7 @@
  *   weir:{T}:once:ID             zset   digests of messages without a sequence number
  *   weir:{T}:epoch               hash   newest epoch of each device
  *   weir:{T}:superseded          zset   older epochs, until they are forgotten
+ *   weir:{T}:total:ID            hash   the counters of a device and their totals (gateway/function.lua)
  *   weir:{T}:stream:NAME         stream observations that a rule keeps apart
  */
 #pragma once
@@ -64,13 +64,19 @@
 #define SCHEMA_SUFFIX_SUPERSEDED "superseded"
 #define SCHEMA_SUFFIX_RULES "rules"
 #define SCHEMA_SUFFIX_STREAMS "streams"
+#define SCHEMA_SUFFIX_PROFILES "profiles"
+#define SCHEMA_SUFFIX_CODECS "codecs"
+#define SCHEMA_SUFFIX_QUARANTINE "quarantine"
 #define SCHEMA_KIND_DEVICE "dev"
 #define SCHEMA_KIND_TOKEN "tok"
 #define SCHEMA_KIND_RULE "rule"
 #define SCHEMA_KIND_RETENTION "str"
+#define SCHEMA_KIND_PROFILE "profile"
+#define SCHEMA_KIND_CODEC "codec"
 #define SCHEMA_KIND_STREAM "stream"
 #define SCHEMA_KIND_HOLES "holes"
 #define SCHEMA_KIND_ONCE "once"
+#define SCHEMA_KIND_TOTAL "total"
 
 /* What a change is about: the field o. */
 #define SCHEMA_OBJECT_TENANT "tenant"
@@ -78,24 +84,31 @@
 #define SCHEMA_OBJECT_TOKEN "token"
 #define SCHEMA_OBJECT_RULE "rule"
 #define SCHEMA_OBJECT_STREAM "stream"
+#define SCHEMA_OBJECT_PROFILE "profile"
+#define SCHEMA_OBJECT_CODEC "codec"
 
 /* Fields of the hashes, in the order in which registry/record writes them. An empty one is not written. */
 #define SCHEMA_TENANT_FIELDS(X) X(disabled) X(level) X(created)
 #define SCHEMA_DEVICE_FIELDS(X)                                                                                        \
-    X(disabled) X(concentrator) X(prefix) X(site) X(tags) X(psk) X(x509) X(rpk) X(created)
-#define SCHEMA_TOKEN_FIELDS(X) X(role) X(device) X(salt) X(digest) X(created) X(expires) X(revoked)
+    X(disabled) X(concentrator) X(prefix) X(site) X(tags) X(psk) X(x509) X(rpk) X(profile) X(frame_key) X(created)
+#define SCHEMA_TOKEN_FIELDS(X) X(role) X(device) X(salt) X(digest) X(apikey) X(created) X(expires) X(revoked)
 #define SCHEMA_RULE_FIELDS(X) X(order) X(device) X(site) X(name) X(class) X(stream) X(tags) X(created)
 #define SCHEMA_STREAM_FIELDS(X) X(max_age_s) X(max_entries) X(groups) X(created)
+#define SCHEMA_PROFILE_FIELDS(X) X(format) X(clock) X(clock_window_s) X(cumulative) X(created)
+#define SCHEMA_CODEC_FIELDS(X) X(definition) X(quarantined) X(reason) X(created)
 #define SCHEMA_CHANGE_FIELDS(X) X(o) X(t) X(d)
+/* Of an entry of weir:{T}:quarantine. */
+#define SCHEMA_QUARANTINE_FIELDS(X) X(d) X(f) X(o) X(e) X(i) X(t) X(ct) X(r) X(l) X(p)
 
 /* Fields of one observation, always all of them in this order (docs/streams.md). */
-#define SCHEMA_OBS_FIELDS(X) X(d) X(n) X(u) X(t) X(q) X(k) X(v) X(s) X(c) X(a) X(b) X(m)
+#define SCHEMA_OBS_FIELDS(X) X(d) X(n) X(u) X(t) X(q) X(k) X(v) X(s) X(c) X(a) X(b) X(m) X(w) X(y)
 
 /* Whether the text may be a tenant or a device id; nothing else ever becomes part of a key. */
 bool schema_tenant_is_valid(struct bytes tenant);
 bool schema_device_is_valid(struct bytes device);
 bool schema_rule_is_valid(struct bytes rule);
 bool schema_stream_is_valid(struct bytes stream);
+bool schema_profile_is_valid(struct bytes profile); /* and of a codec */
 
 /* Keys of a tenant: suffix is one of SCHEMA_SUFFIX_. Returns the length; the tenant must be valid. */
 size_t schema_key(char ret[static SCHEMA_KEY_MAX], struct bytes tenant, const char *suffix);

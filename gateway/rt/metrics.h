@@ -97,12 +97,31 @@
     X(METRIC_PUSH_CIRCUIT, gauge, "weir_push_circuit_open", "", "1: no connection on which Redis takes what is pushed.") \
     X(METRIC_SEQUENCE_MISSING, counter, "weir_sequence_missing_total", "", "Sequence numbers of devices that were jumped over.") \
     X(METRIC_SEQUENCE_LATE, counter, "weir_sequence_late_total", "", "Those of them that came later.")                     \
+    X(METRIC_CLOCK_CORRECTED, counter, "weir_clock_corrected_total", "", "Messages whose times were moved by the error of the clock of their device.") \
+    X(METRIC_CLOCK_REPLACED, counter, "weir_clock_replaced_total", "", "Messages whose times were replaced by that of their receipt.") \
+    X(METRIC_CLOCK_REFUSED, counter, "weir_clock_refused_total", "", "Messages refused: a time too far from that of their receipt.") \
+    X(METRIC_CODEC_FAILURES, counter, "weir_codec_failures_total", "", "Messages that the codec, or the format of the profile, of their device refused.") \
+    X(METRIC_QUARANTINE_KEPT, counter, "weir_quarantine_messages_total", "result=\"kept\"", "Messages that no codec read, by whether they are in the quarantine of their tenant.") \
+    X(METRIC_QUARANTINE_LOST, counter, "weir_quarantine_messages_total", "result=\"lost\"", "")                       \
     X(METRIC_OBS_POST, counter, "weir_route_requests_total", "route=\"obs-post\"", "Requests by route.")               \
     X(METRIC_OBS_GET, counter, "weir_route_requests_total", "route=\"obs-get\"", "")                                   \
+    X(METRIC_OBS_FETCH, counter, "weir_route_requests_total", "route=\"obs-fetch\"", "")                               \
+    X(METRIC_OBS_PATCH, counter, "weir_route_requests_total", "route=\"obs-patch\"", "")                               \
+    X(METRIC_OBS_IPATCH, counter, "weir_route_requests_total", "route=\"obs-ipatch\"", "")                             \
     X(METRIC_DEVICES_GET, counter, "weir_route_requests_total", "route=\"devices\"", "")                              \
     X(METRIC_DEVICE_GET, counter, "weir_route_requests_total", "route=\"device\"", "")                                \
+    X(METRIC_CODECS_GET, counter, "weir_route_requests_total", "route=\"codecs\"", "")                                \
+    X(METRIC_CODEC_GET, counter, "weir_route_requests_total", "route=\"codec\"", "")                                  \
+    X(METRIC_CODEC_PUT, counter, "weir_route_requests_total", "route=\"codec-put\"", "")                              \
+    X(METRIC_CODEC_DELETE, counter, "weir_route_requests_total", "route=\"codec-delete\"", "")                        \
+    X(METRIC_CODEC_RELEASE, counter, "weir_route_requests_total", "route=\"codec-release\"", "")                      \
     X(METRIC_TIME_GET, counter, "weir_route_requests_total", "route=\"time\"", "")                                     \
     X(METRIC_CORE_GET, counter, "weir_route_requests_total", "route=\"well-known-core\"", "")                          \
+    X(METRIC_HABIT_EMONCMS, counter, "weir_route_requests_total", "route=\"emoncms\"", "")                            \
+    X(METRIC_HABIT_ULTRALIGHT, counter, "weir_route_requests_total", "route=\"ultralight\"", "")                      \
+    X(METRIC_HABIT_INFLUX, counter, "weir_route_requests_total", "route=\"influx\"", "")                              \
+    X(METRIC_HABIT_RKDAP, counter, "weir_route_requests_total", "route=\"rkdap\"", "")                                \
+    X(METRIC_HABIT_SGMP, counter, "weir_route_requests_total", "route=\"sgmp\"", "")                                  \
     X(METRIC_HEALTH_GET, counter, "weir_route_requests_total", "route=\"health\"", "")                                 \
     X(METRIC_READY_GET, counter, "weir_route_requests_total", "route=\"ready\"", "")                                   \
     X(METRIC_METRICS_GET, counter, "weir_route_requests_total", "route=\"metrics\"", "")

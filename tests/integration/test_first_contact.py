@@ -10,7 +10,7 @@ import cbor
 import lib
 from lib import equal
 
-FIELDS = ["d", "n", "u", "t", "q", "k", "v", "s", "c", "a", "b", "m"]
+FIELDS = ["d", "n", "u", "t", "q", "k", "v", "s", "c", "a", "b", "m", "w", "y"]
 
 
 def obs(gateway, query=""):
@@ -72,6 +72,7 @@ def test_get_as_cbor(gateway):
 def test_stream_entry(gateway):
     """XREAD shows the entry with all fields in their order"""
     post(gateway, '[{"n":"ordered","u":"V","t":1763692800.125,"v":3.30}]', "application/senml+json")
+    only(gateway, "ordered")
     [[_, entries]] = gateway.redis("XREAD", "COUNT", 10000, "STREAMS", "weir:{demo}:obs", "0")
     fields = [[f.decode() for f in flat] for _, flat in entries]
     for flat in fields:

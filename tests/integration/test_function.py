@@ -2,6 +2,8 @@
 """gateway/function.lua on a real Redis against an oracle: the same calls, judged by a few lines of Python that remember
 everything. Random calls by seed: WEIR_SEED repeats a run; a failure says which it was.
 """
+from decimal import Decimal
+import decimal
 import os
 import random
 import struct
@@ -30,27 +32,49 @@ def pack(item):
     return (bytes([0xa0 | len(data)]) if len(data) < 32 else b"\xdb" + struct.pack(">I", len(data))) + data
 
 
-FIELDS = "dnutqkvscabm"
+FIELDS = "dnutqkvscabmwy"
+TOTALS_MAX = 1024
 
 
 class Message:
     """What one message looks like to the Function: class, device, epoch, seq, mark, key, records."""
 
-    def __init__(self, identity, device="dev", epoch=1, seq=0, mark=b"aa", key="", records=()):
+    def __init__(self, identity, device="dev", epoch=1, seq=0, mark=b"aa", key="", records=(), counters=()):
         self.identity, self.device, self.epoch, self.seq, self.mark, self.key = identity, device, epoch, seq, mark, key
         self.records = list(records) or [record("%s.%d.%s" % (epoch, seq, key))]
+        self.counters = list(counters)  # number of the record, octets before the local name, reading, modulus; ...
 
     def packed(self):
-        return [self.identity, self.device, str(self.epoch), self.seq, self.mark, self.key, self.records]
+        return [self.identity, self.device, str(self.epoch), self.seq, self.mark, self.key, self.records, self.counters]
+
+
+class OldMessage(Message):
+    """As a gateway of version 1 has spooled it."""
+
+    def packed(self):
+        return super().packed()[:6] + [[item[:13] + item[15:] for item in self.records]]
 
 
 def record(value, stream="obs", tags=()):
-    return [stream] + [value if field == "v" else field for field in FIELDS] + list(tags)
+    return [stream] + [{"v": value, "w": "", "y": ""}.get(field, field) for field in FIELDS] + list(tags)
+
+
+def reading(device, name, moment, value):
+    """A record of a counter."""
+    item = record(value)
+    item[1], item[2], item[4] = device, name, moment
+    return item
+
+
+def plain(number):
+    """The form in which numbers come (gateway/cumulative.h)."""
+    text = format(number, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 def as_entry(item):
     """A record as the stream shows it."""
-    return [part for pair in zip(FIELDS, item[1:13]) for part in pair] + item[13:]
+    return [part for pair in zip(FIELDS, item[1:15]) for part in pair] + item[15:]
 
 
 class Oracle:
@@ -59,6 +83,7 @@ class Oracle:
     def __init__(self):
         self.marks, self.numbers, self.streams = {}, {}, {}
         self.keys, self.conflicts, self.broken = set(), set(), set()
+        self.totals = {}  # device -> name -> time, reading, total
 
     def call(self, lane, expected, items):
         """The answer of weir_append: word, verdicts, missing, late."""
@@ -74,6 +99,8 @@ class Oracle:
                 word = "stopped"
                 break
             letter, jumped, came = self.judge(message)
+            if letter == "n":
+                self.count(message)
             self.append(letter, message)
             letters, missing, late = letters + letter, missing + jumped, late + came
             self.marks[lane] = lsn
@@ -98,6 +125,20 @@ class Oracle:
         jumped, came = max(0, seq - known.highest - 1, known.lowest - seq - 1), known.lowest < seq < known.highest
         known.add(seq, message.mark)
         return "n", jumped, int(came)
+
+    def count(self, message):
+        for at, skipped, value, modulus in zip(*[iter(message.counters)] * 4):
+            item = message.records[at - 1]
+            known, name = self.totals.setdefault(item[1], {}), item[2][skipped:]
+            if value == "" or (name not in known and len(known) >= TOTALS_MAX):
+                continue
+            moment, value, modulus = Decimal(item[4]), Decimal(value), Decimal(modulus or 0)
+            last_moment, last, total = known.get(name, (None, value, value))
+            if last_moment is None or moment > last_moment:
+                over = value + modulus - last
+                step = value - last if value >= last else over if last < modulus and 2 * over < modulus else value
+                known[name] = moment, value, total + step
+            item[14 - 1] = plain(known[name][2])
 
     def repeated(self, message):
         known = self.number(message) if message.identity == "e" else None
@@ -185,6 +226,10 @@ class Stand:
                 self.compared[stream] = "(" + fresh[-1][0].decode(), len(entries)
 
     def compare_all(self):
+        for device, known in self.oracle.totals.items():
+            found = self.redis("HGETALL", PREFIX + "total:" + device)
+            found = {name.decode(): tuple(map(Decimal, state.decode().split(" "))) for name, state in zip(*[iter(found)] * 2)}
+            equal(found, known, "totals of " + device)
         for stream, entries in self.oracle.streams.items():
             equal(self.redis("XLEN", PREFIX + stream), len(entries), "length of " + stream)
         for (device, epoch), known in self.oracle.numbers.items():
@@ -205,6 +250,12 @@ def seeded(run):
         raise AssertionError("WEIR_SEED=%d: %s" % (seed, error)) from error
 
 
+STARTS = ["0", "5", "65000", "0.1", "12345678.901", "99999999999999.9", "18446744073709551000", "1e40", "0.0000001",
+          "123456789012345678901234567890.123456789"]
+STEPS = ["0", "1", "0.1", "17", "0.000000001", "1000", "20000", "40000", "99999999999999", "1e30", "0.3333333333333333333333"]
+decimal.getcontext().prec = 300
+
+
 class Traffic:
     """Makes messages and calls as devices, gateways and crashes would, and worse."""
 
@@ -212,6 +263,7 @@ class Traffic:
         self.stand, self.rng = stand, rng
         self.lanes = {"%016x.%d" % (gateway, lane): [] for gateway in (1, 2) for lane in range(3)}  # what was sent
         self.next_seq = {}
+        self.counters = {}  # device, name -> reading, newest moment
         self.count = 0
 
     def sequence(self, device, epoch):
@@ -235,16 +287,37 @@ class Traffic:
         return [record("%d.%d" % (self.count, i), rng.choice(["obs", "obs", "stream:a", "stream:b"]),
                        ["site", "s%d" % i] * rng.randint(0, 2)) for i in range(rng.choice([1, 1, 1, 2, 5]))]
 
+    def readings(self, records):
+        """Makes some of the records readings: of counters that grow, stand, are reset and roll over; in time, late, at the
+        same moment, a nanosecond later."""
+        rng, counters = self.rng, []
+        for at, item in enumerate(records, 1):
+            if rng.random() < 0.6:
+                continue
+            item[1], name = "dev-%d" % rng.randint(0, 3), "c%d" % rng.randint(0, 5)
+            last, moment = self.counters.get((item[1], name), (Decimal(rng.choice(STARTS)), Decimal(1763692800)))
+            kind = rng.random()
+            value = last + Decimal(rng.choice(STEPS)) if kind < 0.7 else last if kind < 0.8 else Decimal(rng.choice(STARTS))
+            value = value % 65536 if name == "c0" else value % 2 ** 64 if name == "c1" else value
+            moment += Decimal(rng.choice(["1", "10", "0.000000001", "0.5", "0", "-0.000000001", "-3600", "-1763692801.25"]))
+            self.counters[item[1], name] = value, max(moment, self.counters.get((item[1], name), (0, moment))[1])
+            item[2], item[4] = rng.choice(["", item[1] + ":"]) + name, plain(moment)
+            counters += [at, len(item[2]) - len(name), plain(value),
+                         {"c0": "65536", "c1": str(2 ** 64), "c2": "99999999.9"}.get(name, "")]
+        return counters
+
     def message(self):
         rng = self.rng
-        device, kind = "dev-%d" % rng.randint(0, 15), rng.random()
+        device, kind, records = "dev-%d" % rng.randint(0, 15), rng.random(), self.records()
+        counters = self.readings(records) if rng.random() < 0.5 else []
         if kind < 0.1:
-            return Message("t", device, records=self.records())
+            return Message("t", device, records=records, counters=counters)
         if kind < 0.2:
-            return Message("w", device, key="k%d" % rng.randint(0, 300), records=self.records())
+            return Message("w", device, key="k%d" % rng.randint(0, 300), records=records, counters=counters)
         epoch = rng.choice([1, 1, 1, 2, 4294967295])
-        return Message("e", device, epoch, self.sequence(device, epoch), rng.choice([b"aa", b"aa", b"aa", b"\0b"]),
-                       records=self.records())
+        make = Message if counters or rng.random() < 0.8 else OldMessage
+        return make("e", device, epoch, self.sequence(device, epoch), rng.choice([b"aa", b"aa", b"aa", b"\0b"]),
+                    records=records, counters=counters)
 
     def call(self):
         rng = self.rng
@@ -287,6 +360,61 @@ def test_random_calls():
     seeded(run)
 
 
+def counted(readings, modulus="", name="x"):
+    """The totals that readings (time, value) of one counter get."""
+    with Stand() as stand:
+        for at, (moment, value) in enumerate(readings):
+            stand.step("l", at, [(at + 1, Message("t", records=[reading("m", name, moment, value)],
+                                                  counters=[1, 0, value, modulus]))])
+        stand.compare_all()
+        return [fields[2 * FIELDS.index("w") + 1].decode() for _, fields in stand.redis("XRANGE", PREFIX + "obs", "-", "+")]
+
+
+def test_totals():
+    """Growth, reset, rollover, late and repeated readings; many digits, fractions, times that differ by a nanosecond"""
+    equal(counted([("1", "100"), ("2", "150"), ("3", "20"), ("4", "25.5")]), ["100", "150", "170", "175.5"])
+    equal(counted([("5", "100"), ("5", "150"), ("4", "90"), ("6", "110")]), ["100", "100", "100", "110"])
+    equal(counted([("1", "65530"), ("2", "4"), ("3", "3"), ("4", "60000"), ("5", "10000")], "65536"),
+          ["65530", "65540", "65543", "125540", "141076"])
+    equal(counted([("1", "70000"), ("2", "4")], "65536"), ["70000", "70004"])
+    equal(counted([("1763692800.999999998", "1"), ("1763692800.999999999", "2"), ("1763692800.999999998", "3"),
+                   ("1763692801", "3")]), ["1", "2", "2", "3"])
+    equal(counted([("-1.5", "1"), ("-1.499999999", "2"), ("-1.5", "7"), ("-2", "8"), ("0", "9")]), ["1", "2", "2", "2", "9"])
+    equal(counted([("-1763692800.999999999", "1"), ("-1763692800.999999998", "2"), ("-1763692800.999999999", "5")]),
+          ["1", "2", "2"])
+    # Where numbers become too long for a double; the oracle has the totals.
+    for unit in ("1", "0.1", "0.0000001", "0.00000000000001"):
+        edge = [plain(n * Decimal(unit)) for n in (999999999999998, 999999999999999, 0, 1, 10 ** 15 - 1, 10 ** 15, 3, 10 ** 15 + 1)]
+        counted([(str(at), value) for at, value in enumerate(edge)])
+        counted([(str(at), value) for at, value in enumerate(edge)], plain((10 ** 15 + 7) * Decimal(unit)))
+    long = "1234567890123456789012345678901234567890.123456789012345678901234"
+    equal(counted([("1", long), ("2", "0"), ("3", "0.000000000000000000000001"), ("4", long), ("5", "9" * 64), ("6", "1")]),
+          [long, long, long[:-1] + "5", plain(2 * Decimal(long)), plain(Decimal(long) + Decimal("9" * 64)),
+           plain(Decimal(long) + 10 ** 64)])
+
+
+def test_totals_by_hand():
+    """What a hand has written into the totals stops nothing: it counts as not there"""
+    with Stand() as stand:
+        for at, state in enumerate(["", "x", "1 2", "1 2 3 4", "a 2 3", "1 -2 3", "1 2e5 3", "1  2 3", "1 .5 3"]):
+            stand.redis("HSET", PREFIX + "total:m", "x", state)
+            equal(stand.ask("l", at, [(at + 1, Message("t", records=[reading("m", "x", "5", "8")], counters=[1, 0, "8", ""]))])
+                  [:2], ["done", "n"], state)
+            equal(stand.redis("HGET", PREFIX + "total:m", "x"), b"5 8 8", state)
+
+
+def test_many_counters():
+    """A device has a bounded number of totals; what comes later has none, and the ones that are there go on"""
+    with Stand() as stand:
+        for at in range(3):
+            names = ["c%d" % i for i in range(600 * at, 600 * at + 600)] + ["c0"]
+            stand.step("l", at, [(at + 1, Message(
+                "t", records=[reading("m", name, str(at), "7") for name in names],
+                counters=[part for i in range(len(names)) for part in (i + 1, 0, str(7 + at), "")]))])
+        stand.compare_all()
+        equal(stand.redis("HLEN", PREFIX + "total:m"), TOTALS_MAX)
+
+
 def test_below_the_first():
     """Numbers below the first that ever came are new, once each; what they jump over is missing until it comes"""
     with Stand() as stand:
@@ -323,6 +451,7 @@ def test_wrong_types():
         ("superseded", Message("e", "new")),
         ("holes:old:1", Message("e", "old", seq=500)),
         ("once:dev", Message("w", key="k")),
+        ("total:m", Message("e", "old", seq=500, records=[reading("m", "x", "1", "5")], counters=[1, 0, "5", ""])),
     ]
     for suffix, message in cases:
         with Stand() as stand:

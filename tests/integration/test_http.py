@@ -56,7 +56,7 @@ def test_error_statuses(gateway):
     problem(curl(base(gateway) + "/nothing", token=token), 404)
     answer = curl(base(gateway) + "/obs", token=token, method="DELETE")
     problem(answer, 405)
-    equal(sorted(answer.headers["allow"].replace(" ", "").split(",")), ["GET", "HEAD", "POST"])
+    equal(sorted(answer.headers["allow"].replace(" ", "").split(",")), ["FETCH", "GET", "HEAD", "IPATCH", "PATCH", "POST"])
     problem(curl(base(gateway) + "/obs", token=token, accept="image/png"), 406)
     problem(curl(base(gateway) + "/obs", token=token, data="x", content_type="image/png"), 415)
     problem(curl(base(gateway) + "/obs", token=token, data="x"), 415)

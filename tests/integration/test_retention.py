@@ -68,7 +68,7 @@ def test_route(gateway):
     gateway.cli("rule", "add", "demo", "hot", "--name=hot*", "--stream=heat", "--tag=floor=2nd,house=north wing")
     entry = posted(gateway, "hot1", stream_key("heat"))[0]
     names = list(entry)
-    equal(names, ["d", "n", "u", "t", "q", "k", "v", "s", "c", "a", "b", "m", "floor", "house"])
+    equal(names, ["d", "n", "u", "t", "q", "k", "v", "s", "c", "a", "b", "m", "w", "y", "floor", "house"])
     equal((entry["floor"], entry["house"], entry["v"]), ("2nd", "north wing", "1"))
     post(gateway, "cold", "hot2")
     cold = wait_until(lambda: entries(gateway, OBS, "cold"), "cold is in obs")

@@ -25,6 +25,7 @@ FENCES = {
     'yyjson.h': ['codec/json.c'],
     'cbor.h': ['codec/cborin.c'],
     'cbor/*': ['codec/cborin.c'],
+    'zlib.h': ['codec/inflate.c'],
     'urcu.h': ['registry/*.c', 'gateway/worker.c', 'gateway/rt/*.c'],
     'urcu-*.h': ['registry/*.c', 'gateway/worker.c', 'gateway/rt/*.c'],
     'urcu/*': ['registry/*.c', 'gateway/worker.c', 'gateway/rt/*.c'],
@@ -133,6 +134,7 @@ def self_test():
     clean = {
         'codec/a.h': '#include <stdint.h>\n',
         'codec/json.c': '#include "codec/a.h"\n#include <yyjson.h>\n',
+        'codec/inflate.c': '#include <zlib.h>\n',
         'registry/r.h': '#include "codec/a.h"\n',
         'registry/r.c': '#include "registry/r.h"\n#include <urcu/urcu-qsbr.h>\n',
         'gateway/rt/loop.h': '#include "codec/a.h"\n',
@@ -155,6 +157,7 @@ def self_test():
         'codec/other.c': '#include <yyjson.h>\n',
         'codec/quoted.c': '#include "yyjson.h"\n',
         'codec/items.c': '#  include <cbor.h>\n',
+        'codec/gunzip.c': '#include <zlib.h>\n',
         'codec/relative.c': '#include "a.h"\n',
         'registry/up.c': '#include "gateway/g.h"\n',
         'registry/head.h': '#include <urcu/urcu-qsbr.h>\n',

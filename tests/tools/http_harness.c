@@ -172,6 +172,12 @@ void route_dispatch(struct request *request)
     request_refuse(request, exists ? OUTCOME_BAD_METHOD : OUTCOME_NOT_FOUND, NULL);
 }
 
+bool route_judges_keys(struct bytes path)
+{
+    (void)path;
+    return false;
+}
+
 size_t route_body_limit(const struct worker *of, enum method method, struct bytes path)
 {
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++)

@@ -5,6 +5,8 @@
 
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 static const char *first, *second, *key;
 static int runs;
@@ -69,6 +71,39 @@ Test(cli, options)
     cr_expect_eq(CALL("test", "may", "--json=1"), CLI_USAGE);
     cr_expect_eq(CALL("test", "may", "--bogus"), CLI_USAGE);
     cr_expect_eq(runs, 2);
+}
+
+Test(cli, a_group_can_be_a_command_itself)
+{
+    static const struct cli_command only[] = {{"", "[FILE]", "does it", options, run}};
+    static const struct cli_group single = {"alone", "a command", only, 1};
+    char *bare[] = {"alone", NULL}, *with[] = {"alone", "x", "--key-file", "k", NULL}, *much[] = {"alone", "x", "y", NULL};
+    runs = 0;
+    cr_expect_eq(cli_main_offline(&single, 1, bare), CLI_OK);
+    cr_expect_null(first);
+    cr_expect_eq(cli_main_offline(&single, 4, with), CLI_OK);
+    cr_expect_str_eq(first, "x");
+    cr_expect_str_eq(key, "k");
+    cr_expect_eq(cli_main_offline(&single, 3, much), CLI_USAGE);
+    cr_expect_eq(runs, 2);
+}
+
+Test(cli, a_file_is_read_whole_or_refused)
+{
+    char path[] = "/tmp/weir-test-XXXXXX";
+    struct cli cli = {.group = &group, .command = &commands[0]};
+    size_t len = 0;
+    int fd = mkstemp(path);
+    cr_assert_eq(write(fd, "12345", 5), 5);
+    close(fd);
+    uint8_t *text = cli_read_file(&cli, path, 5, &len);
+    cr_assert_not_null(text);
+    cr_expect_eq(len, 5);
+    cr_expect_str_eq((char *)text, "12345");
+    free(text);
+    cr_expect_null(cli_read_file(&cli, path, 4, &len));
+    unlink(path);
+    cr_expect_null(cli_read_file(&cli, path, 5, &len));
 }
 
 static int spool(int argc, char **argv)

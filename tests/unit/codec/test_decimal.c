@@ -251,3 +251,166 @@ Test(decimal, adds_as_integers_do)
         cr_assert_str_eq(sum_of(x, y), sum);
     }
 }
+
+static const char *product_of(const char *a, const char *b)
+{
+    struct decimal x = parsed(a), y = parsed(b), product;
+    return decimal_multiply(&x, &y, &product) ? written(&product) : NULL;
+}
+
+static const char *quotient_of(const char *a, const char *b)
+{
+    struct decimal x = parsed(a), y = parsed(b), quotient;
+    return decimal_divide(&x, &y, &quotient) ? written(&quotient) : NULL;
+}
+
+Test(decimal, multiplies_exactly)
+{
+    static const char *const triples[][3] = {
+        {"2", "3", "6"},
+        {"21.5", "100", "2150.0"},
+        {"272", "0.1", "27.2"},
+        {"-0.1", "0.2", "-0.02"},
+        {"-1.5", "-1e3", "1500"},
+        {"0", "-5", "0"},
+        {"0.00", "0.5", "0.000"},
+        {"9999999999", "9999999999", "99999999980000000001"},
+        {"12345678901234567890123456789", "98765432109876543210987654321",
+         "1219326311370217952261850327336229233322374638011112635269"},
+        {"1e300", "1e100", "1e400"},
+    };
+    for (size_t i = 0; i < COUNT_OF(triples); i++)
+        cr_expect_str_eq(product_of(triples[i][0], triples[i][1]), triples[i][2]);
+    cr_expect_null(product_of("1e300", "1e101"));
+    cr_expect_null(product_of("1e-300", "1e-101"));
+}
+
+Test(decimal, multiplies_up_to_its_digits_and_no_further)
+{
+    char ones[65];
+    memset(ones, '1', 64);
+    ones[64] = '\0';
+    cr_expect_str_eq(product_of(ones, "9"), "9999999999999999999999999999999999999999999999999999999999999999");
+    cr_expect_null(product_of(ones, "11"));
+    /* Zeros at the end need no digits. */
+    cr_expect_str_eq(product_of(ones, "100"), "1111111111111111111111111111111111111111111111111111111111111111e2");
+}
+
+Test(decimal, divides_exactly_where_it_ends)
+{
+    static const char *const triples[][3] = {
+        {"272", "10", "27.2"},
+        {"100", "100", "1"},
+        {"2150", "100", "21.5"},
+        {"2150.0", "100", "21.5"},
+        {"1", "8", "0.125"},
+        {"-7", "2", "-3.5"},
+        {"36", "3.6", "10"},
+        {"1", "1e-3", "1000"},
+        {"6e5", "3e-5", "20000000000"},
+        {"0.00", "4", "0.00"},
+        {"0", "-4", "0"},
+        {"1219326311370217952261850327336229233322374638011112635269", "98765432109876543210987654321",
+         "12345678901234567890123456789"},
+        {"1", "18446744073709551616", "0.0000000000000000000542101086242752217003726400434970855712890625"},
+    };
+    for (size_t i = 0; i < COUNT_OF(triples); i++)
+        cr_expect_str_eq(quotient_of(triples[i][0], triples[i][1]), triples[i][2]);
+    cr_expect_null(quotient_of("1", "0"));
+    cr_expect_null(quotient_of("0", "0.0"));
+    cr_expect_null(quotient_of("1e-400", "2"));
+}
+
+Test(decimal, rounds_where_it_does_not_end)
+{
+    static const char *const triples[][3] = {
+        {"1", "3", "0.33333333333333333333"},
+        {"-2", "3", "-0.66666666666666666667"},
+        {"1", "3.6", "0.27777777777777777778"},
+        {"2e10", "3", "6666666666.6666666667"},
+        {"1e20", "36893488147419103233", "2.7105054312137610849"}, /* 2.71050543121376108494... */
+        {"299999999999999999999", "3", "100000000000000000000"},   /* the nines are carried out in front */
+    };
+    for (size_t i = 0; i < COUNT_OF(triples); i++)
+        cr_expect_str_eq(quotient_of(triples[i][0], triples[i][1]), triples[i][2]);
+}
+
+static struct decimal some_decimal(uint64_t *state, unsigned digits_max)
+{
+    char text[DECIMAL_TEXT_MAX];
+    size_t len = 0;
+    unsigned digits = 1 + (unsigned)(next_random(state) % digits_max);
+    if (next_random(state) % 2)
+        text[len++] = '-';
+    text[len++] = (char)('1' + next_random(state) % 9);
+    for (unsigned i = 1; i < digits; i++)
+        text[len++] = (char)('0' + next_random(state) % 10);
+    text[len++] = 'e';
+    len += (size_t)snprintf(text + len, sizeof(text) - len, "%d", (int)(next_random(state) % 61) - 30);
+    text[len] = '\0';
+    return parsed(text);
+}
+
+static bool same_value(const struct decimal *a, const struct decimal *b)
+{
+    struct decimal minus = *b, difference;
+    minus.negative = !minus.negative;
+    return decimal_add(a, &minus, &difference) && decimal_is_zero(&difference);
+}
+
+Test(decimal, divides_what_it_multiplied)
+{
+    uint64_t state = 8;
+    for (unsigned round = 0; round < 3000; round++) {
+        struct decimal a = some_decimal(&state, 32), b = some_decimal(&state, 32), product, again;
+        cr_assert(decimal_multiply(&a, &b, &product));
+        cr_assert(decimal_divide(&product, &b, &again));
+        cr_assert(same_value(&a, &again));
+        cr_assert(decimal_multiply(&b, &a, &again));
+        cr_assert(same_value(&product, &again));
+        cr_assert_eq(decimal_parse(bytes_of_text(written(&product)), &again), DECIMAL_OK);
+    }
+}
+
+/* A rounded quotient differs by at most half of its last place: |q * b - a| * 2 <= |b| * 10^exponent. */
+Test(decimal, rounds_to_the_nearest)
+{
+    uint64_t state = 9;
+    for (unsigned round = 0; round < 3000; round++) {
+        struct decimal a = some_decimal(&state, 30), b = some_decimal(&state, 30);
+        struct decimal quotient, back, difference, doubled, half;
+        cr_assert(decimal_divide(&a, &b, &quotient));
+        cr_assert(decimal_multiply(&quotient, &b, &back));
+        if (same_value(&back, &a))
+            continue;
+        cr_assert_leq(quotient.count, DECIMAL_ROUNDED_DIGITS);
+        back.negative = !back.negative;
+        cr_assert(decimal_add(&a, &back, &difference));
+        cr_assert(decimal_add(&difference, &difference, &doubled));
+        half = b;
+        half.exponent += quotient.exponent;
+        half.negative = true;
+        doubled.negative = false;
+        cr_assert(decimal_add(&doubled, &half, &difference));
+        cr_assert(difference.negative || decimal_is_zero(&difference));
+    }
+}
+
+Test(decimal, drops_zeros_behind_the_point)
+{
+    static const char *const pairs[][2] = {
+        {"21.50", "21.5"}, {"2.00", "2"},   {"100", "100"}, {"1e2", "100"},
+        {"0.00", "0"},     {"-0.0", "-0"},  {"0e7", "0"},   {"100.00", "100"},
+        {"1.0000000000000000000000000000", "1"},
+        {"-12345678901234567890.10", "-12345678901234567890.1"},
+    };
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
+        struct decimal decimal = parsed(pairs[i][0]);
+        decimal_normalise(&decimal);
+        cr_expect_str_eq(written(&decimal), pairs[i][1]);
+        struct decimal one = parsed("1"), same;
+        cr_assert(decimal_multiply(&decimal, &one, &same)); /* goes by the small integer beside the digits */
+        if (!decimal_is_zero(&decimal))
+            cr_expect_str_eq(written(&same), pairs[i][1]);
+    }
+}

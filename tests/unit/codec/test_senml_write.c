@@ -24,7 +24,8 @@ Test(senml_write, writes_every_kind)
         {.name = BYTES_LITERAL("b"), .time = {-2, 500000000}, .kind = VALUE_TEXT,
          .data = BYTES_LITERAL("\"\\\n\x1b\xc3\xbc")},
         {.name = BYTES_LITERAL("c"), .time = {1763692800, 0}, .kind = VALUE_BOOLEAN, .boolean = true},
-        {.name = BYTES_LITERAL("d"), .time = {1763692800, 1}, .kind = VALUE_BYTES, .data = BYTES_LITERAL("\xff")},
+        {.name = BYTES_LITERAL("d"), .time = {1763692800, 1}, .kind = VALUE_BYTES, .data = BYTES_LITERAL("\xff"),
+         .content_type = BYTES_LITERAL("text/x; a=\"b\"")},
         {.name = BYTES_LITERAL("e"), .time = {1763692800, 0}, .kind = VALUE_NONE, .has_sum = true,
          .sum = number_of(arena, "7")},
     };
@@ -35,7 +36,7 @@ Test(senml_write, writes_every_kind)
                      "[{\"n\":\"a\",\"u\":\"Cel\",\"v\":21.50,\"t\":1763692800.125},"
                      "{\"n\":\"b\",\"vs\":\"\\\"\\\\\\n\\u001b\xc3\xbc\",\"t\":-1.5},"
                      "{\"n\":\"c\",\"vb\":true,\"t\":1763692800},"
-                     "{\"n\":\"d\",\"vd\":\"_w\",\"t\":1763692800.000000001},"
+                     "{\"n\":\"d\",\"vd\":\"_w\",\"ct\":\"text/x; a=\\\"b\\\"\",\"t\":1763692800.000000001},"
                      "{\"n\":\"e\",\"s\":7,\"t\":1763692800}]");
     arena_free(arena);
 }
@@ -47,14 +48,14 @@ Test(senml_write, cbor_form)
         {.name = BYTES_LITERAL("a"), .unit = BYTES_LITERAL("V"), .time = {1763692800, 0}, .kind = VALUE_NUMBER,
          .number = number_of(arena, "21.50"), .has_sum = true, .sum = number_of(arena, "-3")},
         {.name = BYTES_LITERAL("d"), .time = {1763692800, 500000000}, .kind = VALUE_BYTES,
-         .data = BYTES_LITERAL("\xff")},
+         .data = BYTES_LITERAL("\xff"), .content_type = BYTES_LITERAL("60")},
     };
     struct observation_list list = {.items = items, .count = COUNT_OF(items)};
     struct bytes out;
     cr_assert_eq(senml_write_cbor(&list, arena, &out), OUTCOME_CONTENT);
     cr_expect_str_eq(to_hex(arena, out), "82"
                                          "a500616101615602c482211908660522061a691fd100"
-                                         "a300616406fb41da47f4402000000841ff");
+                                         "a400616406fb41da47f4402000000841ff626374623630");
     arena_free(arena);
 }
 

@@ -115,8 +115,12 @@ Test(accounts, devices)
     cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
     cr_assert(found.disabled);
     cr_assert(secret_equal(&found.psk, &record.psk));
+    redis_call(client, "HSET weir:{acme}:total:d1 energy x");
+    redis_call(client, "HSET weir:{acme}:total:d11 energy x");
     cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_DONE);
     expect_change(4, "device acme d1");
+    cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:total:d1")->integer, 0);
+    cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:total:d11")->integer, 1);
     cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_NOT_FOUND);
     cr_assert_eq(redis_call(client, "SCARD weir:{acme}:devices")->integer, 0);
     cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_NOT_FOUND);
@@ -190,6 +194,8 @@ Test(accounts, removing_a_tenant_leaves_its_stream_only)
     struct token_record record = token("0123456789abcdef");
     cr_assert_eq(accounts_add_token(&accounts, &record), ACCOUNTS_DONE);
     redis_call(client, "XADD weir:{acme}:obs * d d1");
+    redis_call(client, "HSET weir:{acme}:total:d0 energy x");
+    redis_call(client, "HSET weir:{acme}:total:d1202 energy x");
     cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
     expect_change(1206, "tenant acme ");
     const struct store_reply *keys = redis_call(client, "KEYS *");
@@ -300,4 +306,106 @@ Test(accounts, a_removed_tenant_takes_rules_and_retention_along)
     cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:rules weir:{acme}:rule:r1 weir:{acme}:streams "
                                     "weir:{acme}:str:north")->integer, 0);
     cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:stream:north")->integer, 1, "its streams stay");
+}
+
+Test(accounts, single_fields_of_a_device)
+{
+    struct device_record record = device("d1"), found;
+    struct record_field fields[] = {
+        {BYTES_LITERAL("site"), BYTES_LITERAL("south")},
+        {BYTES_LITERAL("tags"), BYTES_LITERAL("")},
+        {BYTES_LITERAL("profile"), BYTES_LITERAL("old-meters")},
+    };
+    cr_assert_eq(accounts_set_device_fields(&accounts, T, D, fields, 3), ACCOUNTS_NOT_FOUND);
+    add_tenant();
+    strcpy(record.site, "north");
+    strcpy(record.tags, "a,b");
+    cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
+    redis_call(client, "HSET weir:{acme}:dev:d1 newer x");
+    cr_assert_eq(accounts_set_device_fields(&accounts, T, D, fields, 3), ACCOUNTS_DONE);
+    expect_change(3, "device acme d1");
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
+    cr_expect_str_eq(found.site, "south");
+    cr_expect_str_eq(found.tags, "");
+    cr_expect_str_eq(found.profile, "old-meters");
+    cr_expect(secret_equal(&found.psk, &record.psk));
+    cr_expect_eq(redis_call(client, "HEXISTS weir:{acme}:dev:d1 newer")->integer, 1, "of a newer weir");
+    cr_expect_eq(redis_call(client, "HEXISTS weir:{acme}:dev:d1 tags")->integer, 0);
+    cr_assert_eq(accounts_set_device_fields(&accounts, T, D, &fields[1], 1), ACCOUNTS_DONE);
+}
+
+Test(accounts, profiles)
+{
+    struct profile_record record = {.tenant = "acme", .id = "old", .format = "cayenne-lpp", .clock = CLOCK_CORRECT}, found;
+    struct bytes id = BYTES_LITERAL("old");
+    struct accounts_ids ids;
+    cr_assert_eq(accounts_add_profile(&accounts, &record, false), ACCOUNTS_NO_TENANT);
+    add_tenant();
+    cr_assert_eq(accounts_add_profile(&accounts, &record, false), ACCOUNTS_DONE);
+    expect_change(2, "profile acme old");
+    cr_assert_eq(accounts_add_profile(&accounts, &record, false), ACCOUNTS_EXISTS);
+    cr_assert_eq(accounts_get_profile(&accounts, T, id, &found), ACCOUNTS_DONE);
+    cr_expect_str_eq(found.format, "cayenne-lpp");
+    cr_expect_eq(found.clock, CLOCK_CORRECT);
+    cr_assert_eq(accounts_list_profiles(&accounts, T, &ids), ACCOUNTS_DONE);
+    cr_expect_eq(ids.count, 1);
+    free(ids.ids);
+    cr_assert_eq(accounts_remove_profile(&accounts, T, id), ACCOUNTS_DONE);
+    expect_change(3, "profile acme old");
+    cr_assert_eq(accounts_get_profile(&accounts, T, id, &found), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(accounts_remove_profile(&accounts, T, id), ACCOUNTS_NOT_FOUND);
+}
+
+Test(accounts, codecs_of_any_size)
+{
+    static char definition[RECORD_DEFINITION_MAX];
+    struct codec_record record = {.tenant = "acme", .id = "th", .definition = bytes_of(definition, sizeof definition)};
+    struct codec_record found;
+    struct bytes id = BYTES_LITERAL("th");
+    struct accounts_ids ids;
+    for (size_t i = 0; i < sizeof definition; i++)
+        definition[i] = (char)i; /* all octets */
+    cr_assert_eq(accounts_add_codec(&accounts, &record, false), ACCOUNTS_NO_TENANT);
+    add_tenant();
+    cr_assert_eq(accounts_add_codec(&accounts, &record, false), ACCOUNTS_DONE);
+    expect_change(2, "codec acme th");
+    cr_assert_eq(accounts_get_codec(&accounts, T, id, &found), ACCOUNTS_DONE);
+    cr_expect(bytes_equal(found.definition, record.definition));
+    cr_assert_eq(accounts_list_codecs(&accounts, T, &ids), ACCOUNTS_DONE);
+    cr_expect_eq(ids.count, 1);
+    free(ids.ids);
+    cr_assert_eq(accounts_remove_codec(&accounts, T, id), ACCOUNTS_DONE);
+    expect_change(3, "codec acme th");
+}
+
+Test(accounts, a_codec_is_quarantined_and_released)
+{
+    struct codec_record record = {.tenant = "acme", .id = "th", .definition = BYTES_LITERAL("{}")}, found;
+    struct bytes id = BYTES_LITERAL("th");
+    char reason[2 * RECORD_REASON_MAX] = "x"; /* so that a character of two octets stands over the border */
+    for (size_t i = 1; i + 1 < sizeof reason; i += 2)
+        memcpy(reason + i, "\xc3\xa4", 2);
+    cr_assert_eq(accounts_set_codec_quarantined(&accounts, T, id, true, BYTES_LITERAL("why")), ACCOUNTS_NOT_FOUND);
+    add_tenant();
+    cr_assert_eq(accounts_add_codec(&accounts, &record, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_set_codec_quarantined(&accounts, T, id, true, bytes_of(reason, sizeof reason - 1)), ACCOUNTS_DONE);
+    expect_change(3, "codec acme th");
+    cr_assert_eq(accounts_get_codec(&accounts, T, id, &found), ACCOUNTS_DONE);
+    cr_expect(found.quarantined);
+    cr_expect_eq(strlen(found.reason), RECORD_REASON_MAX - 1);
+    cr_assert_eq(accounts_set_codec_quarantined(&accounts, T, id, false, bytes_of(NULL, 0)), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_codec(&accounts, T, id, &found), ACCOUNTS_DONE);
+    cr_expect(!found.quarantined && found.reason[0] == '\0');
+}
+
+Test(accounts, a_removed_tenant_takes_profiles_and_codecs_along)
+{
+    struct profile_record profile = {.tenant = "acme", .id = "old"};
+    struct codec_record codec = {.tenant = "acme", .id = "th", .definition = BYTES_LITERAL("{}")};
+    add_tenant();
+    cr_assert_eq(accounts_add_profile(&accounts, &profile, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_add_codec(&accounts, &codec, false), ACCOUNTS_DONE);
+    redis_call(client, "XADD weir:{acme}:quarantine * x y");
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
+    cr_assert_eq(redis_call(client, "KEYS *")->count, 1, "weir:changes");
 }

@@ -166,12 +166,33 @@ static void make_message(struct message *message, enum time_source first, enum t
     memset(message->sink.key, 0xee, sizeof message->sink.key);
 }
 
+/* As ingest makes it of a POST /obs. */
+static struct claim_content content_of(const struct request *request)
+{
+    return (struct claim_content){.content_format = request->content_format,
+                                  .device = request_named_device(request, NULL),
+                                  .name = claim_name(request),
+                                  .unit = request_query(request, "u", NULL),
+                                  .payload = request->body};
+}
+
+static struct sink_message identify_content(const struct request *request, const struct claim_content *content,
+                                            enum time_source source)
+{
+    struct claim claim = {.level = LEVEL_SPOOLED};
+    struct message message;
+    make_message(&message, source, source);
+    cr_assert(claim_identify(&claim, request, content, &message.sink));
+    return message.sink;
+}
+
 static struct sink_message identify(const struct request *request, const struct claim *claim, enum time_source first,
                                     enum time_source second)
 {
     struct message message;
+    struct claim_content content = content_of(request);
     make_message(&message, first, second);
-    cr_assert(claim_identify(claim, request, &message.sink));
+    cr_assert(claim_identify(claim, request, &content, &message.sink));
     return message.sink;
 }
 
@@ -249,7 +270,8 @@ Test(claim, keys_and_fingerprints_tell_messages_apart)
             message.sink.tenant = BYTES_LITERAL("acm"), message.sink.speaker = BYTES_LITERAL("eboiler-7");
         if (i == 5)
             message.sink.speaker = BYTES_LITERAL("boiler-8");
-        cr_assert(claim_identify(&claim, &request, &message.sink));
+        struct claim_content content = content_of(&request);
+        cr_assert(claim_identify(&claim, &request, &content, &message.sink));
         memcpy(keys[i], message.sink.key, sizeof keys[i]);
         fingerprints[i] = message.sink.fingerprint;
         cr_expect_neq(fingerprints[i], 0);
@@ -274,6 +296,56 @@ Test(claim, the_sequence_in_the_query_is_not_content)
     c = identify(&named, &claim, TIME_RECEIPT, TIME_RECEIPT).fingerprint;
     cr_expect_eq(a, b, "one carrier or another");
     cr_expect_neq(a, c, "a bare number under another name is another observation");
+}
+
+/* Lines of a log: by what they say if they say when, else by where they stand in this request. */
+Test(claim, lines)
+{
+    struct request request = timed_request("");
+    struct claim_content content = content_of(&request);
+    struct sink_message first, second;
+    content.payload = BYTES_LITERAL("a line");
+    content.line = 1;
+    first = identify_content(&request, &content, TIME_DEVICE);
+    content.line = 2;
+    second = identify_content(&request, &content, TIME_DEVICE);
+    cr_expect_arr_eq(first.key, second.key, sizeof first.key);
+    cr_expect_eq(first.fingerprint, second.fingerprint);
+    second = identify_content(&request, &content, TIME_RECEIPT);
+    content.line = 1;
+    first = identify_content(&request, &content, TIME_RECEIPT);
+    cr_expect_eq(first.identity_class, CLASS_TRANSPORT);
+    cr_expect_arr_neq(first.key, second.key, sizeof first.key);
+    cr_expect_arr_neq(first.key, wire_key, sizeof first.key);
+}
+
+/* What a legacy sender says beside its payload, and which codec reads it, make another message. */
+Test(claim, parameters_and_codecs_tell_messages_apart)
+{
+    static const struct format_parameter cases[][2] = {
+        {{BYTES_LITERAL("node"), BYTES_LITERAL("10")}, {BYTES_LITERAL("time"), BYTES_LITERAL("5")}},
+        {{BYTES_LITERAL("node"), BYTES_LITERAL("105")}, {BYTES_LITERAL("time"), BYTES_LITERAL("")}},
+        {{BYTES_LITERAL("node"), BYTES_LITERAL("10")}, {BYTES_LITERAL("timed"), BYTES_LITERAL("5")}},
+        {{BYTES_LITERAL("node1"), BYTES_LITERAL("0")}, {BYTES_LITERAL("time"), BYTES_LITERAL("5")}},
+    };
+    enum { COUNT = sizeof cases / sizeof cases[0] };
+    struct sink_message messages[COUNT + 2];
+    struct request request = timed_request("");
+    struct claim_content content = content_of(&request);
+    messages[COUNT] = identify_content(&request, &content, TIME_DEVICE);
+    content.codec = BYTES_LITERAL("acme-th");
+    messages[COUNT + 1] = identify_content(&request, &content, TIME_DEVICE);
+    content.codec = (struct bytes){0};
+    content.parameter_count = 2;
+    for (size_t i = 0; i < COUNT; i++) {
+        content.parameters = cases[i];
+        messages[i] = identify_content(&request, &content, TIME_DEVICE);
+    }
+    for (size_t i = 0; i < COUNT + 2; i++)
+        for (size_t k = 0; k < i; k++) {
+            cr_expect_arr_neq(messages[i].key, messages[k].key, sizeof messages[i].key, "%zu and %zu", i, k);
+            cr_expect_neq(messages[i].fingerprint, messages[k].fingerprint, "%zu and %zu", i, k);
+        }
 }
 
 /* Receipts. */

@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char *hex(const uint8_t digest[static CRYPTO_SHA256_BYTES])
 {
@@ -138,4 +139,107 @@ Test(crypto, aes_256_gcm_of_the_specification)
         cr_assert_not(crypto_open(key, nonce, BYTES_LITERAL("other"), s, opened));
         cr_assert_not(crypto_open(key, nonce, a, bytes_of(s.ptr, CRYPTO_TAG_BYTES - 1), opened));
     }
+}
+
+static size_t octets_of(const char *digits, uint8_t *ret)
+{
+    size_t len = strlen(digits) / 2;
+    for (size_t i = 0; i < len; i++) {
+        char pair[3] = {digits[2 * i], digits[2 * i + 1], '\0'};
+        ret[i] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    return len;
+}
+
+/* Test case 4 of "The Galois/Counter Mode of Operation (GCM)", McGrew and Viega. */
+Test(crypto, aes128_gcm)
+{
+    uint8_t key[16], nonce[12], aad[20], sealed[76], wanted[60], plaintext[60];
+    octets_of("feffe9928665731c6d6a8f9467308308", key);
+    octets_of("cafebabefacedbaddecaf888", nonce);
+    octets_of("feedfacedeadbeeffeedfacedeadbeefabaddad2", aad);
+    octets_of("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a72"
+              "1c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39", wanted);
+    octets_of("42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
+              "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091"
+              "5bc94fbc3221a5db94fae95ae7121a47", sealed);
+    struct bytes whole = bytes_of(sealed, sizeof sealed);
+    cr_assert(crypto_aes128_gcm_open(key, nonce, bytes_of(aad, sizeof aad), whole, plaintext));
+    cr_assert_arr_eq(plaintext, wanted, sizeof wanted);
+    cr_expect(!crypto_aes128_gcm_open(key, nonce, bytes_of(aad, sizeof aad - 1), whole, plaintext));
+    cr_expect_eq(plaintext[0] | plaintext[59], 0);
+    cr_expect(!crypto_aes128_gcm_open(key, nonce, (struct bytes){0}, bytes_of(sealed, 15), plaintext));
+    for (size_t i = 0; i < sizeof sealed; i++) {
+        sealed[i] ^= 0x10;
+        cr_expect(!crypto_aes128_gcm_open(key, nonce, bytes_of(aad, sizeof aad), whole, plaintext));
+        sealed[i] ^= 0x10;
+    }
+}
+
+static const char cbc_key[] = "0123456789abcdef0123456789abcdef";
+/* Made with "openssl enc -aes-128-cbc" and Python's hmac; the IV is 00112233445566778899aabbccddeeff. */
+#define CBC_IV "00112233445566778899aabbccddeeff"
+
+static bool open_cbc(const char *sealed_hex, const char *mac_hex, const char *wanted)
+{
+    uint8_t key[16], mac[32], sealed[128], plaintext[128];
+    size_t ret_len = 77;
+    octets_of(cbc_key, key);
+    octets_of(mac_hex, mac);
+    struct bytes whole = bytes_of(sealed, octets_of(sealed_hex, sealed));
+    bool opened = crypto_aes128_cbc_open(key, mac, whole, plaintext, &ret_len);
+    if (opened)
+        cr_expect(ret_len == strlen(wanted) && memcmp(plaintext, wanted, ret_len) == 0, "%s", wanted);
+    else
+        cr_expect_eq(ret_len, 77);
+    return opened;
+}
+
+Test(crypto, aes128_cbc_opens)
+{
+    cr_expect(open_cbc(CBC_IV "58ee410b2b79de2e8d54159d0f6a24e9",
+                       "61ec78afcd4b75461a3f953c844857360537856bc7b32c125712b7167c621623", ""));
+    cr_expect(open_cbc(CBC_IV "424580a7996274896ad05508f96a396e",
+                       "0ca4c75957551a22a597e4423612dcdc70497abe816c066490d30a6bf1dc7c58", "a"));
+    cr_expect(open_cbc(CBC_IV "9f29066f26a71e617ce81bd0db514890",
+                       "58dd494fe3c842e5fe5c72b0acb868c3cbd09f1a8be99eed5bdd12e04bdac93c", "0123456789abcde"));
+    cr_expect(open_cbc(CBC_IV "982619de4ccf8cd1243dafbd2605b1a55822fd4621c3d5f0a366c0a60e0ceaa2",
+                       "0385a4e71b4c792f7c9009930b3e775cb61855f58de15c41e2f601cbd48dd825", "0123456789abcdef"));
+    cr_expect(open_cbc(CBC_IV "3ff8cffdf11e3644c579e63244b2aa8a3ab91182fa25423d96999d700400b5b5",
+                       "76a6f8c9d0874efc2111dc5d60b426bd186d62e8418ddf4b517bf09168cd0cf9", "node=emontx&data=100,200,300"));
+}
+
+/* The padding is wrong, whatever the MAC was made of; or the padding is right and the MAC is not. */
+Test(crypto, aes128_cbc_refuses)
+{
+    cr_expect(!open_cbc(CBC_IV "4ca034eb2a8208080b4bedda5d93b035",
+                        "58dd494fe3c842e5fe5c72b0acb868c3cbd09f1a8be99eed5bdd12e04bdac93c", ""));
+    cr_expect(!open_cbc(CBC_IV "4ca034eb2a8208080b4bedda5d93b035",
+                        "6f72a328b5e3ce1e2f87da72cdebd47159794e99f3ba9e7ae3ed44323784841a", ""));
+    cr_expect(!open_cbc(CBC_IV "4ca034eb2a8208080b4bedda5d93b035",
+                        "520d7aeedd80855f7ac405f7ebf87268da24cc44d2407839f3cae9ba84f0b578", ""));
+    cr_expect(!open_cbc(CBC_IV "2ff014a0d66b3be9fec95f16da85ece0",
+                        "d2bff231109909761d37bbf36aa096f27a2ec833f5776ce9ff60368bf0e6e519", ""));
+    cr_expect(!open_cbc(CBC_IV "39120553bbab1ae1d9cbe7d643a2eadf",
+                        "378323d68e8cdda597668d18e1c67a36ad8bd91690bbb58247163f42acad5abf", ""));
+    cr_expect(!open_cbc(CBC_IV "0ff40c09bd88d6851082e0a4e9c2bf95",
+                        "795b2279899bda0e2f7ea4d9d440f606fb43762b92a63012885b432311dd2337", ""));
+    cr_expect(!open_cbc(CBC_IV "9f29066f26a71e617ce81bd0db514890",
+                        "8bf8e075bce96d306906949ebaf007e5784c0f287951c5f7ab582416de216ff8", ""));
+    cr_expect(!open_cbc(CBC_IV "3ff8cffdf11e3644c579e63244b2aa8a3ab91182fa25423d96999d700400b5b5",
+                        "3a57e572b3d1d49bfee920254398cdd390bba30313b759fd1f300e9edee99638", ""));
+    cr_expect(!open_cbc(CBC_IV "3ff8cffdf11e3644c579e63244b2aa8a3ab91182fa25423d96999d700400b5",
+                        "76a6f8c9d0874efc2111dc5d60b426bd186d62e8418ddf4b517bf09168cd0cf9", ""));
+    cr_expect(!open_cbc(CBC_IV, "61ec78afcd4b75461a3f953c844857360537856bc7b32c125712b7167c621623", ""));
+    cr_expect(!open_cbc("", "61ec78afcd4b75461a3f953c844857360537856bc7b32c125712b7167c621623", ""));
+}
+
+Test(crypto, aes128_cbc_zeroes_what_it_refuses)
+{
+    static const uint8_t zeros[32];
+    uint8_t key[16] = {1}, mac[32] = {2}, sealed[48] = {3}, plaintext[32];
+    size_t len;
+    memset(plaintext, 0xee, sizeof plaintext);
+    cr_expect(!crypto_aes128_cbc_open(key, mac, bytes_of(sealed, sizeof sealed), plaintext, &len));
+    cr_expect_arr_eq(plaintext, zeros, sizeof zeros);
 }

@@ -54,6 +54,8 @@ Test(entry, all_fields_in_order)
     expect_field(arguments, 'a', "psk");
     expect_field(arguments, 'b', "");
     expect_field(arguments, 'm', "0c41000000000001");
+    expect_field(arguments, 'w', "");
+    expect_field(arguments, 'y', "");
     entry_scratch_deinit(&scratch);
 }
 
@@ -87,6 +89,18 @@ Test(entry, peer_text_stays_one_argument)
     entry_scratch_deinit(&scratch);
 }
 
+Test(entry, bytes_say_what_they_are)
+{
+    struct observation observation = {.name = BYTES_LITERAL("x"), .kind = VALUE_BYTES, .data = BYTES_LITERAL("{}"),
+                                      .content_type = BYTES_LITERAL("application/json"), .time_source = TIME_RECEIPT};
+    struct entry_scratch scratch = {0};
+    struct bytes arguments[ENTRY_ARGUMENTS_MAX];
+    arguments_of(&observation, &scratch, arguments);
+    expect_field(arguments, 'v', "e30");
+    expect_field(arguments, 'y', "application/json");
+    entry_scratch_deinit(&scratch);
+}
+
 static const struct observation samples[] = {
     {.name = {(const uint8_t *)"a", 1}, .kind = VALUE_NUMBER, .time = {-1, 500000000}, .time_source = TIME_DEVICE,
      .number = {{(const uint8_t *)"1e-7", 4}, 1e-7}},
@@ -94,9 +108,10 @@ static const struct observation samples[] = {
     {.name = {(const uint8_t *)"c", 1}, .kind = VALUE_TEXT, .data = {(const uint8_t *)"gr\xc3\xbcn", 5},
      .time_source = TIME_RECEIPT},
     {.name = {(const uint8_t *)"d", 1}, .kind = VALUE_BYTES, .data = {(const uint8_t *)"\x00\xff\x10", 3},
-     .time_source = TIME_DEVICE, .unit = {(const uint8_t *)"W", 1}},
+     .time_source = TIME_DEVICE, .unit = {(const uint8_t *)"W", 1}, .content_type = {(const uint8_t *)"60", 2}},
     {.name = {(const uint8_t *)"e", 1}, .kind = VALUE_NONE, .has_sum = true, .sum = {{(const uint8_t *)"12.5", 4}, 12.5},
      .time_source = TIME_DEVICE, .time = {1763692800, 0}},
+    {.name = {(const uint8_t *)"removed", 7}, .kind = VALUE_NONE, .time_source = TIME_RECEIPT, .time = {1763692800, 0}},
 };
 
 Test(entry, reads_back)
@@ -111,6 +126,7 @@ Test(entry, reads_back)
         cr_expect(bytes_equal_text(device, "boiler-7"));
         cr_expect(bytes_equal(back.name, samples[i].name));
         cr_expect(bytes_equal(back.unit, samples[i].unit));
+        cr_expect(bytes_equal(back.content_type, samples[i].content_type));
         cr_expect_eq(back.kind, samples[i].kind);
         cr_expect_eq(back.time.s, samples[i].time.s);
         cr_expect_eq(back.time.ns, samples[i].time.ns);

@@ -123,6 +123,11 @@ Test(follow, changes_arrive)
     RUN_UNTIL(loop, !may_speak("d1"), "disabled");
     cr_assert(knows("d1"));
     RUN_UNTIL(loop, strcmp(changed, "acme/d1 ") == 0, "told");
+    changed[0] = '\0';
+    struct record_field profile = {BYTES_LITERAL("profile"), BYTES_LITERAL("old")};
+    cr_assert_eq(accounts_set_device_fields(&accounts, T, BYTES_LITERAL("d1"), &profile, 1), ACCOUNTS_DONE);
+    RUN_UNTIL(loop, strcmp(registry_device(registry, T, BYTES_LITERAL("d1"))->profile, "old") == 0, "another profile");
+    cr_assert_str_eq(changed, "", "is no reason to end a session");
     accounts_remove_device(&accounts, T, BYTES_LITERAL("d1"));
     RUN_UNTIL(loop, !knows("d1"), "removed");
     accounts_add_token(&accounts, &token);
@@ -328,4 +333,36 @@ Test(follow, ends_while_loading)
     }
     start();
     RUN_UNTIL(loop, registry_count(registry).tenants == 1, "began to load");
+}
+
+static bool speaks(size_t profiles, size_t codecs)
+{
+    struct registry_counts counts = registry_count(registry);
+    return counts.profiles == profiles && counts.codecs == codecs;
+}
+
+Test(follow, profiles_and_codecs)
+{
+    struct profile_record profile = {.tenant = "acme", .id = "old", .format = "text"};
+    struct codec_record codec = {.tenant = "acme", .id = "th", .definition = BYTES_LITERAL("{}")};
+    struct registry_codec found = {0};
+    struct bytes old = BYTES_LITERAL("old"), th = BYTES_LITERAL("th");
+    add_tenant("acme");
+    cr_assert_eq(accounts_add_profile(&accounts, &profile, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_add_codec(&accounts, &codec, false), ACCOUNTS_DONE);
+    redis_call(client, "HSET weir:{acme}:profile:bad clock x");
+    redis_call(client, "SADD weir:{acme}:profiles bad");
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    cr_assert(speaks(1, 1), "loaded; the invalid one is not");
+    strcpy(profile.format, "json");
+    cr_assert_eq(accounts_add_profile(&accounts, &profile, true), ACCOUNTS_DONE);
+    RUN_UNTIL(loop, strcmp(registry_profile(registry, T, old)->format, "json") == 0, "changed");
+    cr_assert_eq(accounts_set_codec_quarantined(&accounts, T, th, true, BYTES_LITERAL("why")), ACCOUNTS_DONE);
+    RUN_UNTIL(loop, registry_codec(registry, T, th, &found) && found.quarantined, "quarantined");
+    cr_assert_eq(accounts_remove_profile(&accounts, T, old), ACCOUNTS_DONE);
+    RUN_UNTIL(loop, speaks(0, 1), "removed");
+    cr_assert_str_eq(changed, "", "no session ends for it");
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
+    RUN_UNTIL(loop, speaks(0, 0), "with the tenant");
 }

@@ -27,6 +27,7 @@ Test(history, questions)
     cr_expect_str_eq(ask(HISTORY_EPOCH, &none), "HGET,weir:{acme}:epoch,boiler-7");
     cr_expect_str_eq(ask(HISTORY_ONCE, &none), "ZCARD,weir:{acme}:once:boiler-7");
     cr_expect_str_eq(ask(HISTORY_CONFLICTS, &none), "XREVRANGE,weir:{acme}:conflicts,+,-,COUNT,200");
+    cr_expect_str_eq(ask(HISTORY_TOTALS, &none), "nothing");
     cr_expect_str_eq(ask(HISTORY_HOLES, &none), "nothing");
     cr_expect_str_eq(ask(HISTORY_STATE, &none), "nothing");
     cr_expect_str_eq(ask(HISTORY_HOLES, &some), "ZRANGEBYSCORE,weir:{acme}:holes:boiler-7:3,-inf,+inf");
@@ -88,6 +89,28 @@ Test(history, conflicts_are_messages_of_the_device_that_spoke)
     struct store_reply list = {.type = STORE_LIST, .items = items, .count = 5};
     cr_expect(history_take(HISTORY_CONFLICTS, device, &list, &history));
     cr_expect_eq(history.conflicts, 2);
+}
+
+Test(history, totals_are_the_first_by_name)
+{
+    static struct store_reply items[2 * (HISTORY_TOTALS_MAX + 20)];
+    static char names[HISTORY_TOTALS_MAX + 20][8];
+    struct history history = {.arena = arena_new(65536)};
+    struct store_reply list = {.type = STORE_LIST, .items = items};
+    cr_expect_str_eq(ask(HISTORY_TOTALS, &history), "HGETALL,weir:{acme}:total:boiler-7");
+    static const char *const not_totals[] = {"", "1", "1 2", "x 1 2", "1 2 x", "1 2 "};
+    for (size_t i = 0; i < HISTORY_TOTALS_MAX + 20; i++) {
+        snprintf(names[i], sizeof names[i], "c%03zu", HISTORY_TOTALS_MAX + 19 - i);
+        items[list.count++] = text_reply(names[i]);
+        items[list.count++] = text_reply(i < 6 ? not_totals[i] : "-1.5 12.5 1234567890123456789012345678901234567890.5");
+    }
+    cr_expect(history_take(HISTORY_TOTALS, device, &list, &history));
+    cr_expect_eq(history.total_count, HISTORY_TOTALS_MAX);
+    cr_expect(bytes_equal_text(history.totals[0].name, "c000"));
+    cr_expect(bytes_equal_text(history.totals[HISTORY_TOTALS_MAX - 1].name, "c099"));
+    cr_expect(bytes_equal_text(history.totals[7].total, "1234567890123456789012345678901234567890.5"));
+    cr_expect_eq(history.totals[7].time_s, -2);
+    arena_free(history.arena);
 }
 
 Test(history, holes_are_added_up)

@@ -110,3 +110,90 @@ Test(latest, the_newest_time_of_a_device)
     cr_expect_eq(newest.s, 300);
     latest_free(latest);
 }
+
+static void remove_series(struct latest *latest, const char *name, int64_t t, bool backwards)
+{
+    struct observation o = {.name = bytes_of_text(name), .time = {t, 0}, .kind = VALUE_NONE};
+    struct bytes tenant = BYTES_LITERAL("acme"), device = BYTES_LITERAL("d");
+    cr_assert(backwards ? latest_restore(latest, tenant, device, &o) : latest_put(latest, tenant, device, &o));
+}
+
+Test(latest, what_is_removed_hides_what_is_not_newer)
+{
+    struct latest *latest = latest_new(&key, 1000);
+    struct arena *arena = arena_new(65536);
+    struct latest_value *values;
+    struct timestamp newest;
+    put(latest, "d", "t", 100, "value");
+    put(latest, "d", "h", 90, "other");
+    remove_series(latest, "t", 100, false);
+    cr_expect_eq(get(latest, "acme", "d", "", 10, arena, &values), 1);
+    cr_expect_eq(get(latest, "acme", "", "t", 10, arena, &values), 0);
+    cr_assert(latest_newest(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &newest));
+    cr_expect_eq(newest.s, 90);
+    put(latest, "d", "t", 99, "late");
+    cr_expect_eq(get(latest, "acme", "d", "t", 10, arena, &values), 0);
+    put(latest, "d", "t", 100, "anew");
+    cr_assert_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
+    cr_expect(bytes_equal_text(values[0].observation.data, "anew"));
+    remove_series(latest, "never", 1, false);
+    cr_expect_eq(get(latest, "acme", "d", "", 10, arena, &values), 2);
+    arena_free(arena);
+    latest_free(latest);
+}
+
+/* As gateway/warm reads a stream: the newest entry first, and of the same time the first one read is the newest. */
+Test(latest, restores_backwards)
+{
+    struct latest *latest = latest_new(&key, 1000);
+    struct arena *arena = arena_new(65536);
+    struct latest_value *values;
+    struct observation o = {.name = BYTES_LITERAL("h"), .time = {100, 0}, .kind = VALUE_TEXT,
+                            .data = BYTES_LITERAL("second")};
+    remove_series(latest, "t", 100, true);
+    cr_assert(latest_restore(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &o));
+    o.data = BYTES_LITERAL("first");
+    cr_assert(latest_restore(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &o));
+    o.name = BYTES_LITERAL("t");
+    cr_assert(latest_restore(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &o));
+    cr_assert_eq(get(latest, "acme", "d", "", 10, arena, &values), 1);
+    cr_expect(bytes_equal_text(values[0].observation.data, "second"));
+    o.time.s = 101;
+    cr_assert(latest_restore(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &o));
+    cr_expect_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
+    arena_free(arena);
+    latest_free(latest);
+}
+
+static bool begins_with_h(const void *ctx, struct bytes device, struct bytes name)
+{
+    return bytes_equal(device, *(const struct bytes *)ctx) && name.ptr[0] == 'h';
+}
+
+Test(latest, gives_what_is_wanted_with_all_its_parts)
+{
+    struct latest *latest = latest_new(&key, 1000);
+    struct arena *arena = arena_new(65536);
+    struct latest_value *values;
+    size_t count;
+    struct bytes tenant = BYTES_LITERAL("acme"), device = BYTES_LITERAL("d"), nobody = {0};
+    struct observation o = {.name = BYTES_LITERAL("h1"), .time = {1, 0}, .kind = VALUE_BYTES, .unit = BYTES_LITERAL("u"),
+                            .data = BYTES_LITERAL("x"), .content_type = BYTES_LITERAL("text/csv"), .has_sum = true,
+                            .sum = {BYTES_LITERAL("12"), 12}};
+    cr_assert(latest_put(latest, tenant, device, &o));
+    put(latest, "d", "t", 1, "x");
+    put(latest, "e", "h2", 1, "x");
+    cr_assert_eq(latest_select(latest, tenant, nobody, begins_with_h, &device, 10, arena, &values, &count), LATEST_FOUND);
+    cr_assert_eq(count, 1);
+    cr_expect(bytes_equal_text(values[0].observation.content_type, "text/csv"));
+    cr_expect(bytes_equal_text(values[0].observation.sum.text, "12"));
+    cr_expect(bytes_equal_text(values[0].observation.data, "x"));
+    cr_expect_eq(latest_select(latest, tenant, device, begins_with_h, &nobody, 10, arena, &values, &count),
+                 LATEST_NOTHING);
+    o.content_type = nobody;
+    cr_assert(latest_put(latest, tenant, device, &o));
+    cr_assert_eq(latest_select(latest, tenant, device, begins_with_h, &device, 10, arena, &values, &count), LATEST_FOUND);
+    cr_expect_eq(values[0].observation.content_type.len, 0);
+    arena_free(arena);
+    latest_free(latest);
+}

@@ -54,6 +54,37 @@ Test(report, cbor)
     cr_expect(bytes_equal(write(true), bytes_of(expected, sizeof expected)));
 }
 
+Test(report, thousandths)
+{
+    static const struct {
+        int64_t thousandths;
+        const char *json;
+    } cases[] = {{0, "0"}, {1, "0.001"}, {-1, "-0.001"}, {-500, "-0.5"}, {1000, "1"}, {-41200, "-41.2"}, {10050, "10.05"},
+                 {INT64_MIN, "-9223372036854775.808"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct report report;
+        struct bytes text;
+        arena_reset(arena);
+        report_init(&report, arena, false);
+        report_thousandths(&report, cases[i].thousandths);
+        cr_assert(report_finish(&report, &text));
+        cr_expect(bytes_equal_text(text, cases[i].json), "%.*s", (int)text.len, text.ptr);
+    }
+    static const uint8_t half[] = {0xfb, 0xbf, 0xe0, 0, 0, 0, 0, 0, 0}, two[] = {0x02};
+    struct report report;
+    struct bytes octets;
+    arena_reset(arena);
+    report_init(&report, arena, true);
+    report_thousandths(&report, -500);
+    cr_assert(report_finish(&report, &octets));
+    bool short_form = octets.len == 3 && octets.ptr[0] == 0xf9;
+    cr_expect(short_form || bytes_equal(octets, bytes_of(half, sizeof half)));
+    arena_reset(arena);
+    report_init(&report, arena, true);
+    report_thousandths(&report, 2000);
+    cr_assert(report_finish(&report, &octets) && bytes_equal(octets, bytes_of(two, sizeof two)));
+}
+
 Test(report, a_full_arena_is_told_at_the_end)
 {
     struct report report;

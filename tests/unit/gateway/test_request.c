@@ -42,3 +42,35 @@ Test(request, a_refusal_has_outcome_and_sentence_and_no_body)
     cr_expect_eq(answer.max_age_s, -1);
     cr_expect_eq(answer.offset, SIZE_MAX);
 }
+
+Test(request, a_sentence_that_is_not_ours_is_made_harmless)
+{
+    static const struct {
+        struct bytes said, told;
+    } rows[] = {
+        {BYTES_LITERAL("/fields/0: 27.2 \"x\""), BYTES_LITERAL("/fields/0: 27.2 \"x\"")},
+        {BYTES_LITERAL("21 \xc2\xb0""C \xe2\x82\xac \xf0\x9f\x8c\xa1"), BYTES_LITERAL("21 \xc2\xb0""C \xe2\x82\xac \xf0\x9f\x8c\xa1")},
+        {BYTES_LITERAL("a\x1b[2Jb\r\nc\x7f\x00"), BYTES_LITERAL("a?[2Jb??c??")},
+        {BYTES_LITERAL("\xff\xc2 \xc0\x80 \xed\xa0\x80 \xe2\x82"), BYTES_LITERAL("?? ?? ??? ??")},
+        {BYTES_LITERAL("\xc2\x9b""1m"), BYTES_LITERAL("??1m")},
+        {BYTES_LITERAL(""), BYTES_LITERAL("")},
+    };
+    struct arena *arena = arena_new(1 << 16);
+    struct request request = {.finish = finish, .arena = arena};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        request_refuse_with(&request, OUTCOME_UNPROCESSABLE, rows[i].said);
+        cr_expect(bytes_equal(bytes_of_text(answer.detail), rows[i].told), "%zu: %s", i, answer.detail);
+        cr_expect_eq(answer.outcome, OUTCOME_UNPROCESSABLE);
+    }
+    uint8_t *much = arena_alloc(arena, 1001);
+    for (size_t i = 0; i < 1001; i++)
+        much[i] = i % 2 ? 0xc3 : 0xa4; /* begins in the middle of a character */
+    request_refuse_with(&request, OUTCOME_UNPROCESSABLE, bytes_of(much, 1001));
+    cr_expect_eq(strlen(answer.detail), REQUEST_DETAIL_MAX - 1, "no half character at the end");
+    arena_free(arena);
+    struct arena *full = arena_new(0);
+    request.arena = full;
+    request_refuse_with(&request, OUTCOME_UNPROCESSABLE, BYTES_LITERAL("x"));
+    cr_expect_null(answer.detail, "the outcome alone must do");
+    arena_free(full);
+}

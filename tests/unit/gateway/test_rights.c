@@ -94,12 +94,87 @@ Test(rights, table)
         struct observation observation = {.name = bytes_of_text(row->name), .base_name = bytes_of_text(row->base)};
         struct rights_question question = {.registry = registry, .who = &who,
                                            .named_device = bytes_of_text(row->query), .observation = &observation};
-        struct bytes device = {0};
-        enum outcome outcome = rights_judge(&question, &device);
+        struct rights_answer answer = {0};
+        enum outcome outcome = rights_judge(&question, &answer);
         cr_expect_eq(outcome, row->outcome, "row %zu (%s by %s): %s", i, row->name, row->speaker,
                      outcome_row(outcome)->slug);
+        cr_expect(!answer.keeps_node, "row %zu has no node", i);
         if (row->device)
-            cr_expect(bytes_equal_text(device, row->device), "row %zu: device %.*s", i, (int)device.len, device.ptr);
+            cr_expect(bytes_equal_text(answer.device, row->device), "row %zu: device %.*s", i, (int)answer.device.len,
+                      answer.device.ptr);
+    }
+}
+
+struct node_row {
+    enum identity_kind kind;
+    const char *speaker, *query, *node;
+    bool proven;
+    enum outcome outcome;
+    const char *device;
+    bool keeps_node;
+};
+
+#define SAID false
+#define PROVEN true
+#define NAME false
+#define NODE_NAME true
+
+static const struct node_row node_rows[] = {
+    /* a device: itself, by id or prefix, or a word of its own, whoever else may be called so */
+    {IDENTITY_DEVICE, "boiler-7", "", "boiler-7", SAID, OUTCOME_CHANGED, "boiler-7", NAME},
+    {IDENTITY_DEVICE, "lwm2m", "", "3303", SAID, OUTCOME_CHANGED, "lwm2m", NAME},
+    {IDENTITY_DEVICE, "lwm2m", "", "lwm2m", SAID, OUTCOME_CHANGED, "lwm2m", NAME},
+    {IDENTITY_DEVICE, "boiler-7", "", "10", SAID, OUTCOME_CHANGED, "boiler-7", NODE_NAME},
+    {IDENTITY_DEVICE, "boiler-7", "", "boiler-8", SAID, OUTCOME_CHANGED, "boiler-7", NODE_NAME},
+    {IDENTITY_DEVICE, "boiler-7", "", "off", SAID, OUTCOME_CHANGED, "boiler-7", NODE_NAME},
+    {IDENTITY_DEVICE, "boiler-7", "", "Boiler-7", SAID, OUTCOME_CHANGED, "boiler-7", NODE_NAME},
+    {IDENTITY_DEVICE, "boiler-7", "boiler-8", "boiler-7", SAID, OUTCOME_FOREIGN_NAME, NULL, NAME},
+    {IDENTITY_DEVICE, "off", "", "off", SAID, OUTCOME_FORBIDDEN, NULL, NAME},
+    /* a concentrator: devices of its tenant that are known, else words of its own */
+    {IDENTITY_DEVICE, "hub", "", "hub", SAID, OUTCOME_CHANGED, "hub", NAME},
+    {IDENTITY_DEVICE, "hub", "", "boiler-7", SAID, OUTCOME_CHANGED, "boiler-7", NAME},
+    {IDENTITY_DEVICE, "hub", "", "3303", SAID, OUTCOME_CHANGED, "hub", NODE_NAME},
+    {IDENTITY_DEVICE, "hub", "", "stranger", SAID, OUTCOME_CHANGED, "hub", NODE_NAME},
+    {IDENTITY_DEVICE, "hub", "", "off", SAID, OUTCOME_FORBIDDEN, NULL, NAME},
+    {IDENTITY_DEVICE, "hub", "boiler-8", "boiler-8", SAID, OUTCOME_CHANGED, "boiler-8", NAME},
+    {IDENTITY_DEVICE, "hub", "boiler-8", "boiler-7", SAID, OUTCOME_CHANGED, "boiler-8", NODE_NAME},
+    {IDENTITY_DEVICE, "hub", "stranger", "boiler-7", SAID, OUTCOME_FOREIGN_NAME, NULL, NAME},
+    /* a mapped network: the node is the device, unless the query names one */
+    {IDENTITY_NETWORK, "", "", "old-1", SAID, OUTCOME_CHANGED, "old-1", NAME},
+    {IDENTITY_NETWORK, "", "", "boiler-7", SAID, OUTCOME_CHANGED, "boiler-7", NAME},
+    {IDENTITY_NETWORK, "", "old-1", "10", SAID, OUTCOME_CHANGED, "old-1", NODE_NAME},
+    {IDENTITY_NETWORK, "", "lwm2m", "3303", SAID, OUTCOME_CHANGED, "lwm2m", NAME},
+    {IDENTITY_NETWORK, "", "", "off", SAID, OUTCOME_FORBIDDEN, NULL, NAME},
+    {IDENTITY_NETWORK, "", "", "_x", SAID, OUTCOME_BAD_NAME, NULL, NAME},
+    /* proven by the payload: that device, brought by itself, a concentrator or a network */
+    {IDENTITY_DEVICE, "boiler-7", "", "boiler-7", PROVEN, OUTCOME_CHANGED, "boiler-7", NAME},
+    {IDENTITY_DEVICE, "hub", "", "boiler-7", PROVEN, OUTCOME_CHANGED, "boiler-7", NAME},
+    {IDENTITY_DEVICE, "hub", "boiler-8", "boiler-7", PROVEN, OUTCOME_CHANGED, "boiler-7", NAME},
+    {IDENTITY_NETWORK, "", "", "boiler-7", PROVEN, OUTCOME_CHANGED, "boiler-7", NAME},
+    {IDENTITY_DEVICE, "boiler-7", "", "boiler-8", PROVEN, OUTCOME_FOREIGN_NAME, NULL, NAME},
+    {IDENTITY_DEVICE, "hub", "", "stranger", PROVEN, OUTCOME_FOREIGN_NAME, NULL, NAME},
+    {IDENTITY_DEVICE, "hub", "", "off", PROVEN, OUTCOME_FORBIDDEN, NULL, NAME},
+    {IDENTITY_DEVICE, "lwm2m", "", "3303", PROVEN, OUTCOME_FOREIGN_NAME, NULL, NAME},
+    {IDENTITY_OPERATOR, "", "", "boiler-7", PROVEN, OUTCOME_FORBIDDEN, NULL, NAME},
+};
+
+Test(rights, nodes)
+{
+    for (size_t i = 0; i < sizeof node_rows / sizeof node_rows[0]; i++) {
+        const struct node_row *row = &node_rows[i];
+        struct identity who = {.kind = row->kind, .tenant = "acme"};
+        snprintf(who.device, sizeof who.device, "%s", row->speaker);
+        struct observation observation = {.name = BYTES_LITERAL("temp"), .node = bytes_of_text(row->node)};
+        struct rights_question question = {.registry = registry, .who = &who, .proven = row->proven,
+                                           .named_device = bytes_of_text(row->query), .observation = &observation};
+        struct rights_answer answer = {0};
+        enum outcome outcome = rights_judge(&question, &answer);
+        cr_expect_eq(outcome, row->outcome, "row %zu (%s by %s): %s", i, row->node, row->speaker,
+                     outcome_row(outcome)->slug);
+        cr_expect_eq(answer.keeps_node, row->keeps_node, "row %zu", i);
+        if (row->device)
+            cr_expect(bytes_equal_text(answer.device, row->device), "row %zu: device %.*s", i, (int)answer.device.len,
+                      answer.device.ptr);
     }
 }
 
@@ -108,8 +183,8 @@ Test(rights, another_tenant_is_another_world)
     struct identity who = {.kind = IDENTITY_DEVICE, .tenant = "other", .device = "boiler-7"};
     struct observation observation = {.name = BYTES_LITERAL("temp")};
     struct rights_question question = {.registry = registry, .who = &who, .observation = &observation};
-    struct bytes device = {0};
-    cr_expect_eq(rights_judge(&question, &device), OUTCOME_FORBIDDEN);
+    struct rights_answer answer = {0};
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FORBIDDEN);
 }
 
 Test(rights, local_names)

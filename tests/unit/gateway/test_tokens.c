@@ -163,3 +163,73 @@ Test(tokens, do_not_come_back_with_a_new_device_of_the_same_id)
     cr_assert(registry_put_device(registry, &again));
     cr_expect(check(device_text, 200), "made in the same second as its device");
 }
+
+/* Keys of legacy senders. */
+
+static struct token_record make_apikey(void)
+{
+    uint8_t random[TOKENS_APIKEY_RANDOM_BYTES];
+    struct token_record record = {.tenant = "acme", .role = TOKEN_DEVICE, .device = "d1", .created_s = 100};
+    for (size_t i = 0; i < sizeof random; i++)
+        random[i] = (uint8_t)(0xf0 + i);
+    tokens_make_apikey(random, &record);
+    cr_assert(registry_put_token(registry, &record));
+    return record;
+}
+
+static bool check_apikey(const char *text, int64_t now_s)
+{
+    struct identity identity;
+    return tokens_check_apikey(registry, bytes_of_text(text), now_s, &identity);
+}
+
+Test(tokens, a_key_has_its_form_and_speaks_for_its_device)
+{
+    struct identity identity;
+    struct token_record record = make_apikey();
+    struct bytes apikey = bytes_of(record.apikey.octets, record.apikey.len);
+    cr_assert_str_eq(record.id, "f0f1f2f3f4f5f6f7");
+    cr_assert(bytes_equal_text(apikey, "f8f9fafbfcfdfeff0001020304050607"));
+    cr_assert(record_apikey_is_valid(apikey));
+    cr_assert(tokens_check_apikey(registry, apikey, 200, &identity));
+    cr_assert(identity.kind == IDENTITY_DEVICE && identity.evidence == EVIDENCE_APIKEY);
+    cr_assert_str_eq(identity.tenant, "acme");
+    cr_assert_str_eq(identity.device, "d1");
+}
+
+Test(tokens, a_key_is_judged_like_a_token)
+{
+    static const char text[] = "f8f9fafbfcfdfeff0001020304050607";
+    struct token_record record = make_apikey();
+    cr_expect_not(check_apikey("f8f9fafbfcfdfeff0001020304050606", 200));
+    cr_expect_not(check_apikey("", 200));
+    record.expires_s = 300;
+    cr_assert(registry_put_token(registry, &record));
+    cr_expect(check_apikey(text, 299));
+    cr_expect_not(check_apikey(text, 300));
+    record.expires_s = 0;
+    record.revoked = true;
+    cr_assert(registry_put_token(registry, &record));
+    cr_expect_not(check_apikey(text, 200));
+    record.revoked = false;
+    cr_assert(registry_put_token(registry, &record));
+    put_device(true);
+    cr_expect_not(check_apikey(text, 200));
+    put_device(false);
+    put_tenant(true);
+    cr_expect_not(check_apikey(text, 200));
+    put_tenant(false);
+    cr_expect(check_apikey(text, 200));
+}
+
+Test(tokens, a_key_is_no_bearer_token_and_a_bearer_token_no_key)
+{
+    struct token_record record = make_apikey();
+    char text[TOKENS_TEXT_LEN + 1];
+    cr_expect_not(check_apikey(device_text, 200));
+    /* Its record has no digest; nothing may match that. */
+    memcpy(text, device_text, sizeof text);
+    memcpy(text + 5, record.id, TOKENS_ID_LEN);
+    cr_expect_not(check(text, 200));
+    cr_expect(check(device_text, 200));
+}

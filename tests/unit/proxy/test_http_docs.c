@@ -27,10 +27,18 @@ static void write_row(const struct route *route, char ret[static 512])
         [ROUTE_AUTHENTICATED] = "authenticated",
         [ROUTE_SPEAKER] = "speaker",
         [ROUTE_OPERATOR] = "operator",
+        [ROUTE_HABIT] = "key",
         [ROUTE_OPS] = "ops",
     };
+    static const char *const takes[] = {
+        [ROUTE_BODY_NONE] = "-",
+        [ROUTE_BODY_OBSERVATIONS] = "observations",
+        [ROUTE_BODY_RECORD] = "application/json",
+        [ROUTE_BODY_ETCH] = "application/senml-etch+json, application/senml-etch+cbor",
+        [ROUTE_BODY_ANY] = "anything",
+    };
     int len = snprintf(ret, 512, "| %s | `%s` | %s | %s | ", http_head_method_name(route->method), route->path,
-                       security[route->security], route->body == ROUTE_BODY_NONE ? "-" : "observations");
+                       security[route->security], takes[route->body]);
     const char *between = "";
     for (size_t i = 0; i < ROUTE_PRODUCES_MAX && route->produces[i] != CONTENT_FORMAT_NONE; i++) {
         len += snprintf(ret + len, 512 - (size_t)len, "%s%s", between, format_media_type(route->produces[i]));

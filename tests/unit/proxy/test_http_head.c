@@ -114,8 +114,14 @@ Test(http_head, methods)
     cr_assert_eq(method, METHOD_GET);
     cr_assert(http_head_method(BYTES_LITERAL("PATCH"), &method));
     cr_assert_eq(method, METHOD_PATCH);
+    cr_assert(http_head_method(BYTES_LITERAL("FETCH"), &method));
+    cr_assert_eq(method, METHOD_FETCH);
+    cr_assert(http_head_method(BYTES_LITERAL("IPATCH"), &method));
+    cr_assert_eq(method, METHOD_IPATCH);
     cr_assert_not(http_head_method(BYTES_LITERAL("get"), &method));
+    cr_assert_not(http_head_method(BYTES_LITERAL("iPATCH"), &method));
     cr_assert_not(http_head_method(BYTES_LITERAL("TRACE"), &method));
     cr_assert_str_eq(http_head_method_name(METHOD_GET), "GET");
-    cr_assert_null(http_head_method_name(METHOD_FETCH));
+    cr_assert_str_eq(http_head_method_name(METHOD_FETCH), "FETCH");
+    cr_assert_null(http_head_method_name((enum method)0));
 }

@@ -19,8 +19,10 @@ static struct device_record full_device(void)
         .tags = "boiler,cellar",
         .x509 = "urn:dev:boiler-7",
         .has_rpk = true,
+        .profile = "old-meters",
         .created_s = 1763692800,
     };
+    secret_set(&record.frame_key, BYTES_LITERAL("0123456789abcdefABCDEFGH"));
     secret_set(&record.psk, BYTES_LITERAL("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"));
     memset(record.rpk, 0xa5, sizeof record.rpk);
     return record;
@@ -31,7 +33,7 @@ static bool same_device(const struct device_record *a, const struct device_recor
     return strcmp(a->tenant, b->tenant) == 0 && strcmp(a->id, b->id) == 0 && a->disabled == b->disabled &&
            a->concentrator == b->concentrator && strcmp(a->prefix, b->prefix) == 0 && strcmp(a->site, b->site) == 0 &&
            strcmp(a->tags, b->tags) == 0 && secret_equal(&a->psk, &b->psk) && strcmp(a->x509, b->x509) == 0 &&
-           a->has_rpk == b->has_rpk && memcmp(a->rpk, b->rpk, sizeof a->rpk) == 0 && a->created_s == b->created_s;
+           strcmp(a->profile, b->profile) == 0 && secret_equal(&a->frame_key, &b->frame_key) && a->has_rpk == b->has_rpk && memcmp(a->rpk, b->rpk, sizeof a->rpk) == 0 && a->created_s == b->created_s;
 }
 
 static bool device_from(const struct record_field *fields, size_t count, struct device_record *ret)
@@ -45,7 +47,7 @@ Test(record, a_device_comes_back_as_it_was)
     char scratch[RECORD_TEXT_MAX];
     struct device_record before = full_device(), after = {0};
     size_t count = record_of_device(&before, fields, scratch);
-    cr_assert_eq(count, 9);
+    cr_assert_eq(count, 11);
     cr_assert(record_to_device(bytes_of_text(before.tenant), bytes_of_text(before.id), fields, count, &after));
     cr_assert(same_device(&before, &after));
 }
@@ -67,11 +69,9 @@ Test(record, field_names_are_those_of_the_schema)
     char scratch[RECORD_TEXT_MAX];
     struct device_record device = full_device();
     struct tenant_record tenant = {.id = "acme"};
-    struct token_record token = {.role = TOKEN_DEVICE, .device = "d1"};
 #define X(name) #name,
     static const char *const device_fields[] = {SCHEMA_DEVICE_FIELDS(X)};
     static const char *const tenant_fields[] = {SCHEMA_TENANT_FIELDS(X)};
-    static const char *const token_fields[] = {SCHEMA_TOKEN_FIELDS(X)};
 #undef X
     cr_assert_eq(record_of_device(&device, fields, scratch), COUNT_OF(device_fields));
     for (size_t i = 0; i < COUNT_OF(device_fields); i++)
@@ -79,9 +79,31 @@ Test(record, field_names_are_those_of_the_schema)
     cr_assert_eq(record_of_tenant(&tenant, fields, scratch), COUNT_OF(tenant_fields));
     for (size_t i = 0; i < COUNT_OF(tenant_fields); i++)
         cr_expect(bytes_equal_text(fields[i].name, tenant_fields[i]), "%s", tenant_fields[i]);
-    cr_assert_eq(record_of_token(&token, fields, scratch), COUNT_OF(token_fields));
-    for (size_t i = 0; i < COUNT_OF(token_fields); i++)
-        cr_expect(bytes_equal_text(fields[i].name, token_fields[i]), "%s", token_fields[i]);
+}
+
+/* A token has either salt and digest or an apikey, so two of them have all fields. */
+Test(record, token_field_names_are_those_of_the_schema)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX], bearer[256] = "", legacy[256] = "", expected[2][256] = {"", ""};
+    struct token_record token = {.role = TOKEN_DEVICE, .device = "d1"};
+#define X(name) #name,
+    static const char *const names[] = {SCHEMA_TOKEN_FIELDS(X)};
+#undef X
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        bool of_bearer = !strcmp(names[i], "salt") || !strcmp(names[i], "digest"), of_legacy = !strcmp(names[i], "apikey");
+        if (!of_legacy)
+            strcat(strcat(expected[0], names[i]), " ");
+        if (!of_bearer)
+            strcat(strcat(expected[1], names[i]), " ");
+    }
+    for (size_t i = 0, count = record_of_token(&token, fields, scratch); i < count; i++)
+        strcat(strncat(bearer, (const char *)fields[i].name.ptr, fields[i].name.len), " ");
+    secret_set(&token.apikey, BYTES_LITERAL("0123456789abcdef"));
+    for (size_t i = 0, count = record_of_token(&token, fields, scratch); i < count; i++)
+        strcat(strncat(legacy, (const char *)fields[i].name.ptr, fields[i].name.len), " ");
+    cr_expect_str_eq(bearer, expected[0]);
+    cr_expect_str_eq(legacy, expected[1]);
 }
 
 static const struct {
@@ -124,6 +146,14 @@ static const struct {
     {"rpk", "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5", true},
     {"rpk", "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5ax", false},
     {"rpk", "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5", false},
+    {"profile", "old-meters", true},
+    {"profile", "Old", false},
+    {"profile", "012345678901234567890123456789012", false},
+    {"frame_key", "00112233445566778899aabbccddeeff" "0102030405", false},
+    {"frame_key", "00112233445566778899aabbccddeeff" "010203040506", true},
+    {"frame_key", "00112233445566778899aabbccddeeff" "0102030405060708", true},
+    {"frame_key", "00112233445566778899aabbccddeeff" "010203040506070809", false},
+    {"frame_key", "x0112233445566778899aabbccddeeff" "0102030405060708", false},
     {"created", "1763692800", true},
     {"created", "-1", false},
     {"created", "1e9", false},
@@ -332,4 +362,151 @@ Test(record, a_stream_without_groups_asks_all)
         cr_expect_not(record_to_stream(BYTES_LITERAL("acme"), BYTES_LITERAL("s"), &field, 1, &stream), "%s", bad[i]);
     }
     cr_expect_not(record_groups_are_valid(BYTES_LITERAL("-")), "that is how Redis has nobody");
+}
+
+/* Keys of legacy senders, profiles, codecs. */
+
+Test(record, an_apikey_stands_alone_and_belongs_to_a_device)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct token_record before = full_token(), after;
+    struct bytes tenant = BYTES_LITERAL("acme"), id = BYTES_LITERAL("0123456789abcdef");
+    secret_set(&before.apikey, BYTES_LITERAL("0123456789abcdef0123456789ABCD_-"));
+    size_t count = record_of_token(&before, fields, scratch);
+    cr_assert(record_to_token(tenant, id, fields, count, &after));
+    cr_expect(secret_equal(&before.apikey, &after.apikey));
+    cr_expect_eq(after.digest[0], 0);
+    fields[count] = (struct record_field){BYTES_LITERAL("salt"), BYTES_LITERAL("5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a")};
+    cr_expect_not(record_to_token(tenant, id, fields, count + 1, &after), "both");
+    before.role = TOKEN_OPERATOR;
+    before.device[0] = '\0';
+    count = record_of_token(&before, fields, scratch);
+    cr_expect_not(record_to_token(tenant, id, fields, count, &after), "an operator");
+}
+
+Test(record, apikeys)
+{
+    char longest[RECORD_APIKEY_MAX + 1];
+    memset(longest, 'x', sizeof longest);
+    cr_expect(record_apikey_is_valid(BYTES_LITERAL("0123456789abcdef")));
+    cr_expect(record_apikey_is_valid(BYTES_LITERAL("ABCXYZ-_abcxyz09")));
+    cr_expect(record_apikey_is_valid(bytes_of(longest, RECORD_APIKEY_MAX)));
+    cr_expect_not(record_apikey_is_valid(bytes_of(longest, sizeof longest)));
+    cr_expect_not(record_apikey_is_valid(BYTES_LITERAL("0123456789abcde")));
+    cr_expect_not(record_apikey_is_valid(BYTES_LITERAL("0123456789abcdef=")));
+    cr_expect_not(record_apikey_is_valid(BYTES_LITERAL("0123456789 bcdef")));
+    cr_expect_not(record_apikey_is_valid(bytes_of(NULL, 0)));
+}
+
+Test(record, profiles)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct profile_record before = {.tenant = "acme", .id = "old-meters", .format = "cayenne-lpp", .clock = CLOCK_REFUSE,
+                                    .clock_window_s = UINT32_MAX, .cumulative = "energy,pulses=65536",
+                                    .created_s = 1763692800}, after;
+#define X(name) #name,
+    static const char *const names[] = {SCHEMA_PROFILE_FIELDS(X)};
+#undef X
+    size_t count = record_of_profile(&before, fields, scratch);
+    cr_assert_eq(count, COUNT_OF(names));
+    for (size_t i = 0; i < count; i++)
+        cr_expect(bytes_equal_text(fields[i].name, names[i]), "%s", names[i]);
+    cr_assert(record_to_profile(bytes_of_text(before.tenant), bytes_of_text(before.id), fields, count, &after));
+    cr_expect_str_eq(after.format, before.format);
+    cr_expect_eq(after.clock, CLOCK_REFUSE);
+    cr_expect_eq(after.clock_window_s, UINT32_MAX);
+    cr_expect_str_eq(after.cumulative, before.cumulative);
+    cr_expect_eq(after.created_s, 1763692800);
+    cr_assert(record_to_profile(BYTES_LITERAL("acme"), BYTES_LITERAL("p"), NULL, 0, &after));
+    cr_expect_eq(after.clock, CLOCK_TRUST);
+    cr_expect_eq(after.format[0], '\0');
+}
+
+static const struct {
+    const char *name, *value;
+    bool valid;
+} profile_values[] = {
+    {"format", "senml-json", true},
+    {"format", "SenML", false},
+    {"clock", "trust", true},
+    {"clock", "correct", true},
+    {"clock", "replace", true},
+    {"clock", "refuse", true},
+    {"clock", "Trust", false},
+    {"clock_window_s", "4294967295", true},
+    {"clock_window_s", "4294967296", false},
+    {"clock_window_s", "-1", false},
+    {"cumulative", "a", true},
+    {"cumulative", "a,b.c-d_e", true},
+    {"cumulative", "a=65536,b=0.5,c=4294967.296", true},
+    {"cumulative", "a,a", false},
+    {"cumulative", "a=2,b,a=3", false},
+    {"cumulative", "a=0", false},
+    {"cumulative", "a=0.0", false},
+    {"cumulative", "a=", false},
+    {"cumulative", "a=1.", false},
+    {"cumulative", "a=.1", false},
+    {"cumulative", "a=1.2.3", false},
+    {"cumulative", "a=012", false},
+    {"cumulative", "a=-1", false},
+    {"cumulative", "a=1e9", false},
+    {"cumulative", "d1:a", false},
+    {"cumulative", "x/a", false},
+    {"cumulative", ",a", false},
+    {"cumulative", "a,", false},
+    {"cumulative", "a,,b", false},
+    {"cumulative", "a b", false},
+    {"created", "x", false},
+    {"unheard-of", "\xff", true},
+};
+
+Test(record, each_field_of_a_profile_is_checked)
+{
+    for (size_t i = 0; i < COUNT_OF(profile_values); i++) {
+        struct record_field field = {bytes_of_text(profile_values[i].name), bytes_of_text(profile_values[i].value)};
+        struct profile_record record;
+        bool valid = record_to_profile(BYTES_LITERAL("acme"), BYTES_LITERAL("p"), &field, 1, &record);
+        cr_expect_eq(valid, profile_values[i].valid, "%s = %s", profile_values[i].name, profile_values[i].value);
+    }
+}
+
+Test(record, a_long_list_of_counters)
+{
+    char text[RECORD_CUMULATIVE_MAX + 2];
+    memset(text, 'a', sizeof text);
+    for (size_t i = 8; i < sizeof text; i += 9)
+        text[i] = ',';
+    for (size_t i = 0; i < sizeof text; i += 9)
+        text[i] = (char)((i / 9 < 26 ? 'A' : 'a' - 26) + i / 9);
+    cr_expect(record_cumulative_is_valid(bytes_of(text, RECORD_CUMULATIVE_MAX)));
+    cr_expect_not(record_cumulative_is_valid(bytes_of(text, sizeof text)));
+}
+
+Test(record, codecs)
+{
+    static char definition[RECORD_DEFINITION_MAX + 1];
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct bytes tenant = BYTES_LITERAL("acme"), id = BYTES_LITERAL("acme-th");
+    struct codec_record before = {.tenant = "acme", .id = "acme-th", .quarantined = true, .reason = "it gave nonsense",
+                                  .definition = bytes_of(definition, RECORD_DEFINITION_MAX), .created_s = 7}, after;
+#define X(name) #name,
+    static const char *const names[] = {SCHEMA_CODEC_FIELDS(X)};
+#undef X
+    memset(definition, ' ', sizeof definition);
+    size_t count = record_of_codec(&before, fields, scratch);
+    cr_assert_eq(count, COUNT_OF(names));
+    for (size_t i = 0; i < count; i++)
+        cr_expect(bytes_equal_text(fields[i].name, names[i]), "%s", names[i]);
+    cr_assert(record_to_codec(tenant, id, fields, count, &after));
+    cr_expect(bytes_equal(after.definition, before.definition));
+    cr_expect(after.quarantined);
+    cr_expect_str_eq(after.reason, before.reason);
+    fields[0].value.len++;
+    cr_expect_not(record_to_codec(tenant, id, fields, count, &after), "too long");
+    fields[0].value.len = 0;
+    cr_expect_not(record_to_codec(tenant, id, fields, count, &after), "empty");
+    cr_expect_not(record_to_codec(tenant, BYTES_LITERAL("Acme"), fields, count, &after));
 }

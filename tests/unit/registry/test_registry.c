@@ -427,3 +427,170 @@ Test(registry, a_page_is_sorted_and_of_one_tenant)
     cr_expect_not(more);
     registry_free(registry);
 }
+
+static struct token_record legacy_token(const char *id, const char *device_id, int64_t created_s)
+{
+    struct token_record token = {.tenant = "acme", .role = TOKEN_DEVICE, .created_s = created_s};
+    snprintf(token.id, sizeof token.id, "%s", id);
+    snprintf(token.device, sizeof token.device, "%s", device_id);
+    secret_set(&token.apikey, BYTES_LITERAL("0123456789abcdef0123456789abcdef"));
+    return token;
+}
+
+static const char *device_of_key(const struct registry *registry)
+{
+    const struct token_record *token =
+        registry_token_by_apikey(registry, BYTES_LITERAL("0123456789abcdef0123456789abcdef"));
+    return token ? token->device : "nobody";
+}
+
+Test(registry, a_key_is_found_by_its_whole_text)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct token_record token = legacy_token("0000000000000001", "d1", 5), bearer = {.tenant = "acme", .id = "x"};
+    cr_assert(registry_put_token(registry, &token) && registry_put_token(registry, &bearer));
+    cr_expect_str_eq(device_of_key(registry), "d1");
+    cr_expect_null(registry_token_by_apikey(registry, BYTES_LITERAL("0123456789abcdef0123456789abcdeF")));
+    cr_expect_null(registry_token_by_apikey(registry, BYTES_LITERAL("0123456789abcdef")));
+    cr_expect_null(registry_token_by_apikey(registry, bytes_of(NULL, 0)));
+    secret_set(&token.apikey, BYTES_LITERAL("another-key-of-it"));
+    cr_assert(registry_put_token(registry, &token));
+    cr_expect_str_eq(device_of_key(registry), "nobody");
+    cr_expect_not_null(registry_token_by_apikey(registry, BYTES_LITERAL("another-key-of-it")));
+    registry_remove_token(registry, BYTES_LITERAL("0000000000000001"));
+    cr_expect_null(registry_token_by_apikey(registry, BYTES_LITERAL("another-key-of-it")));
+    registry_free(registry);
+}
+
+Test(registry, a_key_goes_to_the_newer_token_that_is_not_revoked)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct token_record old = legacy_token("0000000000000001", "old", 5), fresh = legacy_token("0000000000000002", "fresh", 6);
+    registry_put_token(registry, &fresh);
+    registry_put_token(registry, &old);
+    cr_expect_str_eq(device_of_key(registry), "fresh");
+    fresh.revoked = true;
+    registry_put_token(registry, &fresh);
+    registry_put_token(registry, &old);
+    cr_expect_str_eq(device_of_key(registry), "old");
+    registry_put_token(registry, &fresh);
+    cr_expect_str_eq(device_of_key(registry), "old");
+    registry_remove_token(registry, bytes_of_text(old.id));
+    cr_expect_str_eq(device_of_key(registry), "nobody");
+    registry_free(registry);
+}
+
+static void put_profile(struct registry *registry, const char *tenant, const char *id, const char *format)
+{
+    struct profile_record profile = {.clock = CLOCK_REPLACE, .clock_window_s = 7};
+    snprintf(profile.tenant, sizeof profile.tenant, "%s", tenant);
+    snprintf(profile.id, sizeof profile.id, "%s", id);
+    snprintf(profile.format, sizeof profile.format, "%s", format);
+    cr_assert(registry_put_profile(registry, &profile));
+}
+
+Test(registry, how_a_device_speaks)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct device_record speaker = device("acme", "d1", 1);
+    struct profile_record profile = registry_profile_of(registry, &speaker);
+    cr_expect(profile.format[0] == '\0' && profile.clock == CLOCK_TRUST);
+    strcpy(speaker.profile, "old");
+    profile = registry_profile_of(registry, &speaker);
+    cr_expect_str_eq(profile.format, "old", "what is no profile is a format");
+    cr_expect(profile.id[0] == '\0' && profile.clock == CLOCK_TRUST);
+    put_profile(registry, "other", "old", "text");
+    cr_expect_str_eq(registry_profile_of(registry, &speaker).format, "old");
+    put_profile(registry, "acme", "old", "cayenne-lpp");
+    profile = registry_profile_of(registry, &speaker);
+    cr_expect_str_eq(profile.format, "cayenne-lpp");
+    cr_expect(profile.clock == CLOCK_REPLACE && profile.clock_window_s == 7);
+    put_profile(registry, "acme", "old", "json");
+    cr_expect_str_eq(registry_profile_of(registry, &speaker).format, "json");
+    cr_expect_eq(registry_count(registry).profiles, 2);
+    registry_remove_profile(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("old"));
+    cr_expect_null(registry_profile(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("old")));
+    registry_free(registry);
+}
+
+Test(registry, a_codec_that_does_not_hold_is_there_with_the_reason)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct bytes tenant = BYTES_LITERAL("acme"), id = BYTES_LITERAL("bad");
+    char definition[] = "{}";
+    struct codec_record record = {.tenant = "acme", .id = "bad", .quarantined = true,
+                                  .definition = bytes_of_text(definition)};
+    struct registry_codec codec = {0};
+    cr_expect_not(registry_codec(registry, tenant, id, &codec));
+    cr_assert(registry_put_codec(registry, &record));
+    definition[0] = '!'; /* the registry has a copy */
+    cr_assert(registry_codec(registry, tenant, id, &codec));
+    cr_expect_null(codec.custom);
+    cr_expect(codec.quarantined && codec.reason[0] != '\0');
+    cr_expect(bytes_equal_text(codec.record->definition, "{}"));
+    cr_expect_eq(registry_count(registry).codecs, 1);
+    registry_remove_codec(registry, tenant, id);
+    cr_expect_not(registry_codec(registry, tenant, id, &codec));
+    registry_free(registry);
+}
+
+#define TH(name, scale)                                                                                                \
+    "{\"name\":\"" name "\",\"kind\":\"binary\",\"fields\":[{\"name\":\"temp\",\"type\":\"i16\",\"scale\":" scale           \
+    ",\"unit\":\"Cel\"}],\"examples\":[{\"input\":\"0110\",\"senml\":[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":27.2}]}]}"
+
+Test(registry, a_codec_is_compiled_when_it_is_put)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct bytes tenant = BYTES_LITERAL("acme"), id = BYTES_LITERAL("th");
+    struct codec_record record = {.tenant = "acme", .id = "th", .definition = BYTES_LITERAL(TH("th", "0.1"))};
+    struct registry_codec codec = {0};
+    cr_assert(registry_put_codec(registry, &record));
+    cr_assert(registry_codec(registry, tenant, id, &codec));
+    cr_assert_not_null(codec.custom, "%s", codec.reason);
+    const struct custom *before = codec.custom;
+    cr_assert(registry_put_codec(registry, &record));
+    cr_assert(registry_codec(registry, tenant, id, &codec));
+    cr_expect_eq(codec.custom, before, "the same is not compiled again");
+    record.quarantined = true;
+    strcpy(record.reason, "why");
+    cr_assert(registry_put_codec(registry, &record));
+    cr_assert(registry_codec(registry, tenant, id, &codec));
+    cr_expect(codec.custom && codec.quarantined && strcmp(codec.reason, "why") == 0);
+    record.definition = BYTES_LITERAL(TH("th", "0.01"));
+    cr_assert(registry_put_codec(registry, &record));
+    cr_assert(registry_codec(registry, tenant, id, &codec));
+    cr_expect_null(codec.custom, "its example does not hold");
+    cr_expect(strstr(codec.reason, "/examples/0"), "%s", codec.reason);
+    record.definition = BYTES_LITERAL(TH("other", "0.1"));
+    cr_assert(registry_put_codec(registry, &record));
+    cr_assert(registry_codec(registry, tenant, id, &codec));
+    cr_expect_null(codec.custom, "it has another name");
+    cr_expect(strstr(codec.reason, "/name"), "%s", codec.reason);
+    registry_free(registry);
+}
+
+static void leave_alone(void *ctx, struct bytes tenant, struct bytes id)
+{
+    (void)ctx;
+    (void)tenant;
+    (void)id;
+}
+
+Test(registry, profiles_and_codecs_go_with_their_tenant_and_in_a_resync)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct codec_record codec = {.tenant = "acme", .id = "c", .definition = BYTES_LITERAL("{}")}, kept = codec;
+    strcpy(kept.tenant, "other");
+    put_profile(registry, "acme", "p", "text");
+    put_profile(registry, "other", "p", "text");
+    cr_assert(registry_put_codec(registry, &codec) && registry_put_codec(registry, &kept));
+    registry_remove_tenant(registry, BYTES_LITERAL("acme"));
+    cr_expect(registry_count(registry).profiles == 1 && registry_count(registry).codecs == 1);
+    registry_resync_begin(registry);
+    put_profile(registry, "third", "p", "text");
+    cr_assert(registry_put_codec(registry, &kept));
+    registry_resync_end(registry, leave_alone, NULL);
+    cr_expect(registry_count(registry).profiles == 1 && registry_count(registry).codecs == 1);
+    cr_expect_not_null(registry_profile(registry, BYTES_LITERAL("third"), BYTES_LITERAL("p")));
+    registry_free(registry);
+}

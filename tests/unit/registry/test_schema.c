@@ -100,6 +100,9 @@ static const struct {
     {"## Tokens: `weir:{T}:tok:ID`", SCHEMA_TOKEN_FIELDS(X)},
     {"## Rules: `weir:{T}:rule:ID`", SCHEMA_RULE_FIELDS(X)},
     {"## Retention: `weir:{T}:str:NAME`", SCHEMA_STREAM_FIELDS(X)},
+    {"## Profiles: `weir:{T}:profile:ID`", SCHEMA_PROFILE_FIELDS(X)},
+    {"## Codecs: `weir:{T}:codec:ID`", SCHEMA_CODEC_FIELDS(X)},
+    {"## Messages that no codec read: `weir:{T}:quarantine`", SCHEMA_QUARANTINE_FIELDS(X)},
     {"## Changes: `weir:changes`", SCHEMA_CHANGE_FIELDS(X)},
 };
 #undef X
@@ -121,7 +124,8 @@ Test(schema, docs_list_every_key)
     cells_below("## Keys", cells, sizeof cells);
     cr_assert_str_eq(cells, SCHEMA_KEY_TENANTS " " SCHEMA_KEY_CHANGES
                             " weir:{T}:meta weir:{T}:devices weir:{T}:dev:ID weir:{T}:tokens weir:{T}:tok:ID "
-                            "weir:{T}:rules weir:{T}:rule:ID weir:{T}:streams weir:{T}:str:NAME weir:{T}:obs "
+                            "weir:{T}:rules weir:{T}:rule:ID weir:{T}:streams weir:{T}:str:NAME weir:{T}:profiles weir:{T}:profile:ID "
+                            "weir:{T}:codecs weir:{T}:codec:ID weir:{T}:quarantine weir:{T}:obs "
                             "weir:{T}:stream:NAME weir:{T}:conflicts weir:{T}:conflicted weir:{T}:hwm weir:{T}:seen "
-                            "weir:{T}:holes:ID:EPOCH weir:{T}:once:ID weir:{T}:epoch weir:{T}:superseded");
+                            "weir:{T}:holes:ID:EPOCH weir:{T}:once:ID weir:{T}:epoch weir:{T}:superseded weir:{T}:total:ID");
 }

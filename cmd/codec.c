@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* weir codec: declarative codecs of a tenant, and the messages that they could not read. */
+#include "cmd/codec_source.h"
+#include "cmd/commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define COUNT_DEFAULT "20"
+#define COUNT_MAX 10000
+
+static int codec_check(struct cli *cli)
+{
+    struct codec_source source;
+    int status = codec_source_from_file(cli, cli->operands[0], &source);
+    if (status == CLI_OK)
+        status = codec_source_compile(cli, cli->operands[0], &source);
+    if (status == CLI_OK) {
+        struct bytes name = custom_name(source.custom);
+        printf("codec %.*s is fine: %s, %zu examples hold\n", (int)name.len, (const char *)name.ptr,
+               custom_kind_name(custom_kind(source.custom)), custom_example_count(source.custom));
+    }
+    codec_source_free(&source);
+    return status;
+}
+
+static int store(struct cli *cli, const struct codec_source *source)
+{
+    struct codec_record record = {.definition = bytes_of(source->text, source->len), .created_s = time(NULL)};
+    struct bytes name = custom_name(source->custom);
+    strcpy(record.tenant, cli->operands[0]);
+    memcpy(record.id, name.ptr, name.len < sizeof record.id ? name.len : sizeof record.id - 1);
+    int status = cli_judge(cli, accounts_add_codec(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
+                           "codec", record.id);
+    if (status == CLI_OK)
+        printf("codec %s of %s added: %s, %zu examples hold; it is used within a second\n", record.id, record.tenant,
+               custom_kind_name(custom_kind(source->custom)), custom_example_count(source->custom));
+    return status;
+}
+
+static int codec_add(struct cli *cli)
+{
+    struct codec_source source;
+    if (!cli_tenant_is_valid(cli, cli->operands[0]))
+        return CLI_USAGE;
+    int status = codec_source_from_file(cli, cli->operands[1], &source);
+    if (status == CLI_OK)
+        status = codec_source_compile(cli, cli->operands[1], &source);
+    if (status == CLI_OK)
+        status = store(cli, &source);
+    codec_source_free(&source);
+    return status;
+}
+
+/* What this program makes of the record; the gateways may be another version of it. */
+struct view {
+    const char *kind, *state;
+    size_t examples;
+    char reason[CUSTOM_TEXT_MAX + RECORD_REASON_MAX];
+};
+
+static struct view look(const struct codec_record *record)
+{
+    struct view view = {.kind = "-", .state = "broken"};
+    struct custom_error error = {0};
+    struct arena *arena = arena_new(CODEC_SOURCE_ARENA_BYTES);
+    struct custom *custom = custom_compile(record->definition, &error);
+    if (custom) {
+        view.kind = custom_kind_name(custom_kind(custom));
+        view.examples = custom_example_count(custom);
+    }
+    if (custom && arena && custom_check(custom, arena, &error)) {
+        view.state = record->quarantined ? "quarantined" : "active";
+        snprintf(view.reason, sizeof view.reason, "%s", record->reason);
+    } else {
+        snprintf(view.reason, sizeof view.reason, "%s", error.detail);
+    }
+    custom_free(custom);
+    arena_free(arena);
+    return view;
+}
+
+static void print_row(const struct codec_record *record, bool json, bool first)
+{
+    struct view view = look(record);
+    if (!json) {
+        printf("%-32s %-8s %-11s examples=%zu%s%s\n", record->id, view.kind, view.state, view.examples,
+               view.reason[0] ? " reason: " : "", view.reason);
+        return;
+    }
+    fputs(first ? "\n{\"codec\":" : ",\n{\"codec\":", stdout);
+    cli_put_json(record->id);
+    fputs(",\"kind\":", stdout);
+    cli_put_json(view.kind);
+    fputs(",\"state\":", stdout);
+    cli_put_json(view.state);
+    printf(",\"examples\":%zu,\"reason\":", view.examples);
+    cli_put_json(view.reason);
+    printf(",\"created\":%lld}", (long long)record->created_s);
+}
+
+static int codec_list(struct cli *cli)
+{
+    const char *tenant = cli->operands[0];
+    bool json = cli_value(cli, "--json") != NULL, first = true;
+    struct accounts_ids ids = {0};
+    if (!cli_tenant_is_valid(cli, tenant))
+        return CLI_USAGE;
+    int status = cli_judge(cli, accounts_list_codecs(&cli->accounts, bytes_of_text(tenant), &ids), "codecs of", tenant);
+    if (json && status == CLI_OK)
+        putchar('[');
+    for (size_t i = 0; i < ids.count && status != CLI_AWAY; i++) {
+        struct codec_record record;
+        enum accounts_result result =
+            accounts_get_codec(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
+        if (result == ACCOUNTS_DONE) {
+            print_row(&record, json, first);
+            first = false;
+        } else if (result != ACCOUNTS_NOT_FOUND) { /* removed in between */
+            status = cli_judge(cli, result, "codec", ids.ids[i]);
+        }
+    }
+    if (json && ids.ids)
+        puts("\n]");
+    free(ids.ids);
+    return status;
+}
+
+static int codec_show(struct cli *cli)
+{
+    struct codec_source source;
+    int status = codec_source_from_redis(cli, cli->operands[0], &source);
+    if (status == CLI_OK) {
+        fwrite(source.text, 1, source.len, stdout);
+        if (source.len == 0 || source.text[source.len - 1] != '\n')
+            putchar('\n');
+    }
+    codec_source_free(&source);
+    return status;
+}
+
+static int codec_remove(struct cli *cli)
+{
+    struct codec_source_name name;
+    if (!codec_source_split(cli, cli->operands[0], &name))
+        return CLI_USAGE;
+    int status = cli_judge(
+        cli, accounts_remove_codec(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id)), "codec",
+        cli->operands[0]);
+    if (status == CLI_OK)
+        printf("codec %s removed; devices whose profile names it are refused\n", cli->operands[0]);
+    return status;
+}
+
+static int codec_release(struct cli *cli)
+{
+    struct codec_source_name name;
+    if (!codec_source_split(cli, cli->operands[0], &name))
+        return CLI_USAGE;
+    int status = cli_judge(cli,
+                           accounts_set_codec_quarantined(&cli->accounts, bytes_of_text(name.tenant),
+                                                          bytes_of_text(name.id), false, (struct bytes){0}),
+                           "codec", cli->operands[0]);
+    if (status == CLI_OK)
+        printf("codec %s released; it is used again within a second\n", cli->operands[0]);
+    return status;
+}
+
+/* Kept messages. */
+
+static struct bytes field(const struct store_reply *fields, const char *name)
+{
+    for (size_t i = 0; fields->type == STORE_LIST && i + 1 < fields->count; i += 2)
+        if (bytes_equal_text(fields->items[i].text, name))
+            return fields->items[i + 1].text;
+    return (struct bytes){0};
+}
+
+/* What a hand may have put there must not talk to the terminal. */
+static void put_plain(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        putchar(text.ptr[i] < 0x20 || text.ptr[i] >= 0x7f ? '?' : text.ptr[i]);
+}
+
+static void put_named(const char *label, struct bytes text)
+{
+    if (text.len == 0)
+        return;
+    fputs(label, stdout);
+    put_plain(text);
+}
+
+static void print_message(const struct store_reply *fields)
+{
+    char time_text[32], seconds[24] = "";
+    struct bytes time = field(fields, "t"), payload = field(fields, "p");
+    memcpy(seconds, time.ptr, time.len < sizeof seconds ? time.len : sizeof seconds - 1);
+    fputs(cli_time_text(strtoll(seconds, NULL, 10), time_text), stdout);
+    put_named(" device=", field(fields, "d"));
+    put_named(" codec=", field(fields, "f"));
+    put_named(" outcome=", field(fields, "o"));
+    put_named(" octet=", field(fields, "i"));
+    put_named(" ct=", field(fields, "ct"));
+    put_named(" from=", field(fields, "r"));
+    put_named(" length=", field(fields, "l"));
+    put_named("\n  ", field(fields, "e"));
+    fputs("\n  ", stdout);
+    for (size_t i = 0; i < payload.len; i++)
+        printf("%02x", payload.ptr[i]);
+    puts("");
+}
+
+static int codec_quarantined(struct cli *cli)
+{
+    char key[SCHEMA_KEY_MAX], *end;
+    const char *text = cli_value(cli, "--count") ? cli_value(cli, "--count") : COUNT_DEFAULT;
+    unsigned long long count = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : 0;
+    if (!cli_tenant_is_valid(cli, cli->operands[0]))
+        return CLI_USAGE;
+    if (count == 0 || count > COUNT_MAX || *end)
+        return cli_fail(cli, CLI_USAGE, "--count %s: a whole number from 1 to %d", text, COUNT_MAX);
+    struct bytes tenant = bytes_of_text(cli->operands[0]);
+    size_t key_len = schema_key(key, tenant, SCHEMA_SUFFIX_QUARANTINE);
+    struct bytes arguments[] = {BYTES_LITERAL("XREVRANGE"), bytes_of(key, key_len), BYTES_LITERAL("+"),
+                                BYTES_LITERAL("-"), BYTES_LITERAL("COUNT"), bytes_of_text(text)};
+    const struct store_reply *reply =
+        store_client_call(cli->accounts.client, arguments, sizeof arguments / sizeof arguments[0]);
+    if (!reply)
+        return cli_judge(cli, ACCOUNTS_AWAY, "quarantine of", cli->operands[0]);
+    if (reply->type != STORE_LIST)
+        return cli_fail(cli, CLI_REFUSED, "Redis refused: %.*s", (int)reply->text.len, (const char *)reply->text.ptr);
+    for (size_t i = 0; i < reply->count; i++)
+        if (reply->items[i].type == STORE_LIST && reply->items[i].count == 2)
+            print_message(&reply->items[i].items[1]);
+    return CLI_OK;
+}
+
+static const struct cli_option add_options[] = {
+    {"--replace", NULL, "if it exists, replace it; a quarantined one is used again"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_option list_options[] = {
+    {"--json", NULL, "as a JSON array"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_option quarantined_options[] = {
+    {"--count", "N", "the newest N messages; default: " COUNT_DEFAULT},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_command commands[] = {
+    {"check", "FILE", "compile a definition and try its examples; needs no gateway", NULL, codec_check},
+    {"add", "TENANT FILE", "the same, then have all gateways use it", add_options, codec_add},
+    {"list", "TENANT", "the tenant's codecs and their states", list_options, codec_list},
+    {"show", "TENANT/NAME", "the definition", NULL, codec_show},
+    {"remove", "TENANT/NAME", "forget the codec", NULL, codec_remove},
+    {"release", "TENANT/NAME", "use a quarantined codec again", NULL, codec_release},
+    {"quarantined", "TENANT", "messages that a codec could not read, the newest first, in hexadecimal",
+     quarantined_options, codec_quarantined},
+};
+
+int cmd_codec(int argc, char **argv)
+{
+    static const struct cli_group group = {
+        "codec", "formats that are data: declarative codecs", commands, sizeof commands / sizeof commands[0],
+    };
+    bool offline = argc >= 2 && strcmp(argv[1], "check") == 0;
+    return (offline ? cli_main_offline : cli_main)(&group, argc, argv);
+}

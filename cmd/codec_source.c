@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Says what is wrong with a definition the way a compiler does: where, what was expected, what came instead. */
+#include "cmd/codec_source.h"
+
+#include <stdlib.h>
+
+bool codec_source_split(const struct cli *cli, const char *text, struct codec_source_name *ret)
+{
+    const char *slash = strchr(text, '/');
+    struct bytes tenant = bytes_of(text, slash ? (size_t)(slash - text) : 0);
+    struct bytes id = slash ? bytes_of_text(slash + 1) : (struct bytes){0};
+    if (!schema_tenant_is_valid(tenant) || !schema_profile_is_valid(id)) {
+        cli_fail(cli, CLI_USAGE, "\"%s\" cannot be TENANT/NAME: both have 1 to %d of a-z 0-9 -, not beginning with -",
+                 text, SCHEMA_PROFILE_MAX);
+        return false;
+    }
+    *ret = (struct codec_source_name){0};
+    memcpy(ret->tenant, tenant.ptr, tenant.len);
+    memcpy(ret->id, id.ptr, id.len);
+    return true;
+}
+
+int codec_source_from_file(const struct cli *cli, const char *path, struct codec_source *ret)
+{
+    *ret = (struct codec_source){0};
+    ret->text = cli_read_file(cli, path, RECORD_DEFINITION_MAX, &ret->len);
+    return ret->text ? CLI_OK : CLI_REFUSED;
+}
+
+int codec_source_from_redis(struct cli *cli, const char *name, struct codec_source *ret)
+{
+    struct codec_source_name parts;
+    struct codec_record record;
+    *ret = (struct codec_source){0};
+    if (!codec_source_split(cli, name, &parts))
+        return CLI_USAGE;
+    int status = cli_judge(
+        cli, accounts_get_codec(&cli->accounts, bytes_of_text(parts.tenant), bytes_of_text(parts.id), &record), "codec",
+        name);
+    if (status != CLI_OK)
+        return status;
+    ret->text = malloc(record.definition.len + 1);
+    if (!ret->text)
+        return cli_fail(cli, CLI_REFUSED, "out of memory");
+    memcpy(ret->text, record.definition.ptr, record.definition.len);
+    ret->text[record.definition.len] = '\0';
+    ret->len = record.definition.len;
+    return CLI_OK;
+}
+
+int codec_source_compile(const struct cli *cli, const char *origin, struct codec_source *source)
+{
+    struct custom_error error = {0};
+    struct arena *arena = arena_new(CODEC_SOURCE_ARENA_BYTES);
+    source->custom = custom_compile(bytes_of(source->text, source->len), &error);
+    bool holds = source->custom && arena && custom_check(source->custom, arena, &error);
+    arena_free(arena);
+    if (holds)
+        return CLI_OK;
+    return cli_fail(cli, CLI_REFUSED, "%s: %s%s%s", origin, error.pointer, error.pointer[0] ? ": " : "", error.detail);
+}
+
+void codec_source_free(struct codec_source *source)
+{
+    custom_free(source->custom);
+    free(source->text);
+    *source = (struct codec_source){0};
+}

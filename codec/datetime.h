@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Dates and times as text (RFC 3339, ISO 8601), for the formats that write them so.
+ *
+ * Taken: 2016-06-13T00:35:30.125Z; a space or t instead of T; no seconds, or no time of day at all; an offset as
+ * +02:00, +0200 or +02 instead of Z, or nothing, which is UTC. Refused: dates that do not exist, second 60, years
+ * before 1 or after 9999.
+ */
+#pragma once
+
+#include "codec/observation.h"
+
+/* The whole text. Digits behind the ninth of a fraction are cut off. False: no such time. */
+bool datetime_parse(struct bytes text, struct timestamp *ret);

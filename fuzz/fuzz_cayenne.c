@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Cayenne LPP frames: see codec_property.h for what is checked. */
+#include "fuzz/codec_property.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    property_decode(CONTENT_FORMAT_CAYENNE_LPP, data, size);
+    return 0;
+}

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Old senders that only change their host name: the routes they know, their keys, their logs, and whose their nodes are."""
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import subprocess
+import urllib.parse
+
+import cbor
+import coap
+import lib
+from coap import GET, POST, Peer, request
+from lib import curl, equal
+
+WORKERS = (1,)
+NOW = 1763692800
+
+
+class Home:
+    """A tenant with a concentrator, two devices of their own and their keys."""
+
+    def __init__(self, gateway):
+        self.gateway = gateway
+        gateway.cli("tenant", "add", "home")
+        gateway.add_device("home/hub", None, "--concentrator", "--site=elm-street")
+        gateway.add_device("home/meter", None, "--site=elm-street")
+        gateway.add_device("home/414a")
+        gateway.add_device("home/off")
+        gateway.cli("device", "disable", "home/off")
+        gateway.add_device("home/tracker", None, "--profile=ultralight")
+        self.ids, self.keys = {}, {}
+        for device in ("hub", "meter"):
+            out = gateway.cli("token", "add", "--tenant", "home", "--device", device, "--apikey").out
+            self.ids[device] = re.search(r"(?m)^id:\s+(\S+)", out).group(1)
+            self.keys[device] = re.search(r"(?m)^apikey:\s+(\S+)", out).group(1)
+            gateway.secrets.append(self.keys[device])
+        self.tokens = {device: gateway.add_token("--tenant", "home", "--device", device)
+                       for device in ("hub", "meter", "tracker")}
+        self.operator = gateway.add_token("--tenant", "home", "--operator")
+        lib.wait_until(lambda: curl(self.url("/time"), token=self.operator).status == 200, "the last token is known")
+        self.seen = len(self.entries())
+
+    def url(self, path):
+        return "http://127.0.0.1:%d%s" % (self.gateway.http_port, path)
+
+    def entries(self):
+        return self.gateway.observations(tenant="home")
+
+    def fresh(self, *fields):
+        """What came into the stream since the last call."""
+        entries = self.entries()
+        new, self.seen = entries[self.seen:], len(entries)
+        return [tuple(entry[field] for field in fields) for entry in new]
+
+
+def home(gateway):
+    if not hasattr(gateway, "home"):
+        gateway.home = Home(gateway)
+    return gateway.home
+
+
+def says_ok(answer):
+    equal((answer.status, answer.body), (200, b"ok"), repr(answer))
+    equal(answer.headers["content-type"], "text/plain")
+    equal(answer.headers["cache-control"], "no-store")
+
+
+def test_emonhub(gateway):
+    """emonHub posts its batch as it always does and gets the two letters it waits for"""
+    h = home(gateway)
+    batch = json.dumps([[NOW - 10, "emontx", 1137.5, 20], [NOW - 8, 17, 1437, {"temp": 21.5}]], separators=(",", ":"))
+    fields = {"apikey": h.keys["hub"], "data": batch, "sentat": str(NOW)}
+    form = "application/x-www-form-urlencoded"
+    says_ok(curl(h.url("/input/bulk.json?"), data=urllib.parse.urlencode(fields), content_type=form))
+    equal(h.fresh("d", "n", "v", "a", "q"),
+          [("hub", "emontx.1", "1137.5", "apikey", "b"), ("hub", "emontx.2", "20", "apikey", "b"),
+           ("hub", "17.1", "1437", "apikey", "b"), ("hub", "17.temp", "21.5", "apikey", "b")])
+    del fields["apikey"]
+    says_ok(curl(h.url("/input/bulk"), data=urllib.parse.urlencode(fields), content_type=form, token=h.keys["hub"]))
+    equal(len(h.fresh("d")), 4)
+    answer = curl(h.url("/input/bulk.json"), data="data=[[0,16,zzz&apikey=" + h.keys["hub"], content_type=form)
+    equal(answer.status, 400)
+    equal(answer.json()["success"], False)
+    equal(h.fresh("d"), [])
+
+
+def test_emoncms_get_and_post(gateway):
+    """input/post as GET and POST, with json, csv and fulljson, and the node in the path"""
+    h = home(gateway)
+    key = h.keys["meter"]
+    says_ok(curl(h.url("/input/post?node=meter&json={power1:100,power2:200}&apikey=" + key), "-g"))
+    equal(h.fresh("d", "n", "v"), [("meter", "power1", "100"), ("meter", "power2", "200")])
+    says_ok(curl(h.url("/input/post/garage?csv=1,2.50&time=%d" % NOW), token=key))
+    equal(h.fresh("d", "n", "v", "t", "q"), [("meter", "garage.1", "1", str(NOW), "d"),
+                                             ("meter", "garage.2", "2.50", str(NOW), "d")])
+    answer = curl(h.url("/input/post.json"), data="node=hub&fulljson=%7B%22a+b%22%3A1%7D&apikey=" + key,
+                  content_type="application/x-www-form-urlencoded")
+    equal((answer.status, answer.json()), (200, {"success": True}))
+    equal(h.fresh("d", "n", "v"), [("meter", "hub.a_b", "1")])
+    equal(curl(h.url("/input/post?node=1&csv=1&apikey=" + key), method="HEAD").status, 405)
+    answer = curl(h.url("/input/post?node=1&csv=1&apikey=" + key), method="DELETE")
+    equal((answer.status, answer.headers["allow"]), (405, "GET, POST"))
+    equal(curl(h.url("/input/post?node=1&csv=1&apikey=" + key), "-H", "If-None-Match: *").status, 412)
+    equal(h.fresh("d"), [])
+
+
+def test_nodes_of_a_concentrator(gateway):
+    """a node is a device of the tenant if a concentrator says so, never if another does, and not if it is disabled"""
+    h = home(gateway)
+    says_ok(curl(h.url("/input/post?node=meter&csv=7&apikey=" + h.keys["hub"])))
+    equal(h.fresh("d", "n", "b"), [("meter", "1", "hub")])
+    says_ok(curl(h.url("/input/post?node=414a&csv=7&apikey=" + h.keys["meter"])))
+    equal(h.fresh("d", "n", "b"), [("meter", "414a.1", "")])
+    answer = curl(h.url("/input/post?node=off&csv=7&apikey=" + h.keys["hub"]))
+    equal((answer.status, answer.json()["success"]), (403, False))
+    equal(h.fresh("d"), [])
+
+
+def test_sealed(gateway):
+    """emonCMS' encrypted form: proved by its content, answered by its digest"""
+    h = home(gateway)
+    key, text = bytes.fromhex(h.keys["meter"]), b"node=meter&csv=1,2&time=%d" % NOW
+    iv = os.urandom(16)
+    sealed = subprocess.run(["openssl", "enc", "-aes-128-cbc", "-K", key.hex(), "-iv", iv.hex()], input=text,
+                            stdout=subprocess.PIPE, check=True).stdout
+    body = base64.urlsafe_b64encode(iv + sealed)
+    mac = hmac.new(key, text, hashlib.sha256).hexdigest()
+    for user, digest, status in (("home/" + h.ids["meter"], mac, 200), ("home/" + h.ids["meter"], mac[::-1], 401),
+                                 ("home/" + h.ids["hub"], mac, 401), ("demo/" + h.ids["meter"], mac, 401)):
+        answer = curl(h.url("/input/post"), "-H", "Authorization: %s:%s" % (user, digest), data=body,
+                      content_type="aes128cbc")
+        equal(answer.status, status, repr(answer))
+        if status == 200:
+            equal(answer.body, base64.urlsafe_b64encode(hashlib.sha256(text).digest()))
+            equal(h.fresh("d", "n", "v", "a"), [("meter", "1", "1", "apikey"), ("meter", "2", "2", "apikey")])
+    equal(h.fresh("d"), [])
+
+
+def test_ultralight(gateway):
+    """Ultralight on /iot/d: GET and POST, a group with its time, and no commands"""
+    h = home(gateway)
+    where = "/iot/d?k=%s&i=meter&getCmd=1" % h.keys["meter"]
+    answer = curl(h.url(where + "&t=2016-06-13T00:35:30Z&d=t|15|k|abc"))
+    equal((answer.status, answer.body), (200, b""), repr(answer))
+    equal(h.fresh("d", "n", "v", "k", "t"), [("meter", "t", "15", "n", "1465778130"), ("meter", "k", "abc", "s", "1465778130")])
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", None):
+        equal(curl(h.url(where), data="t|16#h|40", content_type=content_type).status, 200)
+        equal(h.fresh("n", "v"), [("t", "16"), ("h", "40")])
+    equal(curl(h.url(where), data="t|16|h", content_type="text/plain").status, 400)
+    equal(h.fresh("d"), [])
+
+
+def test_influx(gateway):
+    """InfluxDB 1 and 2: 204, keys in their places, and a partial write that says which line"""
+    h = home(gateway)
+    lines = "weather,host=roof temp=21.5 %d000000000\n" % NOW
+    equal(curl(h.url("/ping")).status, 204)
+    equal(curl(h.url("/write?db=x&u=telegraf&p=" + h.keys["hub"]), data=lines).status, 204)
+    equal(h.fresh("d", "n", "v", "t"), [("hub", "roof.weather.temp", "21.5", str(NOW))])
+    basic = base64.b64encode(b"telegraf:" + h.keys["hub"].encode()).decode()
+    equal(curl(h.url("/write?db=x"), "-H", "Authorization: Basic " + basic, data=lines.replace("21.5", "22")).status, 204)
+    answer = curl(h.url("/api/v2/write?bucket=b&org=o&precision=s"), "-H", "Authorization: Token " + h.tokens["hub"],
+                  data="weather,host=roof temp=23 %d\nweather temp= 1\n" % NOW)
+    equal((answer.status, answer.json()["code"]), (400, "invalid"), repr(answer))
+    assert "line 2" in answer.json()["message"], answer
+    equal(h.fresh("v", "a"), [("22", "apikey"), ("23", "token")])
+    answer = curl(h.url("/write?db=x"), data=lines)
+    equal((answer.status, list(answer.json())), (401, ["error"]))
+
+
+def test_sgmp(gateway):
+    """SGMP: six levels, the house of the device that speaks, events of class e"""
+    h = home(gateway)
+    path = "/gismolab_sgmp_read/gismolab_sgmp_house_elm-street/7/%s/1763692800250/%s"
+    ask = dict(content_type="application/json", token=h.tokens["hub"])
+    equal(curl(h.url(path % ("egauge", "data")), data='{"A.Battery":-120.5}', **ask).status, 204)
+    equal(curl(h.url(path % ("meter", "event")), data='{"on":true}', **ask).status, 204)
+    equal(h.fresh("d", "n", "v", "t", "c"), [("hub", "egauge.A.Battery", "-120.5", "1763692800.25", "t"),
+                                             ("meter", "on", "true", "1763692800.25", "e")])
+    other = path.replace("elm-street", "oak-street")
+    equal(curl(h.url(other % ("egauge", "data")), data='{"a":1}', **ask).status, 403)
+    equal(curl(h.url(path % ("egauge", "data/more")), data='{"a":1}', **ask).status, 404)
+    equal(curl(h.url(path % ("egauge", "config")), data='{"a":1}', **ask).status, 404)
+    equal(curl(h.url(path.replace("1763692800250", "soon") % ("egauge", "data")), data='{"a":1}', **ask).status, 400)
+    equal(curl(h.url(path % ("egauge", "data")), data='{"a":[1]}', **ask).status, 400)
+    equal(h.fresh("d"), [])
+
+
+LOG = ('[ "2016-02-18T10:45:40Z", "", {"@":"414a","T|C16":332} ]\r\n'
+       '> help\n'
+       '[ "2016-02-18T10:46:40Z", "", {"@":"414a","T|C16":332 ]\n'
+       '\n'
+       '[ "2016-02-18T10:46:41Z", "", {"@":"4b2f","L":130} ]')
+
+
+def test_log(gateway):
+    """a concentrator's log: each line has its verdict, and lines that come again are not stored again"""
+    h = home(gateway)
+    ask = dict(content_type="text/plain", token=h.tokens["hub"])
+    answer = curl(h.url("/obs?f=opentrv-log"), data=LOG, **ask)
+    equal(answer.status, 200, repr(answer))
+    verdict = answer.json()
+    equal([verdict[name] for name in ("stored", "refused", "ignored")], [2, 1, 2])
+    equal([(line["line"], line["outcome"]) for line in verdict["lines"]], [(3, "malformed")])
+    assert verdict["lines"][0]["detail"], verdict
+    equal(h.fresh("d", "n", "v", "b"), [("414a", "T", "20.75", "hub"), ("hub", "4b2f.L", "130", "")])
+    # Moved down by a line that is new: that one is stored and no other.
+    more = '[ "2016-02-18T10:47:40Z", "", {"@":"414a","O":1} ]\n' + LOG
+    answer = curl(h.url("/obs?f=opentrv-log"), data=more, accept="application/cbor", **ask)
+    verdict = cbor.loads(answer.body)
+    equal([verdict[name] for name in ("stored", "refused", "ignored")], [3, 1, 2])
+    equal(h.fresh("d", "n"), [("414a", "O")])
+    answer = curl(h.url("/obs?f=opentrv-log"), data=LOG.splitlines()[0], **ask)
+    equal((answer.status, answer.body, answer.headers.get("weir-duplicate")), (204, b"", "true"))
+    answer = curl(h.url("/obs?f=opentrv-log"), data="[ 1 ]\n> x\n", **ask)
+    equal((answer.status, answer.json()["refused"], answer.json()["ignored"]), (400, 1, 1))
+    equal(curl(h.url("/obs?f=opentrv-log"), "-H", "Weir-Seq: 1.1", data=LOG, **ask).status, 400)
+    equal(curl(h.url("/obs?f=opentrv-log"), data="\n" * 1025, **ask).status, 400)
+    equal(h.fresh("d"), [])
+
+
+def test_a_long_log(gateway):
+    """a log as long as a body may be is taken whole"""
+    h = home(gateway)
+    lines = ['[ "2016-02-19T10:%02d:%02dZ", "", {"@":"1","a":1,"L":%d} ]' % (i // 60 % 60, i % 60, i) for i in range(1024)]
+    assert len("\n".join(lines)) < 65536
+    answer = curl(h.url("/obs?f=opentrv-log&level"), data="\n".join(lines), content_type="text/plain",
+                  token=h.tokens["hub"])
+    equal((answer.status, answer.json()),
+          (200, {"stored": 1024, "refused": 0, "ignored": 0, "level": "spooled", "lines": []}))
+    equal(h.fresh("v"), [(v,) for i in range(1024) for v in ("1", str(i))])
+
+
+def test_profile_and_declared_format(gateway):
+    """the profile says what an undeclared body is, a declared format what a declared one is"""
+    h = home(gateway)
+    token = h.tokens["tracker"]
+    for content_type in (None, "text/plain", "application/octet-stream", "application/x-www-form-urlencoded", "text/odd"):
+        equal(curl(h.url("/obs"), data="t|15", content_type=content_type, token=token).status, 204, str(content_type))
+        equal(h.fresh("d", "n", "v"), [("tracker", "t", "15")])
+    equal(curl(h.url("/obs"), data='{"temp":16}', content_type="application/json", token=token).status, 204)
+    equal(h.fresh("d", "n", "v"), [("tracker", "temp", "16")])
+    equal(curl(h.url("/obs"), data="t|15", content_type="application/senml+json", token=token).status, 400)
+    equal(curl(h.url("/obs"), data="t|15", content_type="application/senml+xml", token=token).status, 415)
+    equal(curl(h.url("/obs"), data="t|15", token=h.tokens["meter"]).status, 415)
+    answer = curl(h.url("/obs?f=nothing"), data="t|15", token=token)
+    equal((answer.status, answer.json()["type"]), (415, "urn:weir:problem:unsupported-format"))
+    equal(curl(h.url("/obs?f=ultralight"), data="t|15", content_type="application/senml+json", token=token).status, 415)
+    # JSON that is declared is read as JSON, whatever else it may look like.
+    equal(curl(h.url("/obs"), data='[{"n":"t","v":1}]', content_type="application/json", token=h.tokens["meter"]).status,
+          400)
+    equal(h.fresh("d"), [])
+
+
+def test_keys(gateway):
+    """keys count in their places on legacy routes only; an operator's token does not write; nothing tells a key"""
+    h = home(gateway)
+    wrong = "wrongwrongwrongwrongwrongwrong00"
+    gateway.secrets.append(wrong)
+    for url in ("/input/post?csv=1&apikey=" + wrong, "/iot/d?i=a&d=t|1&k=" + wrong, "/input/post?csv=1&apikey="):
+        answer = curl(h.url(url))
+        equal(answer.status, 401)
+        assert wrong.encode() not in answer.body and "www-authenticate" in answer.headers, answer
+    equal(curl(h.url("/input/post?csv=1")).body, b"Invalid API key")
+    equal(curl(h.url("/input/post?csv=1"), token=h.operator).status, 403)
+    says_ok(curl(h.url("/input/post?csv=1&apikey=" + h.tokens["meter"])))
+    equal(h.fresh("d", "n", "a"), [("meter", "1", "token")])
+    for url in ("/obs?apikey=", "/obs?f=ultralight&k="):
+        equal(curl(h.url(url + h.keys["meter"]), data="t|1", content_type="text/plain").status, 401)
+    equal(curl(h.url("/obs?f=ultralight"), "-H", "Authorization: Token " + h.tokens["meter"], data="t|1").status, 401)
+    equal(h.fresh("d"), [])
+
+
+def test_coap(gateway):
+    """over CoAP: the format in the query, logs, and legacy routes by POST; a key there means nothing"""
+    with Peer(gateway.coap_port) as p:
+        log = '[ "2016-02-18T10:45:40Z", "", {"@":"414a","T|C16":332} ]\nnonsense{\n'
+        answer = p.ask(request(POST, "/obs", query=["f=opentrv-log"], payload=log))
+        equal(answer.code_text, "2.04")
+        if answer.payload:
+            equal(json.loads(answer.payload)["stored"], 1)
+        equal([e["v"] for e in gateway.observations(device="414a", name="T")], ["20.75"])
+        answer = p.ask(request(POST, "/input/post/emontx", query=["csv=5,6"]))
+        equal((answer.code_text, answer.payload), ("2.04", b"ok"))
+        equal([e["v"] for e in gateway.observations(device="emontx")], ["5", "6"])
+        equal(p.ask(request(POST, "/iot/d", query=["i=ul-1"], payload="t|15")).code_text, "2.04")
+        equal([e["a"] for e in gateway.observations(device="ul-1")], ["net"])
+        equal(p.ask(request(GET, "/input/post", query=["node=emontx", "csv=5"])).code_text, "4.05")
+        equal(p.ask(request(POST, "/obs", query=["d=ul-1", "f=cayenne-lpp"],
+                            payload=bytes.fromhex("03670110"))).code_text, "2.04")
+        equal([e["v"] for e in gateway.observations(device="ul-1")][1:], ["27.2"])
+        equal(p.ask(request(POST, "/obs", query=["d=ul-1"], format=310, payload="<a/>")).code_text, "4.15")
+
+
+def test_many_wrong_keys(gateway):
+    """who tries keys has to wait, and a good one gets in all the same"""
+    h = home(gateway)
+    statuses = [curl(h.url("/input/post?csv=1&apikey=notthisone%022d" % i)).status for i in range(12)]
+    assert statuses[-1] == 429 and set(statuses) <= {401, 429}, statuses
+    answer = curl(h.url("/input/post?csv=1&apikey=notthisone"))
+    assert int(answer.headers["retry-after"]) >= 1, answer
+    says_ok(curl(h.url("/input/post?csv=1&apikey=" + h.keys["meter"])))
