@@ -27,64 +27,34 @@ struct thing {
     char key[SCHEMA_KEY_MAX], set_key[SCHEMA_KEY_MAX], meta_key[SCHEMA_KEY_MAX];
 };
 
+enum kind { KIND_TENANT, KIND_DEVICE, KIND_TOKEN, KIND_RULE, KIND_STREAM, KIND_PROFILE, KIND_CODEC };
+
+/* Where things of a kind stand, and what changes of them are called. Tenants are in a set of their own. */
+static const struct {
+    const char *object, *set_suffix, *key_kind;
+} kinds[] = {
+    [KIND_TENANT] = {SCHEMA_OBJECT_TENANT, NULL, NULL},
+    [KIND_DEVICE] = {SCHEMA_OBJECT_DEVICE, SCHEMA_SUFFIX_DEVICES, SCHEMA_KIND_DEVICE},
+    [KIND_TOKEN] = {SCHEMA_OBJECT_TOKEN, SCHEMA_SUFFIX_TOKENS, SCHEMA_KIND_TOKEN},
+    [KIND_RULE] = {SCHEMA_OBJECT_RULE, SCHEMA_SUFFIX_RULES, SCHEMA_KIND_RULE},
+    [KIND_STREAM] = {SCHEMA_OBJECT_STREAM, SCHEMA_SUFFIX_STREAMS, SCHEMA_KIND_RETENTION},
+    [KIND_PROFILE] = {SCHEMA_OBJECT_PROFILE, SCHEMA_SUFFIX_PROFILES, SCHEMA_KIND_PROFILE},
+    [KIND_CODEC] = {SCHEMA_OBJECT_CODEC, SCHEMA_SUFFIX_CODECS, SCHEMA_KIND_CODEC},
+};
+
+static struct thing thing_of(enum kind kind, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = {.object = kinds[kind].object, .tenant = tenant, .id = id};
+    schema_key_of(thing.key, tenant, kinds[kind].key_kind, id);
+    schema_key(thing.set_key, tenant, kinds[kind].set_suffix);
+    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
+    return thing;
+}
+
 static struct thing thing_of_tenant(struct bytes tenant)
 {
-    struct thing thing = {.object = SCHEMA_OBJECT_TENANT, .tenant = tenant, .set_key = SCHEMA_KEY_TENANTS};
+    struct thing thing = {.object = kinds[KIND_TENANT].object, .tenant = tenant, .set_key = SCHEMA_KEY_TENANTS};
     schema_key(thing.key, tenant, SCHEMA_SUFFIX_META);
-    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
-    return thing;
-}
-
-static struct thing thing_of_device(struct bytes tenant, struct bytes id)
-{
-    struct thing thing = {.object = SCHEMA_OBJECT_DEVICE, .tenant = tenant, .id = id};
-    schema_key_of(thing.key, tenant, SCHEMA_KIND_DEVICE, id);
-    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_DEVICES);
-    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
-    return thing;
-}
-
-static struct thing thing_of_token(struct bytes tenant, struct bytes id)
-{
-    struct thing thing = {.object = SCHEMA_OBJECT_TOKEN, .tenant = tenant, .id = id};
-    schema_key_of(thing.key, tenant, SCHEMA_KIND_TOKEN, id);
-    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_TOKENS);
-    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
-    return thing;
-}
-
-static struct thing thing_of_rule(struct bytes tenant, struct bytes id)
-{
-    struct thing thing = {.object = SCHEMA_OBJECT_RULE, .tenant = tenant, .id = id};
-    schema_key_of(thing.key, tenant, SCHEMA_KIND_RULE, id);
-    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_RULES);
-    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
-    return thing;
-}
-
-static struct thing thing_of_stream(struct bytes tenant, struct bytes name)
-{
-    struct thing thing = {.object = SCHEMA_OBJECT_STREAM, .tenant = tenant, .id = name};
-    schema_key_of(thing.key, tenant, SCHEMA_KIND_RETENTION, name);
-    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_STREAMS);
-    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
-    return thing;
-}
-
-static struct thing thing_of_profile(struct bytes tenant, struct bytes id)
-{
-    struct thing thing = {.object = SCHEMA_OBJECT_PROFILE, .tenant = tenant, .id = id};
-    schema_key_of(thing.key, tenant, SCHEMA_KIND_PROFILE, id);
-    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_PROFILES);
-    schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
-    return thing;
-}
-
-static struct thing thing_of_codec(struct bytes tenant, struct bytes id)
-{
-    struct thing thing = {.object = SCHEMA_OBJECT_CODEC, .tenant = tenant, .id = id};
-    schema_key_of(thing.key, tenant, SCHEMA_KIND_CODEC, id);
-    schema_key(thing.set_key, tenant, SCHEMA_SUFFIX_CODECS);
     schema_key(thing.meta_key, tenant, SCHEMA_SUFFIX_META);
     return thing;
 }
@@ -148,9 +118,13 @@ static enum accounts_result exists(struct accounts *accounts, const char *key, b
     return result;
 }
 
-/* The fields borrow from the reply, which the next call takes away. */
-static enum accounts_result read_fields(struct accounts *accounts, const char *key,
-                                        struct record_field ret[static RECORD_FIELDS_MAX], size_t *ret_count)
+/* The fields of a record; they borrow from the reply, which the next call takes away. */
+struct reading {
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+};
+
+static enum accounts_result read_fields(struct accounts *accounts, const char *key, struct reading *ret)
 {
     struct bytes arguments[] = {WORD("HGETALL"), bytes_of_text(key)};
     const struct store_reply *reply = NULL;
@@ -159,46 +133,49 @@ static enum accounts_result read_fields(struct accounts *accounts, const char *k
         return result;
     if (reply->type != STORE_LIST || reply->count == 0)
         return ACCOUNTS_NOT_FOUND;
-    size_t count = 0;
-    for (size_t i = 0; i + 1 < reply->count && count < RECORD_FIELDS_MAX; i += 2)
-        ret[count++] = (struct record_field){reply->items[i].text, reply->items[i + 1].text};
-    *ret_count = count;
+    ret->count = 0;
+    for (size_t i = 0; i + 1 < reply->count && ret->count < RECORD_FIELDS_MAX; i += 2)
+        ret->fields[ret->count++] = (struct record_field){reply->items[i].text, reply->items[i + 1].text};
     return ACCOUNTS_DONE;
+}
+
+static enum accounts_result read_thing(struct accounts *accounts, enum kind kind, struct bytes tenant, struct bytes id,
+                                       struct reading *ret)
+{
+    struct thing thing = thing_of(kind, tenant, id);
+    return read_fields(accounts, thing.key, ret);
+}
+
+/* What has become of reading a record, once it is known whether its fields are good. */
+static enum accounts_result judge(enum accounts_result result, bool is_valid)
+{
+    return result == ACCOUNTS_DONE && !is_valid ? ACCOUNTS_DAMAGED : result;
 }
 
 enum accounts_result accounts_get_tenant(struct accounts *accounts, struct bytes tenant, struct tenant_record *ret)
 {
-    struct record_field fields[RECORD_FIELDS_MAX];
-    size_t count;
+    struct reading reading;
     struct thing thing = thing_of_tenant(tenant);
-    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    return record_to_tenant(tenant, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+    enum accounts_result result = read_fields(accounts, thing.key, &reading);
+    return judge(result, result == ACCOUNTS_DONE && record_to_tenant(tenant, reading.fields, reading.count, ret));
 }
 
 enum accounts_result accounts_get_device(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                          struct device_record *ret)
 {
-    struct record_field fields[RECORD_FIELDS_MAX];
-    size_t count;
-    struct thing thing = thing_of_device(tenant, id);
-    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    return record_to_device(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_DEVICE, tenant, id, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_device(tenant, id, reading.fields, reading.count, ret));
 }
 
 enum accounts_result accounts_get_token_of(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                            struct token_record *ret)
 {
-    struct record_field fields[RECORD_FIELDS_MAX];
-    size_t count;
-    struct thing thing = thing_of_token(tenant, id);
-    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    return record_to_token(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_TOKEN, tenant, id, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_token(tenant, id, reading.fields, reading.count, ret));
 }
 
 enum accounts_result accounts_get_token(struct accounts *accounts, struct bytes id, struct token_record *ret)
@@ -245,7 +222,7 @@ enum accounts_result accounts_list_tenants(struct accounts *accounts, struct acc
     return list(accounts, SCHEMA_KEY_TENANTS, ret);
 }
 
-static enum accounts_result list_of_tenant(struct accounts *accounts, struct bytes tenant, const char *suffix,
+static enum accounts_result list_of_tenant(struct accounts *accounts, struct bytes tenant, enum kind kind,
                                            struct accounts_ids *ret)
 {
     char key[SCHEMA_KEY_MAX];
@@ -256,86 +233,74 @@ static enum accounts_result list_of_tenant(struct accounts *accounts, struct byt
         return result;
     if (!known)
         return ACCOUNTS_NO_TENANT;
-    schema_key(key, tenant, suffix);
+    schema_key(key, tenant, kinds[kind].set_suffix);
     return list(accounts, key, ret);
 }
 
 enum accounts_result accounts_list_devices(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
 {
-    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_DEVICES, ret);
+    return list_of_tenant(accounts, tenant, KIND_DEVICE, ret);
 }
 
 enum accounts_result accounts_list_tokens(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
 {
-    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_TOKENS, ret);
+    return list_of_tenant(accounts, tenant, KIND_TOKEN, ret);
 }
 
 enum accounts_result accounts_list_rules(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
 {
-    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_RULES, ret);
+    return list_of_tenant(accounts, tenant, KIND_RULE, ret);
 }
 
 enum accounts_result accounts_list_streams(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
 {
-    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_STREAMS, ret);
+    return list_of_tenant(accounts, tenant, KIND_STREAM, ret);
 }
 
 enum accounts_result accounts_list_profiles(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
 {
-    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_PROFILES, ret);
+    return list_of_tenant(accounts, tenant, KIND_PROFILE, ret);
 }
 
 enum accounts_result accounts_list_codecs(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
 {
-    return list_of_tenant(accounts, tenant, SCHEMA_SUFFIX_CODECS, ret);
+    return list_of_tenant(accounts, tenant, KIND_CODEC, ret);
 }
 
 enum accounts_result accounts_get_profile(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                           struct profile_record *ret)
 {
-    struct record_field fields[RECORD_FIELDS_MAX];
-    size_t count;
-    struct thing thing = thing_of_profile(tenant, id);
-    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    return record_to_profile(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_PROFILE, tenant, id, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_profile(tenant, id, reading.fields, reading.count, ret));
 }
 
 enum accounts_result accounts_get_codec(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                         struct codec_record *ret)
 {
-    struct record_field fields[RECORD_FIELDS_MAX];
-    size_t count;
-    struct thing thing = thing_of_codec(tenant, id);
-    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    return record_to_codec(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_CODEC, tenant, id, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_codec(tenant, id, reading.fields, reading.count, ret));
 }
 
 enum accounts_result accounts_get_rule(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                        struct rule_record *ret)
 {
-    struct record_field fields[RECORD_FIELDS_MAX];
-    size_t count;
-    struct thing thing = thing_of_rule(tenant, id);
-    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    return record_to_rule(tenant, id, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_RULE, tenant, id, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_rule(tenant, id, reading.fields, reading.count, ret));
 }
 
 enum accounts_result accounts_get_stream(struct accounts *accounts, struct bytes tenant, struct bytes name,
                                          struct stream_record *ret)
 {
-    struct record_field fields[RECORD_FIELDS_MAX];
-    size_t count;
-    struct thing thing = thing_of_stream(tenant, name);
-    enum accounts_result result = read_fields(accounts, thing.key, fields, &count);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    return record_to_stream(tenant, name, fields, count, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_STREAM, tenant, name, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_stream(tenant, name, reading.fields, reading.count, ret));
 }
 
 /* Writing. What a change writes is queued between MULTI and EXEC by one function of this form. */
@@ -603,7 +568,7 @@ enum accounts_result accounts_add_device(struct accounts *accounts, const struct
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
-    struct thing thing = thing_of_device(bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct thing thing = thing_of(KIND_DEVICE, bytes_of_text(record->tenant), bytes_of_text(record->id));
     struct change change = {.thing = &thing, .fields = fields, .count = record_of_device(record, fields, scratch)};
     enum accounts_result result = add(accounts, &change, replace);
     explicit_bzero(scratch, sizeof scratch);
@@ -613,21 +578,21 @@ enum accounts_result accounts_add_device(struct accounts *accounts, const struct
 enum accounts_result accounts_set_device_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                   bool disabled)
 {
-    struct thing thing = thing_of_device(tenant, id);
+    struct thing thing = thing_of(KIND_DEVICE, tenant, id);
     return set_flag(accounts, &thing, "disabled", disabled);
 }
 
 enum accounts_result accounts_set_device_fields(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                 const struct record_field *fields, size_t count)
 {
-    struct thing thing = thing_of_device(tenant, id);
+    struct thing thing = thing_of(KIND_DEVICE, tenant, id);
     struct change change = {.thing = &thing, .fields = fields, .count = count};
     return alter(accounts, write_parts, &change);
 }
 
 enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
-    struct thing thing = thing_of_device(tenant, id);
+    struct thing thing = thing_of(KIND_DEVICE, tenant, id);
     struct change change = {.thing = &thing};
     return alter(accounts, write_device_removal, &change);
 }
@@ -637,10 +602,10 @@ enum accounts_result accounts_add_token(struct accounts *accounts, const struct 
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
     struct bytes tenant = bytes_of_text(record->tenant);
-    struct thing thing = thing_of_token(tenant, bytes_of_text(record->id));
+    struct thing thing = thing_of(KIND_TOKEN, tenant, bytes_of_text(record->id));
     struct change change = {.thing = &thing, .fields = fields, .count = record_of_token(record, fields, scratch)};
     if (record->role == TOKEN_DEVICE) {
-        struct thing device = thing_of_device(tenant, bytes_of_text(record->device));
+        struct thing device = thing_of(KIND_DEVICE, tenant, bytes_of_text(record->device));
         bool there = false;
         enum accounts_result result = exists(accounts, device.key, &there);
         if (result != ACCOUNTS_DONE || !there)
@@ -655,7 +620,7 @@ enum accounts_result accounts_revoke_token(struct accounts *accounts, struct byt
     enum accounts_result result = accounts_get_token(accounts, id, &record);
     if (result != ACCOUNTS_DONE)
         return result;
-    struct thing thing = thing_of_token(bytes_of_text(record.tenant), id);
+    struct thing thing = thing_of(KIND_TOKEN, bytes_of_text(record.tenant), id);
     return set_flag(accounts, &thing, "revoked", true);
 }
 
@@ -684,7 +649,7 @@ enum accounts_result accounts_add_rule(struct accounts *accounts, const struct r
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
-    struct thing thing = thing_of_rule(bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct thing thing = thing_of(KIND_RULE, bytes_of_text(record->tenant), bytes_of_text(record->id));
     struct change change = {.thing = &thing, .fields = fields, .count = record_of_rule(record, fields, scratch)};
     if (!bytes_equal_text(bytes_of_text(record->stream), SCHEMA_SUFFIX_OBS))
         change.stream = bytes_of_text(record->stream);
@@ -694,7 +659,7 @@ enum accounts_result accounts_add_rule(struct accounts *accounts, const struct r
 
 enum accounts_result accounts_remove_rule(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
-    struct thing thing = thing_of_rule(tenant, id);
+    struct thing thing = thing_of(KIND_RULE, tenant, id);
     struct change change = {.thing = &thing};
     return alter(accounts, write_removal, &change);
 }
@@ -703,7 +668,7 @@ enum accounts_result accounts_set_stream(struct accounts *accounts, const struct
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
-    struct thing thing = thing_of_stream(bytes_of_text(record->tenant), bytes_of_text(record->name));
+    struct thing thing = thing_of(KIND_STREAM, bytes_of_text(record->tenant), bytes_of_text(record->name));
     struct change change = {.thing = &thing, .fields = fields, .count = record_of_stream(record, fields, scratch)};
     return add(accounts, &change, true);
 }
@@ -712,7 +677,7 @@ enum accounts_result accounts_remove_stream(struct accounts *accounts, struct by
 {
     char key[SCHEMA_KEY_MAX];
     bool holds_entries = false;
-    struct thing thing = thing_of_stream(tenant, name);
+    struct thing thing = thing_of(KIND_STREAM, tenant, name);
     struct change change = {.thing = &thing};
     schema_key_of_stream(key, tenant, name);
     enum accounts_result result = exists(accounts, key, &holds_entries);
@@ -725,7 +690,7 @@ enum accounts_result accounts_add_profile(struct accounts *accounts, const struc
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
-    struct thing thing = thing_of_profile(bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct thing thing = thing_of(KIND_PROFILE, bytes_of_text(record->tenant), bytes_of_text(record->id));
     struct change change = {.thing = &thing, .fields = fields, .count = record_of_profile(record, fields, scratch)};
     enum accounts_result result = check_room(accounts, &thing, RECORD_CODECS_MAX);
     return result == ACCOUNTS_DONE ? add(accounts, &change, replace) : result;
@@ -733,7 +698,7 @@ enum accounts_result accounts_add_profile(struct accounts *accounts, const struc
 
 enum accounts_result accounts_remove_profile(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
-    struct thing thing = thing_of_profile(tenant, id);
+    struct thing thing = thing_of(KIND_PROFILE, tenant, id);
     struct change change = {.thing = &thing};
     return alter(accounts, write_removal, &change);
 }
@@ -742,7 +707,7 @@ enum accounts_result accounts_add_codec(struct accounts *accounts, const struct 
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
-    struct thing thing = thing_of_codec(bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct thing thing = thing_of(KIND_CODEC, bytes_of_text(record->tenant), bytes_of_text(record->id));
     struct change change = {.thing = &thing, .fields = fields, .count = record_of_codec(record, fields, scratch)};
     enum accounts_result result = check_room(accounts, &thing, RECORD_CODECS_MAX);
     return result == ACCOUNTS_DONE ? add(accounts, &change, replace) : result;
@@ -761,7 +726,7 @@ static struct bytes cut_text(struct bytes text, size_t max)
 enum accounts_result accounts_set_codec_quarantined(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                     bool quarantined, struct bytes reason)
 {
-    struct thing thing = thing_of_codec(tenant, id);
+    struct thing thing = thing_of(KIND_CODEC, tenant, id);
     struct record_field fields[] = {
         {WORD("quarantined"), quarantined ? WORD("1") : WORD("0")},
         {WORD("reason"), cut_text(reason, RECORD_REASON_MAX)},
@@ -772,29 +737,29 @@ enum accounts_result accounts_set_codec_quarantined(struct accounts *accounts, s
 
 enum accounts_result accounts_remove_codec(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
-    struct thing thing = thing_of_codec(tenant, id);
+    struct thing thing = thing_of(KIND_CODEC, tenant, id);
     struct change change = {.thing = &thing};
     return alter(accounts, write_removal, &change);
 }
 
 /* Removing a tenant. */
 
-/* Unlinks the keys of all members of a set, then the set. */
-/* kinds: of the keys of one member; the second may be NULL. */
-static enum accounts_result remove_members(struct accounts *accounts, struct bytes tenant, const char *suffix,
-                                           const char *const kinds[static 2])
+/* Unlinks the keys of all things of a kind and what hangs on each (also: NULL or another kind of key), then their set. */
+static enum accounts_result remove_members(struct accounts *accounts, struct bytes tenant, enum kind kind,
+                                           const char *also)
 {
+    const char *const key_kinds[] = {kinds[kind].key_kind, also, NULL};
     char set_key[SCHEMA_KEY_MAX];
     char(*keys)[SCHEMA_KEY_MAX] = calloc(CHUNK, sizeof *keys);
     struct accounts_ids ids = {0};
-    schema_key(set_key, tenant, suffix);
+    schema_key(set_key, tenant, kinds[kind].set_suffix);
     enum accounts_result result = keys ? list(accounts, set_key, &ids) : ACCOUNTS_AWAY;
     for (size_t i = 0; i < ids.count && result == ACCOUNTS_DONE;) {
         struct bytes arguments[1 + CHUNK] = {WORD("UNLINK")};
         size_t count = 0;
         for (; count + 2 <= CHUNK && i < ids.count; i++)
-            for (size_t k = 0; k < 2 && kinds[k]; k++, count++) {
-                size_t len = schema_key_of(keys[count], tenant, kinds[k], bytes_of_text(ids.ids[i]));
+            for (size_t k = 0; key_kinds[k]; k++, count++) {
+                size_t len = schema_key_of(keys[count], tenant, key_kinds[k], bytes_of_text(ids.ids[i]));
                 arguments[1 + count] = bytes_of(keys[count], len);
             }
         result = run(accounts, arguments, 1 + count);
@@ -814,19 +779,9 @@ enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct by
     enum accounts_result removed = alter(accounts, write_removal, &change);
     if (removed != ACCOUNTS_DONE && removed != ACCOUNTS_NOT_FOUND)
         return removed;
-    static const struct {
-        const char *suffix, *kinds[2];
-    } sets[] = {
-        {SCHEMA_SUFFIX_DEVICES, {SCHEMA_KIND_DEVICE, SCHEMA_KIND_TOTAL}},
-        {SCHEMA_SUFFIX_TOKENS, {SCHEMA_KIND_TOKEN}},
-        {SCHEMA_SUFFIX_RULES, {SCHEMA_KIND_RULE}},
-        {SCHEMA_SUFFIX_STREAMS, {SCHEMA_KIND_RETENTION}},
-        {SCHEMA_SUFFIX_PROFILES, {SCHEMA_KIND_PROFILE}},
-        {SCHEMA_SUFFIX_CODECS, {SCHEMA_KIND_CODEC}},
-    };
     enum accounts_result result = ACCOUNTS_DONE;
-    for (size_t i = 0; i < COUNT_OF(sets) && result == ACCOUNTS_DONE; i++)
-        result = remove_members(accounts, tenant, sets[i].suffix, sets[i].kinds);
+    for (enum kind kind = KIND_DEVICE; kind < COUNT_OF(kinds) && result == ACCOUNTS_DONE; kind++)
+        result = remove_members(accounts, tenant, kind, kind == KIND_DEVICE ? SCHEMA_KIND_TOTAL : NULL);
     char quarantine[SCHEMA_KEY_MAX];
     schema_key(quarantine, tenant, SCHEMA_SUFFIX_QUARANTINE);
     struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(quarantine)};

@@ -3,7 +3,7 @@
  * emonCMS' encrypted input: what an emonTx without TLS posts to input/post and input/bulk.
  *
  *     Content-Type: aes128cbc             or aes128cbcgz: the text is zlib
- *     Authorization: USERID:HMAC          USERID is TENANT/DEVICE here
+ *     Authorization: USERID:HMAC          USERID is two words with a slash between them here: TENANT/...
  *     body: base64url(IV || AES-128-CBC(text))
  *
  * The key is the device's apikey of 32 hexadecimal digits, read as 16 octets; HMAC is HMAC-SHA-256(text, key) in
@@ -11,7 +11,7 @@
  * compressed one. The text is a query: "node=emontx&data=100,200". There is no protection against replay in it;
  * weir's recognition of repeated messages (docs/delivery.md) and the time inside are all there is.
  *
- * On the path: proxy's legacy routes, before translation. Fails closed; unknown sender, wrong key, wrong MAC and
+ * On the path: gateway/habits, before translation. Fails closed; unknown sender, wrong key, wrong MAC and
  * wrong padding are one outcome and the same work.
  */
 #pragma once
@@ -22,7 +22,7 @@
 bool emoncms_sealed_is(struct bytes media_type, bool *ret_compressed);
 
 struct emoncms_sealed_claim {
-    struct bytes tenant, device; /* borrowed from the header; nothing is known about them yet */
+    struct bytes tenant, device; /* borrowed from the header; what the second word names is the caller's matter */
     uint8_t mac[32];
 };
 /* The value of Authorization. False: not of this form. */

@@ -21,7 +21,7 @@ static const char *const endian_words[] = {"big", "little", "cdab", "badc"};
 
 struct item {
     enum type type;
-    unsigned id;       /* of the name, and where its value is kept */
+    unsigned id;       /* of the name, and where its value is kept; from 1, 0 where there is none */
     unsigned width;    /* bits; OCTETS, SKIP: octets */
     int by_field;      /* OCTETS, GROUP: id of the field that says how many; -1: width */
     enum endian endian;
@@ -235,6 +235,7 @@ static void put_item(struct world *world, struct item *item, struct seen *seen, 
         put_switch(world, item, seen, depth, indexed);
     } else if (item->type == SKIP) {
         item->width = 1 + (unsigned)random_below(world, 3);
+        item->by_field = -1;
         put(world, "\"skip\":%u}", item->width);
     } else {
         put_field(world, item, seen, indexed);
@@ -557,7 +558,7 @@ Test(custom_random, definitions_agree_with_the_reference)
         struct item items = {0};
         struct wrapping wrapping;
         struct custom_error error;
-        world = (struct world){.seed = world.seed, .arena = arena_new(ARENA_BYTES), .text = text};
+        world = (struct world){.seed = world.seed, .arena = arena_new(ARENA_BYTES), .ids = 1, .text = text};
         make_definition(&world, &items, &wrapping);
         struct custom *custom = custom_compile(bytes_of(world.text, world.len), &error);
         cr_assert(custom, "%s\n%s: %s", world.text, error.pointer, error.detail);
@@ -598,7 +599,6 @@ Test(custom_random, floats_read_back)
     struct custom *custom = custom_compile(custom_wrap(arena, "binary", "'fields':[{'type':'f32','name':'a'}]"), &error);
     cr_assert(custom);
     for (int i = 0; i < 5000; i++) {
-        struct arena *one = arena_new(ARENA_BYTES);
         uint32_t pattern = (uint32_t)next_random(&seed);
         float number, again;
         if (i % 2) {
@@ -608,6 +608,7 @@ Test(custom_random, floats_read_back)
         memcpy(&number, &pattern, sizeof(number));
         if ((pattern & 0x7f800000) == 0x7f800000)
             continue;
+        struct arena *one = arena_new(ARENA_BYTES);
         const uint8_t octets[] = {(uint8_t)(pattern >> 24), (uint8_t)(pattern >> 16), (uint8_t)(pattern >> 8),
                                   (uint8_t)pattern};
         struct format_input input = custom_input(bytes_of(octets, 4));

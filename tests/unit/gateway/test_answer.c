@@ -102,6 +102,33 @@ Test(answer, everything_at_once_fits)
     cr_expect_eq(message.payload.len, 1024);
 }
 
+/* The verdicts of a log say more than problem details, to whom they can be said. */
+Test(answer, an_error_may_have_a_body_of_its_own)
+{
+    static const struct {
+        int accept, content_format;
+    } cases[] = {{CONTENT_FORMAT_NONE, CONTENT_FORMAT_JSON},
+                 {CONTENT_FORMAT_JSON, CONTENT_FORMAT_JSON},
+                 {CONTENT_FORMAT_PROBLEM_CBOR, CONTENT_FORMAT_PROBLEM_CBOR},
+                 {CONTENT_FORMAT_CBOR, CONTENT_FORMAT_NONE}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct answer_terms terms = any_terms();
+        struct response response = response_of(OUTCOME_MALFORMED);
+        response.content_format = CONTENT_FORMAT_JSON;
+        response.body = BYTES_LITERAL("{}");
+        terms.accept = cases[i].accept;
+        struct message message = write_and_parse(&terms, &response);
+        cr_expect_eq(message.code, outcome_row(OUTCOME_MALFORMED)->coap_code);
+        cr_expect_eq(message.content_format, cases[i].content_format, "Accept %d", cases[i].accept);
+        cr_expect_eq(bytes_equal_text(message.payload, "{}"), cases[i].content_format == CONTENT_FORMAT_JSON);
+    }
+    struct answer_terms tight = any_terms();
+    struct response response = content(1500);
+    response.outcome = OUTCOME_MALFORMED;
+    tight.limit_bytes = 100;
+    cr_expect_eq(write_and_parse(&tight, &response).payload.len, 0, "the code is what matters");
+}
+
 Test(answer, a_success_beyond_the_limit_is_not_written_and_an_error_sheds_its_details)
 {
     struct answer_terms terms = any_terms();
