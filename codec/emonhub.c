@@ -263,7 +263,8 @@ static bool get_columns(struct custom_object *object, struct columns *ret)
     if (!get_words(object, "names", &ret->names) || !get_words(object, "datacodes", &ret->datacodes) ||
         !custom_get_text(object, "datacode", &code) || !get_words(object, "scales", &ret->scales) ||
         !custom_get_decimal(object, "scale", &ret->has_scale, &ret->scale) ||
-        !get_words(object, "units", &ret->units) || !get_words(object, "cumulative", &ret->cumulative) || !get_words(object, "missing", &ret->missing))
+        !get_words(object, "units", &ret->units) || !get_words(object, "cumulative", &ret->cumulative) ||
+        !get_words(object, "missing", &ret->missing))
         return false;
     if (ret->names.count == 0)
         return custom_fail(compiler, "A node needs \"names\".");

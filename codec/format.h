@@ -65,7 +65,8 @@ struct format_parameter {
     struct bytes name, value;
 };
 
-/* Keys for formats that prove their sender (OpenTRV's secure frame). Pure code gets them and the cipher as functions. */
+/* Keys for formats that prove their sender (OpenTRV's secure frame). Pure code gets them and the cipher as functions.
+ * */
 #define FORMAT_FRAME_KEY_BYTES 16
 #define FORMAT_FRAME_ID_MAX 8
 struct format_frame_key {

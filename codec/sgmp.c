@@ -15,7 +15,8 @@ static bool check_part(struct bytes part, struct refusal *reterr)
     bool good = part.len > 0;
     for (size_t i = 0; i < part.len; i++)
         good &= part.ptr[i] != '/' && part.ptr[i] != '+' && part.ptr[i] != '#';
-    return good || refuse(reterr, OUTCOME_BAD_NAME, "A part of the topic is empty or has a character of / + #.", SIZE_MAX);
+    return good ||
+           refuse(reterr, OUTCOME_BAD_NAME, "A part of the topic is empty or has a character of / + #.", SIZE_MAX);
 }
 
 static bool read_timestamp(struct bytes text, struct timestamp *ret, struct refusal *reterr)
@@ -46,7 +47,8 @@ static bool read_topic(const struct format_input *input, struct arena *arena, st
                        struct refusal *reterr)
 {
     bool has_id, has_time;
-    struct bytes name = format_parameter(input, "device_name", NULL), id = format_parameter(input, "device_id", &has_id);
+    struct bytes name = format_parameter(input, "device_name", NULL);
+    struct bytes id = format_parameter(input, "device_id", &has_id);
     struct bytes timestamp = format_parameter(input, "timestamp", &has_time);
     *common = (struct observation){.time = input->now, .time_source = has_time ? TIME_DEVICE : TIME_RECEIPT};
     return (!has_id || check_part(id, reterr)) && check_part(name, reterr) &&

@@ -37,8 +37,8 @@ struct claim_content {
 };
 
 /* identity_class, sequence, key, fingerprint and level of a message whose tenant, speaker and records are set, their
- * times as they were sent, while the body is there. A line of a log has the same windowed key wherever it stands. False:
- * the digest failed, or out of memory. */
+ * times as they were sent, while the body is there. A line of a log has the same windowed key wherever it stands.
+ * False: the digest failed, or out of memory. */
 bool claim_identify(const struct claim *claim, const struct request *request, const struct claim_content *content,
                     struct sink_message *message);
 

@@ -36,7 +36,8 @@ static bool decode(struct bytes raw, struct arena *arena, struct bytes *ret, str
     while (raw.len) {
         int octet = take_octet(&raw);
         if (octet < 0)
-            return refuse(reterr, OUTCOME_MALFORMED, "The form has a percent sign that encodes nothing, or a NUL.", SIZE_MAX);
+            return refuse(reterr, OUTCOME_MALFORMED, "The form has a NUL, or a percent sign that encodes nothing.",
+                          SIZE_MAX);
         text[len++] = (uint8_t)octet;
     }
     *ret = bytes_of(text, len);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Bodies of HTML forms, application/x-www-form-urlencoded (WHATWG URL 5.1), as legacy senders post them: name=value between
- * '&', '+' is a space, %XX an octet. Decoded once. Pure.
+ * Bodies of HTML forms, application/x-www-form-urlencoded (WHATWG URL 5.1), as legacy senders post them: name=value
+ * between '&', '+' is a space, %XX an octet. Decoded once. Pure.
  *
  * Unlike in a request target (proxy/http_target) all characters may stand unencoded, because senders rarely encode what
  * they need not; what is refused is a % that encodes nothing, and NUL.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One table of routes, one of dialects (how an answer is said). The path of a call: gather what it says -> identify -> hide
- * the key -> ingest -> answer in its dialect. Nothing of a key is ever put into an answer or the log.
+ * One table of routes, one of dialects (how an answer is said). The path of a call: gather what it says -> identify
+ * -> hide the key -> ingest -> answer in its dialect. Nothing of a key is ever put into an answer or the log.
  */
 #include "gateway/habits.h"
 
@@ -351,15 +351,17 @@ static bool open_sealed(struct call *call)
         return false;
     }
     struct bytes key = keys_of_token(request, claim.tenant, claim.device); /* USERID is TENANT/TOKEN */
-    enum outcome outcome = emoncms_sealed_open(&claim, request->body, compressed, &key, key.len ? 1 : 0,
-                                               request->worker->shared->settings->body_max, request->arena, text, &error);
+    size_t most_bytes = request->worker->shared->settings->body_max;
+    enum outcome outcome = emoncms_sealed_open(&claim, request->body, compressed, &key, key.len ? 1 : 0, most_bytes,
+                                               request->arena, text, &error);
     if (outcome == OUTCOME_UNAUTHENTICATED ||
         (outcome_is_success(outcome) && !keys_check(request, key, &request->who))) {
         refuse_key(call);
         return false;
     }
-    if (outcome_is_success(outcome) && (!emoncms_sealed_parameters(text->text, request->arena, &form.items, &form.count) ||
-                                        !add_parameters(call, form.items, form.count)))
+    if (outcome_is_success(outcome) &&
+        (!emoncms_sealed_parameters(text->text, request->arena, &form.items, &form.count) ||
+         !add_parameters(call, form.items, form.count)))
         outcome = OUTCOME_OUT_OF_MEMORY;
     if (!outcome_is_success(outcome)) {
         refuse_call(call, outcome, error.detail, ingest_retry_s(outcome));
@@ -389,7 +391,7 @@ static bool identify(struct call *call)
         return false;
     }
     if (request->who.kind == IDENTITY_NONE) {
-        refuse_call(call, OUTCOME_UNAUTHENTICATED, "Nothing here proves who is speaking: a key or DTLS is missing.", -1);
+        refuse_call(call, OUTCOME_UNAUTHENTICATED, "Nothing here proves who speaks: a key or DTLS is missing.", -1);
         return false;
     }
     if (request->who.kind == IDENTITY_OPERATOR) {
@@ -405,7 +407,8 @@ static bool identify(struct call *call)
 static bool is_own_house(const struct call *call, struct bytes house)
 {
     const struct request *request = call->request;
-    struct bytes id = request->who.kind == IDENTITY_DEVICE ? bytes_of_text(request->who.device) : request->path_parameters[2];
+    bool is_device = request->who.kind == IDENTITY_DEVICE;
+    struct bytes id = is_device ? bytes_of_text(request->who.device) : request->path_parameters[2];
     const struct device_record *device =
         schema_device_is_valid(id)
             ? registry_device(request->worker->shared->registry, bytes_of_text(request->who.tenant), id)

@@ -160,8 +160,8 @@ static bool join_node(struct arena *arena, struct observation *observation)
 }
 
 /* Whose record is each one? The ids are copied: the registry may change before the sink confirms. */
-static enum outcome assign_devices(const struct request *request, struct observation_list *list, struct bytes named_device,
-                                   struct sink_record *records)
+static enum outcome assign_devices(const struct request *request, struct observation_list *list,
+                                   struct bytes named_device, struct sink_record *records)
 {
     struct rights_question question = {
         .registry = request->worker->shared->registry,
@@ -245,7 +245,8 @@ static enum outcome judge_times(const struct request *request, struct observatio
     return clocks_apply_all(request->worker->shared->clocks, &question, list->items, records, list->count);
 }
 
-static bool mark_counters(const struct request *request, struct observation_list *list, const struct sink_record *records)
+static bool mark_counters(const struct request *request, struct observation_list *list,
+                          const struct sink_record *records)
 {
     const struct shared *shared = request->worker->shared;
     struct cumulative_question question = {

@@ -6,9 +6,9 @@
  *   ingest_translate             the same for routes that answer otherwise (gateway/habits)
  *   ingest_submit                for those that have decoded already (senml-etch)
  *
- * In all of them done is called exactly once, at once or in a later turn of the worker, and has to finish the request. Nothing
- * is a success before the sink has confirmed. A log of lines (struct format, by_line) is one message per line; done is
- * called when all of them are settled.
+ * In all of them done is called exactly once, at once or in a later turn of the worker, and has to finish the
+ * request. Nothing is a success before the sink has confirmed. A log of lines (struct format, by_line) is one message
+ * per line; done is called when all of them are settled.
  */
 #pragma once
 
@@ -36,8 +36,8 @@ struct ingest_source {
 };
 void ingest_translate(struct request *request, const struct ingest_source *source, ingest_done_fn *done, void *ctx);
 
-/* A list whose texts live in the request's arena, as it was decoded; its items may be changed. content.payload: what the
- * message is recognised by. */
+/* A list whose texts live in the request's arena, as it was decoded; its items may be changed. content.payload: what
+ * the message is recognised by. */
 void ingest_submit(struct request *request, struct observation_list *list, const struct claim_content *content,
                    ingest_done_fn *done, void *ctx);
 

@@ -8,13 +8,14 @@
 #include "gateway/request.h"
 
 /*
- * The key in an Authorization: what follows "Bearer" or "Token", or the password of "Basic". Empty: none can be read from
- * it, which is a wrong key like any other. Borrowed from the field or in the arena.
+ * The key in an Authorization: what follows "Bearer" or "Token", or the password of "Basic". Empty: none can be read
+ * from it, which is a wrong key like any other. Borrowed from the field or in the arena.
  */
 struct bytes keys_in_authorization(struct bytes authorization, struct arena *arena);
 
 /* Whom a key speaks for: one that `weir token add --apikey` made, or a whole token. False: nobody. */
 bool keys_check(const struct request *request, struct bytes key, struct identity *ret);
 
-/* The key of a token by its id, for what is sealed with it. Empty: there is no such token of the tenant, or it has none. */
+/* The key of a token by its id, for what is sealed with it. Empty: there is no such token of the tenant, or it has
+ * none. */
 struct bytes keys_of_token(const struct request *request, struct bytes tenant, struct bytes token_id);

@@ -62,7 +62,8 @@ static bool is_node_of(const struct device_record *device, struct bytes node)
     return bytes_equal_text(node, device->id) || (device->prefix[0] && bytes_equal_text(node, device->prefix));
 }
 
-static enum outcome answer(const struct rights_question *q, const struct device_record *device, struct rights_answer *ret)
+static enum outcome answer(const struct rights_question *q, const struct device_record *device,
+                           struct rights_answer *ret)
 {
     struct bytes node = q->observation->node;
     if (!device || !may_write_as(device, q->observation->name))

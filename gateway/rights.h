@@ -9,8 +9,8 @@
  *
  * A node (codec/observation.h) is whose the record is in the words of a legacy format, beside a local name. It is the
  * device that the query names or, without one, the speaker, if it is the id or the prefix of that device; what a
- * concentrator brings is the device whose id the node is; on a mapped network the node names the device as a base name does.
- * Any other node is a word of the sender's own, and becomes the first part of the name: NODE.NAME.
+ * concentrator brings is the device whose id the node is; on a mapped network the node names the device as a base
+ * name does. Any other node is a word of the sender's own, and becomes the first part of the name: NODE.NAME.
  *
  * A node that the payload itself proves (observation_list.proven) is the device whose key proved it, and no other: it
  * speaks for itself whoever brings it, as long as that may bring records of others.

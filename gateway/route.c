@@ -111,7 +111,8 @@ static const struct route *find(struct request *request, bool *ret_path_exists)
     return NULL;
 }
 
-/* Devices and tokens of a disabled tenant prove nothing from the start; a mapped network is known by its address only. */
+/* Devices and tokens of a disabled tenant prove nothing from the start; a mapped network is known by its address
+ * only. */
 static bool is_of_disabled_tenant(const struct request *request)
 {
     if (request->who.kind != IDENTITY_NETWORK)

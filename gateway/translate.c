@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Called twice for a message of POST /obs: by the route table, which answers 4.15, and by ingest. Looks only at the request's
- * head and the registry in memory.
+ * Called twice for a message of POST /obs: by the route table, which answers 4.15, and by ingest. Looks only at the
+ * request's head and the registry in memory.
  */
 #include "gateway/translate.h"
 

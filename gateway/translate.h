@@ -8,8 +8,8 @@
  *   2. the declared Content-Format, if it is specific;
  *   3. what the profile of the device names, if the declared one is absent, 42, not known here, or the carrier of that
  *      format: the device that the query names, else the one that speaks.
- * A format that is declared as its carrier (JSON, CBOR, text) and has no profile is that. Only the format that was found is
- * tried, never a second one.
+ * A format that is declared as its carrier (JSON, CBOR, text) and has no profile is that. Only the format that was
+ * found is tried, never a second one.
  *
  * What is chosen is good until the handler returns: it may borrow from the registry.
  */
@@ -22,7 +22,7 @@
 struct translation {
     const struct format *format;   /* of the table, or NULL */
     const struct custom *custom;   /* of the tenant, or NULL */
-    struct bytes codec;            /* its name, borrowed from the request or profile, also when it is held; else empty */
+    struct bytes codec;            /* its name, from request or profile, also when it is held; else empty */
     bool is_held;                  /* the codec is quarantined or broken: nothing may be decoded */
     bool by_profile;               /* the device's profile named it */
     struct profile_record profile; /* of the device; all empty without one */
@@ -39,8 +39,8 @@ bool translate_is_by_line(const struct translation *translation);
 int translate_content_format(const struct translation *translation);
 
 /*
- * Decodes a payload, or a line of one. input has payload, parameters, name and unit; the rest is filled in here: now, the
- * limits, and the keys of the tenant's devices. The codec must not be held.
+ * Decodes a payload, or a line of one. input has payload, parameters, name and unit; the rest is filled in here: now,
+ * the limits, and the keys of the tenant's devices. The codec must not be held.
  */
 enum outcome translate_decode(const struct request *request, const struct translation *translation,
                               struct format_input *input, struct observation_list *ret, struct format_error *reterr);

@@ -36,9 +36,10 @@ void verdict_stored(struct verdict *verdict, const struct sink_receipt *receipt,
 void verdict_refused(struct verdict *verdict, size_t line, enum outcome outcome, const char *detail);
 
 /*
- * The body that tells: {"stored":2,"refused":1,"ignored":0,"lines":[{"line":3,"outcome":"malformed","detail":"..."}]}, or the
- * same in CBOR if that is accepted; with "level" if a receipt was asked for. The first VERDICT_LINES_MAX refused lines are
- * told, over CoAP only as many as one message holds, since there is no second piece of the answer to a POST. False: out of
+ * The body that tells:
+ * {"stored":2,"refused":1,"ignored":0,"lines":[{"line":3,"outcome":"malformed","detail":"..."}]}, or the same in CBOR
+ * if that is accepted; with "level" if a receipt was asked for. The first VERDICT_LINES_MAX refused lines are told,
+ * over CoAP only as many as one message holds, since there is no second piece of the answer to a POST. False: out of
  * memory.
  */
 #define VERDICT_LINES_MAX 100

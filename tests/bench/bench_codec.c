@@ -4,6 +4,7 @@
  * after each as a worker does. The best of several runs is printed: the others measure the machine's other
  * work.
  */
+#include "codec/custom.h"
 #include "codec/etch.h"
 #include "codec/format.h"
 
@@ -159,6 +160,57 @@ static void bench_etch(const struct observation_list *target)
     arena_free(arena);
 }
 
+/* Codecs that are data, one payload each. */
+static const struct {
+    const char *definition;
+    struct bytes payload;
+} customs[] = {
+    {"{\"name\":\"emonhub\",\"kind\":\"emonhub\",\"nodes\":{\"10\":{\"names\":\"P1,P2,Vrms,T1,pulse\","
+     "\"datacodes\":\"h,h,h,h,L\",\"scales\":\"1,1,0.01,0.1,1\",\"units\":\"W,W,V,C,p\"}},"
+     "\"examples\":[{\"input\":\"x:1\",\"senml\":[{\"n\":\"x\",\"v\":1}]}]}",
+     TEXT("OK 10 92 18 0 0 203 93 215 0 112 17 1 0 (-63)")},
+    {"{\"name\":\"b\",\"kind\":\"binary\",\"checksum\":{\"type\":\"crc16-modbus\"},\"fields\":["
+     "{\"type\":\"i16\",\"name\":\"temp\",\"scale\":\"0.1\",\"unit\":\"Cel\"},"
+     "{\"type\":\"u16\",\"name\":\"battery\",\"unit\":\"mV\"},"
+     "{\"type\":\"u32\",\"name\":\"pulses\",\"cumulative\":true}],"
+     "\"examples\":[{\"input\":\"00\",\"senml\":[{\"n\":\"a\",\"v\":0}]}]}",
+     TEXT("\x01\x10\x0c\xe4\x00\x01\xe2\x40\x69\x41")},
+    {"{\"name\":\"t\",\"kind\":\"text\",\"separator\":\";\",\"assign\":\"=\",\"fields\":["
+     "{\"key\":\"T\",\"name\":\"temp\",\"unit\":\"Cel\"},{\"key\":\"H\",\"name\":\"hum\",\"unit\":\"%RH\"},"
+     "{\"key\":\"B\",\"name\":\"battery\",\"unit\":\"mV\"}],"
+     "\"examples\":[{\"input\":\"0\",\"senml\":[{\"n\":\"a\",\"v\":0}]}]}",
+     TEXT("T=21.5;H=40;B=3300")},
+    {"{\"name\":\"j\",\"kind\":\"json\",\"each\":[{\"pointer\":\"/s\",\"fields\":["
+     "{\"pointer\":\"/n\",\"name\":\"n\",\"hidden\":true},{\"pointer\":\"/v\",\"name\":\"{n}\"}]}],"
+     "\"examples\":[{\"input\":\"0\",\"senml\":[{\"n\":\"a\",\"v\":0}]}]}",
+     TEXT("{\"s\":[{\"n\":\"a\",\"v\":21.5},{\"n\":\"b\",\"v\":40},{\"n\":\"c\",\"v\":3300}]}")},
+};
+
+static void bench_custom(const char *definition, struct bytes payload)
+{
+    struct format_input input = {.payload = payload, .now = {1763692800, 0}, .limits = FORMAT_LIMITS_DEFAULT};
+    struct arena *arena = arena_new(ARENA_BYTES);
+    struct custom_error error;
+    struct custom *custom = custom_compile(bytes_of_text(definition), &error);
+    struct observation_list list;
+    double best_ns = 1e18;
+    if (!arena || !custom)
+        die(definition);
+    for (int run = 0; run < RUNS; run++) {
+        double start_ns = now_ns();
+        for (int i = 0; i < ROUNDS; i++) {
+            if (custom_decode(custom, &input, arena, &list, NULL) != OUTCOME_CHANGED)
+                die(definition);
+            arena_reset(arena);
+        }
+        double took_ns = now_ns() - start_ns;
+        best_ns = took_ns < best_ns ? took_ns : best_ns;
+    }
+    report("decode", custom_kind_name(custom_kind(custom)), payload, list.count, best_ns);
+    custom_free(custom);
+    arena_free(arena);
+}
+
 int main(void)
 {
     struct arena *keep = arena_new(ARENA_BYTES);
@@ -183,6 +235,8 @@ int main(void)
             die(others[i].format);
         bench_decode(format, others[i].payload);
     }
+    for (size_t i = 0; i < sizeof(customs) / sizeof(customs[0]); i++)
+        bench_custom(customs[i].definition, customs[i].payload);
     arena_free(keep);
     return 0;
 }

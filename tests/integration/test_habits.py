@@ -31,6 +31,7 @@ class Home:
         gateway.add_device("home/off")
         gateway.cli("device", "disable", "home/off")
         gateway.add_device("home/tracker", None, "--profile=ultralight")
+        gateway.cli("device", "add", "home/aaaaaaaa", "--frame-key=" + "0" * 32, "--frame-id=aaaaaaaa5555")
         self.ids, self.keys = {}, {}
         for device in ("hub", "meter"):
             out = gateway.cli("token", "add", "--tenant", "home", "--device", device, "--apikey").out
@@ -186,6 +187,29 @@ def test_sgmp(gateway):
     equal(curl(h.url(path % ("egauge", "config")), data='{"a":1}', **ask).status, 404)
     equal(curl(h.url(path.replace("1763692800250", "soon") % ("egauge", "data")), data='{"a":1}', **ask).status, 400)
     equal(curl(h.url(path % ("egauge", "data")), data='{"a":[1]}', **ask).status, 400)
+    equal(h.fresh("d"), [])
+
+
+# The third example of the protocol's text (tests/vectors/opentrv).
+FRAME = bytes.fromhex("3ecf94aaaaaaaa20b345f92969570cb8286614b4f069b00871dad8fe47c1c353834888037d58757500002a000319293b3152"
+                      "c326d26dd08d701e4b680dcb80")
+
+
+def test_proven_frames(gateway):
+    """a sealed frame speaks for its node, brought by a concentrator and nobody else, and is stored once"""
+    h = home(gateway)
+    ask = dict(data=FRAME, content_type="application/vnd.weir.opentrv-frame")
+    answer = curl(h.url("/obs"), token=h.tokens["meter"], **ask)
+    equal((answer.status, answer.json()["type"]), (403, "urn:weir:problem:foreign-name"))
+    equal(curl(h.url("/obs"), token=h.tokens["hub"], **{**ask, "data": FRAME[:-2] + b"\x00\x80"}).status, 403)
+    equal(h.fresh("d"), [])
+    # The sequence is the node's: what the speaker says of its own is not of this message.
+    answer = curl(h.url("/obs"), "-H", "Weir-Seq: 7.1", token=h.tokens["hub"], **ask)
+    equal((answer.status, answer.headers.get("weir-duplicate")), (204, None), repr(answer))
+    equal(set(h.fresh("d", "a", "b")), {("aaaaaaaa", "frame", "hub")})
+    for options in ((), ("-H", "Weir-Seq: 7.2")):
+        answer = curl(h.url("/obs"), *options, token=h.tokens["hub"], **ask)
+        equal((answer.status, answer.headers.get("weir-duplicate")), (204, "true"), repr(answer))
     equal(h.fresh("d"), [])
 
 

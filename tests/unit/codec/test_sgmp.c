@@ -13,8 +13,10 @@ struct topic {
 #define AT " @1763692800.25"
 
 static const struct topic topics[] = {
-    {"7", "egauge", "1763692800250", "data", "{\"A.Battery\":-120.50,\"B\":3}", "egauge.A.Battery=-120.50" AT "; egauge.B=3" AT, 0},
-    {"7", "egauge", "1763692800250", "event", "{\"on\":true,\"by\":\"hand\"}", "egauge.on=true" AT "; egauge.by='hand'" AT, 'e'},
+    {"7", "egauge", "1763692800250", "data", "{\"A.Battery\":-120.50,\"B\":3}",
+     "egauge.A.Battery=-120.50" AT "; egauge.B=3" AT, 0},
+    {"7", "egauge", "1763692800250", "event", "{\"on\":true,\"by\":\"hand\"}",
+     "egauge.on=true" AT "; egauge.by='hand'" AT, 'e'},
     {NULL, "egauge", NULL, NULL, "{\"a\":1}", "egauge.a=1", 0},
     {"7", "my lamp", "0", "data", "{\"on off\":1}", "my_lamp.on_off=1 @0", 0},
     {"7", "egauge", "999999999999999", "data", "{\"a\":1}", "egauge.a=1 @999999999999.999", 0},
@@ -61,7 +63,8 @@ Test(sgmp, topics)
             if (said[k].value.ptr)
                 parameters[input.parameter_count++] = said[k];
         const char *result = told_of(format_by_content_format(CONTENT_FORMAT_SGMP), input, arena, &list, &error);
-        cr_expect_str_eq(result, topic->result, "%zu: %s\n gives %s\n not   %s", i, topic->payload, result, topic->result);
+        cr_expect_str_eq(result, topic->result, "%zu: %s\n gives %s\n not   %s", i, topic->payload, result,
+                         topic->result);
         cr_expect_eq(list.class, topic->class, "%zu", i);
         arena_free(arena);
     }
@@ -74,11 +77,12 @@ Test(sgmp, limits)
                                  .parameter_count = 1, .limits = {.depth = 16, .items = 64, .records = 2}};
     struct observation_list list = {0};
     struct format_error error = {NULL, 0};
+    const struct format *format = format_by_content_format(CONTENT_FORMAT_SGMP);
     struct arena *arena = arena_new(ARENA_BYTES);
-    cr_expect_str_eq(told_of(format_by_content_format(CONTENT_FORMAT_SGMP), input, arena, &list, &error), "too-complex");
+    cr_expect_str_eq(told_of(format, input, arena, &list, &error), "too-complex");
     arena_free(arena);
     arena = arena_new(400);
     input.limits.records = 3;
-    cr_expect_str_eq(told_of(format_by_content_format(CONTENT_FORMAT_SGMP), input, arena, &list, &error), "out-of-memory");
+    cr_expect_str_eq(told_of(format, input, arena, &list, &error), "out-of-memory");
     arena_free(arena);
 }

@@ -353,8 +353,8 @@ Test(route, several_segments_are_parameters)
     struct route route = {.path = "/a/*/*/c"};
     cr_expect(route_matches(&route, BYTES_LITERAL("/a/x/yy/c"), parameters));
     cr_expect(bytes_equal_text(parameters[0], "x") && bytes_equal_text(parameters[1], "yy") && !parameters[2].ptr);
-    static const char *const others[] = {"/a/x/yy/d", "/a/x/c", "/a/x/yy/c/", "/a/x/yy/c/e", "/a//yy/c", "/a/x//c", "/a/x/yy",
-                                         "/", "", "a/x/yy/c"};
+    static const char *const others[] = {"/a/x/yy/d", "/a/x/c", "/a/x/yy/c/", "/a/x/yy/c/e", "/a//yy/c", "/a/x//c",
+                                         "/a/x/yy", "/", "", "a/x/yy/c"};
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         cr_expect(!route_matches(&route, bytes_of_text(others[i]), NULL), "%s", others[i]);
 }
@@ -375,7 +375,7 @@ Test(route, a_get_that_writes_is_http_only_and_no_head)
     request = make(METHOD_GET, "/input/post");
     request.wire = WIRE_HTTP;
     cr_expect_eq(dispatch(&request), OUTCOME_BAD_VALUE, "there is no data");
-    cr_expect(bytes_starts_with(answer.body, BYTES_LITERAL("{\"success\": false, \"message\": ")), "in words of emonCMS");
+    cr_expect(bytes_starts_with(answer.body, BYTES_LITERAL("{\"success\": false, \"message\": ")), "as emonCMS says it");
 }
 
 Test(route, every_habit_is_a_route_and_every_such_route_a_habit)
