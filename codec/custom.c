@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* The definition as a whole: common members around those of its kind; a run of the compiled codec over one payload. */
+/* The definition as a whole: common members around those of its kind; a run of the compiled codec over one
+ * payload. */
 #include "codec/custom_private.h"
 
 #include <stdlib.h>
@@ -9,7 +10,8 @@
 
 #define DEFINITION_MAX 32768
 #define NAME_MAX_CHARACTERS 32
-/* What a definition of that size can take: a tree of nodes until it is compiled, structures for its fields after. */
+/* What a definition of that size can take: a tree of nodes until it is compiled, structures for its fields
+ * after. */
 #define ARENA_BYTES ((size_t)4 << 20)
 #define DEFINITION_LIMITS ((struct format_limits){.depth = 24, .items = 16384})
 
@@ -66,8 +68,8 @@ static bool read_kind(struct custom_object *definition, enum custom_kind *ret)
     if (!custom_get_choice(definition, "kind", words, CUSTOM_KINDS, &choice))
         return false;
     *ret = (enum custom_kind)choice;
-    return choice != CUSTOM_KINDS ||
-           custom_fail_at(definition->compiler, "kind", "A codec needs a kind: binary, text, json or emonhub.");
+    return choice != CUSTOM_KINDS || custom_fail_at(definition->compiler, "kind",
+                                                    "A codec needs a kind: binary, text, json or emonhub.");
 }
 
 static bool read_class(struct custom_object *definition, char *ret)
@@ -87,12 +89,13 @@ static bool read_parameter(struct custom_compiler *compiler, const struct node *
     if (!custom_open(compiler, node, &object) || !custom_get_text(&object, "parameter", &name))
         return false;
     if (name.len == 0)
-        return custom_fail_at(compiler, "parameter", "The name of a parameter of the request is expected here.");
+        return custom_fail_at(compiler, "parameter",
+                              "The name of a parameter of the request is expected here.");
     ret->name = arena_text(compiler->arena, name);
     if (!ret->name)
         return custom_fail_memory(compiler);
-    return custom_get_bool(&object, "required", &ret->field.required) && custom_field_read(&object, &ret->field) &&
-           custom_close(&object);
+    return custom_get_bool(&object, "required", &ret->field.required) &&
+           custom_field_read(&object, &ret->field) && custom_close(&object);
 }
 
 static bool read_parameters(struct custom_object *definition, struct custom *custom)
@@ -124,7 +127,8 @@ static bool read_definition(struct custom_compiler *compiler, const struct node 
     struct custom_object definition;
     struct bytes description;
     if (!custom_open(compiler, root, &definition) || !read_name(&definition, &custom->name) ||
-        !read_kind(&definition, &custom->kind) || !custom_get_text(&definition, "description", &description) ||
+        !read_kind(&definition, &custom->kind) ||
+        !custom_get_text(&definition, "description", &description) ||
         !read_class(&definition, &custom->class) || !custom_list_begin(compiler, &custom->list) ||
         !read_parameters(&definition, custom) ||
         !kinds[custom->kind]->compile(compiler, &definition, &custom->compiled) ||
@@ -147,8 +151,8 @@ static bool compile(struct bytes text, struct custom_compiler *compiler, struct 
     if (!json_read(text, &limits, compiler->scratch, &root, &refusal)) {
         if (refusal.offset == SIZE_MAX)
             return custom_fail(compiler, "The definition is no JSON that is taken: %s", refusal.detail);
-        return custom_fail(compiler, "The definition is no JSON that is taken, at byte %zu: %s", refusal.offset,
-                           refusal.detail);
+        return custom_fail(compiler, "The definition is no JSON that is taken, at byte %zu: %s",
+                           refusal.offset, refusal.detail);
     }
     return read_definition(compiler, root, custom);
 }
@@ -232,7 +236,8 @@ static bool take_parameter(struct custom_run *run, const struct parameter *param
     struct bytes text = format_parameter(run->input, parameter->name, NULL);
     if (text.len) {
         if (!utf8_is_text(text))
-            return custom_refuse(run, OUTCOME_BAD_VALUE, "A parameter of the request is not UTF-8.", SIZE_MAX);
+            return custom_refuse(run, OUTCOME_BAD_VALUE, "A parameter of the request is not UTF-8.",
+                                 SIZE_MAX);
         raw.kind = CUSTOM_RAW_TEXT;
         raw.data = text;
         if (parameter->field.as != CUSTOM_AS_TEXT && custom_parse_integer(text, &integer) && !integer.hex) {
@@ -254,8 +259,8 @@ static bool run_codec(const struct custom *custom, struct custom_run *run)
         if (!take_parameter(run, &custom->parameters[i]))
             return false;
     }
-    return kinds[custom->kind]->decode(custom->compiled, run) && custom_scope_end(run, &custom->list, scope) &&
-           custom_scope_settle(run);
+    return kinds[custom->kind]->decode(custom->compiled, run) &&
+           custom_scope_end(run, &custom->list, scope) && custom_scope_settle(run);
 }
 
 static enum outcome decode(const struct custom *custom, struct custom_run *run, struct observation_list *ret,
@@ -276,8 +281,9 @@ enum outcome custom_decode(const struct custom *custom, const struct format_inpu
     return decode(custom, &run, ret, reterr);
 }
 
-enum outcome custom_explain(const struct custom *custom, const struct format_input *input, struct arena *arena,
-                            struct custom_steps *ret_steps, struct observation_list *ret, struct format_error *reterr)
+enum outcome custom_explain(const struct custom *custom, const struct format_input *input,
+                            struct arena *arena, struct custom_steps *ret_steps, struct observation_list *ret,
+                            struct format_error *reterr)
 {
     struct custom_run run = {.input = input, .arena = arena, .explain = true};
     enum outcome outcome = decode(custom, &run, ret, reterr);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The kind "binary": its members of a definition. docs/codecs.md lists them; what they mean while a frame is read is in
- * custom_frame.c.
+ * The kind "binary": its members of a definition. docs/codecs.md lists them; what they mean while a frame is
+ * read is in custom_frame.c.
  */
 #include "codec/custom_binary.h"
 
@@ -76,8 +76,9 @@ static bool get_when(struct custom_object *object, struct binary_when **ret)
         return false;
     when->has_bit = custom_get(&inner, "bit") != NULL;
     when->field = custom_field_find(compiler, label);
-    if (!when->field || !custom_get_matches(&inner, "is", &when->is) || !custom_get_uint(&inner, "bit", 0, 63, &bit) ||
-        !custom_get_bool(&inner, "not", &when->not) || !custom_close(&inner))
+    if (!when->field || !custom_get_matches(&inner, "is", &when->is) ||
+        !custom_get_uint(&inner, "bit", 0, 63, &bit) || !custom_get_bool(&inner, "not", &when->not) ||
+        !custom_close(&inner))
         return false;
     if (when->has_bit && when->is.count)
         return custom_fail(compiler, "A condition has \"is\" or \"bit\", not both.");
@@ -113,8 +114,9 @@ static bool parse_type(struct bytes word, struct type *ret)
         const char *word;
         struct type type;
     } words[] = {
-        {"f16", {BINARY_FLOAT, 16, false}}, {"f32", {BINARY_FLOAT, 32, false}},   {"f64", {BINARY_FLOAT, 64, false}},
-        {"bcd", {BINARY_BCD, 0, false}},    {"bool", {BINARY_UNSIGNED, 8, true}}, {"bytes", {BINARY_OCTETS, 0, false}},
+        {"f16", {BINARY_FLOAT, 16, false}},   {"f32", {BINARY_FLOAT, 32, false}},
+        {"f64", {BINARY_FLOAT, 64, false}},   {"bcd", {BINARY_BCD, 0, false}},
+        {"bool", {BINARY_UNSIGNED, 8, true}}, {"bytes", {BINARY_OCTETS, 0, false}},
         {"text", {BINARY_TEXT, 0, false}},
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -125,22 +127,27 @@ static bool parse_type(struct bytes word, struct type *ret)
     }
     struct custom_integer bits;
     if (word.len < 2 || word.len > 3 || word.ptr[1] == '0' ||
-        !custom_parse_integer(bytes_of(word.ptr + 1, word.len - 1), &bits) || bits.negative || bits.magnitude > 64)
+        !custom_parse_integer(bytes_of(word.ptr + 1, word.len - 1), &bits) || bits.negative ||
+        bits.magnitude > 64)
         return false;
-    *ret = (struct type){word.ptr[0] == 'i' ? BINARY_SIGNED : BINARY_UNSIGNED, (unsigned)bits.magnitude, false};
+    *ret =
+        (struct type){word.ptr[0] == 'i' ? BINARY_SIGNED : BINARY_UNSIGNED, (unsigned)bits.magnitude, false};
     return word.ptr[0] == 'u' || (word.ptr[0] == 'i' && bits.magnitude >= 2);
 }
 
-static bool read_part(struct custom_compiler *compiler, const struct node *node, unsigned bits, struct binary_part *ret)
+static bool read_part(struct custom_compiler *compiler, const struct node *node, unsigned bits,
+                      struct binary_part *ret)
 {
     struct custom_object object;
     uint64_t bit = bits, width = 1;
     if (!custom_open(compiler, node, &object) || !custom_get_uint(&object, "bit", 0, bits - 1, &bit) ||
-        !custom_get_uint(&object, "width", 1, bits, &width) || !custom_get_bool(&object, "signed", &ret->is_signed) ||
+        !custom_get_uint(&object, "width", 1, bits, &width) ||
+        !custom_get_bool(&object, "signed", &ret->is_signed) ||
         !custom_get_matches(&object, "expect", &ret->expect) || !custom_field_read(&object, &ret->common))
         return false;
     if (bit == bits)
-        return custom_fail_at(compiler, "bit", "The lowest bit is expected here; 0 is the least significant one.");
+        return custom_fail_at(compiler, "bit",
+                              "The lowest bit is expected here; 0 is the least significant one.");
     if (bit + width > bits)
         return custom_fail_at(compiler, "width", "The integer has %u bits only.", bits);
     ret->bit = (unsigned)bit;
@@ -200,21 +207,23 @@ static bool read_field(struct custom_object *object, enum binary_endian endian, 
     if (!custom_get_text(object, "type", &word))
         return false;
     if (!parse_type(word, &type))
-        return custom_fail_at(compiler, "type", "u1 to u64, i2 to i64, f16, f32, f64, bool, bcd, bytes or text is expected.");
+        return custom_fail_at(compiler, "type",
+                              "u1 to u64, i2 to i64, f16, f32, f64, bool, bcd, bytes or text is expected.");
     struct binary_field *field = arena_calloc(compiler->arena, 1, sizeof(*field));
     if (!field)
         return custom_fail_memory(compiler);
     item->field = field;
     field->type = type.type;
     field->bits = type.bits;
-    if (!custom_get_choice(object, "endian", binary_endian_words, 4, &choice) || !read_length(object, field) ||
-        !custom_get_bool(object, "optional", &field->optional) ||
+    if (!custom_get_choice(object, "endian", binary_endian_words, 4, &choice) ||
+        !read_length(object, field) || !custom_get_bool(object, "optional", &field->optional) ||
         !custom_get_matches(object, "expect", &field->expect) || !custom_field_read(object, &field->common) ||
         !read_parts(object, field))
         return false;
     field->endian = (enum binary_endian)choice;
     if (choice >= BINARY_CDAB && custom_get(object, "endian") && field->bits % 16)
-        return custom_fail_at(compiler, "endian", "Only numbers of whole registers (16 bits) have this order.");
+        return custom_fail_at(compiler, "endian",
+                              "Only numbers of whole registers (16 bits) have this order.");
     if (type.is_bool && field->common.as == CUSTOM_AS_ANY)
         field->common.as = CUSTOM_AS_BOOL;
     return true;
@@ -264,7 +273,8 @@ static bool read_group(struct custom_object *object, enum binary_endian endian, 
     (void)custom_get(object, "description");
     group->list.repeats = group->repeat.given;
     return custom_list_begin(compiler, &group->list) &&
-           get_items(object, "group", (enum binary_endian)choice, &group->items) && custom_list_end(object, &group->list);
+           get_items(object, "group", (enum binary_endian)choice, &group->items) &&
+           custom_list_end(object, &group->list);
 }
 
 /* Tagged unions. */
@@ -277,8 +287,8 @@ static int compare_integers(const struct custom_integer *a, const struct custom_
 }
 
 /* Keeps the cases sorted; a definition has few. */
-static bool add_case(struct custom_compiler *compiler, struct binary_switch *choice, const struct custom_integer *value,
-                     const struct binary_items *items)
+static bool add_case(struct custom_compiler *compiler, struct binary_switch *choice,
+                     const struct custom_integer *value, const struct binary_items *items)
 {
     size_t i = choice->case_count;
     for (; i > 0 && compare_integers(&choice->cases[i - 1].value, value) >= 0; i--) {
@@ -455,7 +465,8 @@ static bool read_frame_length(struct custom_object *definition, struct binary *b
         return true;
     }
     size_t mark = custom_enter(compiler, BYTES_LITERAL("length"));
-    if (!custom_open(compiler, node, &object) || !custom_get_uint(&object, "min", 0, LENGTH_MAX, &binary->length_min) ||
+    if (!custom_open(compiler, node, &object) ||
+        !custom_get_uint(&object, "min", 0, LENGTH_MAX, &binary->length_min) ||
         !custom_get_uint(&object, "max", 1, LENGTH_MAX, &binary->length_max) || !custom_close(&object))
         return false;
     if (binary->length_min > binary->length_max)
@@ -473,11 +484,13 @@ static bool read_whitening(struct custom_object *definition, struct binary *bina
         return true;
     size_t mark = custom_enter(compiler, BYTES_LITERAL("whitening"));
     if (!custom_open(compiler, node, &object) || !custom_get_hex(&object, "xor", &binary->whitening) ||
-        !binary_get_int(&object, "from", &binary->whitened.from) || !binary_get_int(&object, "to", &binary->whitened.to))
+        !binary_get_int(&object, "from", &binary->whitened.from) ||
+        !binary_get_int(&object, "to", &binary->whitened.to))
         return false;
     binary->whitened.to_end = custom_get(&object, "to") == NULL;
     if (binary->whitening.len == 0)
-        return custom_fail_at(compiler, "xor", "The octets that the payload is combined with are expected here.");
+        return custom_fail_at(compiler, "xor",
+                              "The octets that the payload is combined with are expected here.");
     if (!custom_close(&object))
         return false;
     custom_leave(compiler, mark);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A binary frame as the definition says it, compiled: read by custom_binary.c, executed by custom_frame.c, checksums in
- * custom_checksum.c. Only these three include it.
+ * A binary frame as the definition says it, compiled: read by custom_binary.c, executed by custom_frame.c,
+ * checksums in custom_checksum.c. Only these three include it.
  */
 #pragma once
 
@@ -16,7 +16,8 @@ enum binary_type {
     BINARY_TEXT,
 };
 
-/* The order of octets; the last two are of Modbus: registers in the other order, octets of each register swapped. */
+/* The order of octets; the last two are of Modbus: registers in the other order, octets of each register
+ * swapped. */
 enum binary_endian { BINARY_BIG, BINARY_LITTLE, BINARY_CDAB, BINARY_BADC };
 
 /* How many: count, or the value of a field plus count, or all that is left. */
@@ -83,7 +84,7 @@ struct binary_item {
     enum { BINARY_ITEM_FIELD, BINARY_ITEM_SKIP, BINARY_ITEM_GROUP, BINARY_ITEM_SWITCH } kind;
     struct binary_when *when; /* NULL: always */
     bool has_at;
-    int64_t at; /* octets from the beginning of the group, or back from its end */
+    int64_t at;      /* octets from the beginning of the group, or back from its end */
     unsigned at_bit; /* 0 is the most significant one */
     union {
         struct binary_field *field;
@@ -121,7 +122,8 @@ struct binary {
 };
 
 /* "checksum" of a definition. */
-bool binary_checksum_read(struct custom_object *definition, enum binary_endian endian, struct binary_checksum **ret);
+bool binary_checksum_read(struct custom_object *definition, enum binary_endian endian,
+                          struct binary_checksum **ret);
 uint32_t binary_checksum_of(const struct binary_checksum *checksum, struct bytes octets);
 
 /* Words of "endian", in the order of the enum. */

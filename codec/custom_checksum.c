@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Checksums of binary frames. A CRC is its parameters (Williams, "A painless guide to CRC error detection algorithms",
- * 1993); the presets are rows, their names those of the catalogue of parametrised CRCs where devices have none.
+ * Checksums of binary frames. A CRC is its parameters (Williams, "A painless guide to CRC error detection
+ * algorithms", 1993); the presets are rows, their names those of the catalogue of parametrised CRCs where
+ * devices have none.
  */
 #include "codec/custom_binary.h"
 
@@ -65,7 +66,8 @@ static uint32_t crc_of(const struct binary_checksum *crc, struct bytes octets)
         if (crc->refin)
             value = (crc->bits > 8 ? value >> 8 : 0) ^ crc->table[(value ^ octets.ptr[i]) & 0xff];
         else
-            value = (crc->bits > 8 ? value << 8 : 0) ^ crc->table[(value >> (crc->bits - 8) ^ octets.ptr[i]) & 0xff];
+            value = (crc->bits > 8 ? value << 8 : 0) ^
+                    crc->table[(value >> (crc->bits - 8) ^ octets.ptr[i]) & 0xff];
         value &= mask_of(crc->bits);
     }
     return crc->refin == crc->refout ? value : reflect(value, crc->bits);
@@ -103,7 +105,8 @@ static bool read_checksum(struct custom_object *object, struct binary_checksum *
     if (!custom_get_choice(object, "type", names, PRESET_COUNT, &type))
         return false;
     if (type == PRESET_COUNT)
-        return custom_fail_at(object->compiler, "type", "A checksum needs a type like \"crc16-modbus\" or \"sum8\".");
+        return custom_fail_at(object->compiler, "type",
+                              "A checksum needs a type like \"crc16-modbus\" or \"sum8\".");
     const struct preset *preset = &presets[type];
     ret->kind = preset->kind;
     ret->bits = preset->bits;
@@ -114,12 +117,13 @@ static bool read_checksum(struct custom_object *object, struct binary_checksum *
     ret->at = -(int64_t)(preset->bits / 8);
     ret->over.to_end = custom_get(object, "to") == NULL;
     if (preset->kind == BINARY_CRC &&
-        (!get_parameter(object, "poly", ret->bits, &ret->poly) || !custom_get_bool(object, "refin", &ret->refin) ||
-         !custom_get_bool(object, "refout", &ret->refout)))
+        (!get_parameter(object, "poly", ret->bits, &ret->poly) ||
+         !custom_get_bool(object, "refin", &ret->refin) || !custom_get_bool(object, "refout", &ret->refout)))
         return false;
     if (!get_parameter(object, "init", ret->bits, &ret->init) ||
-        !get_parameter(object, "xorout", ret->bits, &ret->xorout) || !binary_get_int(object, "at", &ret->at) ||
-        !binary_get_int(object, "from", &ret->over.from) || !binary_get_int(object, "to", &ret->over.to) ||
+        !get_parameter(object, "xorout", ret->bits, &ret->xorout) ||
+        !binary_get_int(object, "at", &ret->at) || !binary_get_int(object, "from", &ret->over.from) ||
+        !binary_get_int(object, "to", &ret->over.to) ||
         !custom_get_choice(object, "endian", binary_endian_words, 2, &endian) ||
         !custom_get_choice(object, "of", of, 2, &sent))
         return false;
@@ -128,7 +132,8 @@ static bool read_checksum(struct custom_object *object, struct binary_checksum *
     return custom_close(object);
 }
 
-bool binary_checksum_read(struct custom_object *definition, enum binary_endian endian, struct binary_checksum **ret)
+bool binary_checksum_read(struct custom_object *definition, enum binary_endian endian,
+                          struct binary_checksum **ret)
 {
     struct custom_compiler *compiler = definition->compiler;
     const struct node *node = custom_get(definition, "checksum");

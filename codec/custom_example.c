@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Examples: an input and what must come out, resolved SenML records or the outcome of a refusal. A codec is used only if
- * all of them hold. Numbers are compared by value (27.2 is 27.20), all else as it is; of time, node, cumulative and
- * modulus what the example says.
+ * Examples: an input and what must come out, resolved SenML records or the outcome of a refusal. A codec is
+ * used only if all of them hold. Numbers are compared by value (27.2 is 27.20), all else as it is; of time,
+ * node, cumulative and modulus what the example says.
  */
 #include "codec/custom_private.h"
 
@@ -72,7 +72,8 @@ static bool read_input(struct custom_object *example, enum custom_kind kind, str
     size_t mark = custom_enter(compiler, BYTES_LITERAL("input"));
     bool good;
     if (node->kind == NODE_TEXT) {
-        good = kind == CUSTOM_BINARY ? custom_read_hex(compiler, node->data, ret) : custom_read_text(compiler, node, ret);
+        good = kind == CUSTOM_BINARY ? custom_read_hex(compiler, node->data, ret)
+                                     : custom_read_text(compiler, node, ret);
     } else if (!custom_open(compiler, node, &forms)) {
         good = false;
     } else if (node->count != 1) {
@@ -95,7 +96,8 @@ static bool read_parameters(struct custom_object *example, struct custom_example
         return true;
     size_t mark = custom_enter(compiler, BYTES_LITERAL("parameters"));
     if (map->kind != NODE_MAP || map->count > CUSTOM_PARAMETERS_MAX)
-        return custom_fail(compiler, "An object of at most %d parameters is expected here.", CUSTOM_PARAMETERS_MAX);
+        return custom_fail(compiler, "An object of at most %d parameters is expected here.",
+                           CUSTOM_PARAMETERS_MAX);
     ret->parameter_count = map->count;
     ret->parameters = arena_calloc(compiler->arena, map->count, sizeof(*ret->parameters));
     if (!ret->parameters)
@@ -141,7 +143,8 @@ static bool read_outcome(struct custom_object *example, enum outcome *ret)
             return true;
         }
     }
-    return custom_fail_at(compiler, "refused", "The name of a refusal like \"malformed\" or \"bad-value\" is expected here.");
+    return custom_fail_at(compiler, "refused",
+                          "The name of a refusal like \"malformed\" or \"bad-value\" is expected here.");
 }
 
 static bool read_data(struct custom_object *object, struct bytes *ret)
@@ -184,13 +187,15 @@ static bool read_value(struct custom_object *object, struct custom_expected *ret
     return custom_get_decimal(object, "v", &number, &ret->number);
 }
 
-static bool read_record(struct custom_compiler *compiler, const struct node *node, struct custom_expected *ret)
+static bool read_record(struct custom_compiler *compiler, const struct node *node,
+                        struct custom_expected *ret)
 {
     struct custom_object object;
     struct observation *observation = &ret->observation;
     if (!custom_open(compiler, node, &object) || !custom_get_text(&object, "n", &observation->name) ||
-        !custom_get_text(&object, "u", &observation->unit) || !custom_get_text(&object, "node", &observation->node) ||
-        !read_value(&object, ret) || !get_time(&object, "t", &ret->has_time, &observation->time) ||
+        !custom_get_text(&object, "u", &observation->unit) ||
+        !custom_get_text(&object, "node", &observation->node) || !read_value(&object, ret) ||
+        !get_time(&object, "t", &ret->has_time, &observation->time) ||
         !custom_get_bool(&object, "cumulative", &observation->cumulative) ||
         !custom_get_decimal(&object, "modulus", &ret->has_modulus, &ret->modulus))
         return false;
@@ -307,7 +312,8 @@ static bool check_text(const struct trial *trial, const char *what, struct bytes
            differs(trial, "%s is \"%.*s\" and not \"%.*s\".", what, SHOWN(got), SHOWN(expected));
 }
 
-static bool check_number(const struct trial *trial, const char *what, struct bytes got, const struct decimal *expected)
+static bool check_number(const struct trial *trial, const char *what, struct bytes got,
+                         const struct decimal *expected)
 {
     struct decimal number;
     char text[DECIMAL_TEXT_MAX];
@@ -321,27 +327,34 @@ static bool check_number(const struct trial *trial, const char *what, struct byt
 
 static const char *kind_word(enum value_kind kind)
 {
-    return kind == VALUE_NUMBER ? "number" : kind == VALUE_TEXT ? "text" : kind == VALUE_BOOLEAN ? "boolean" : "data";
+    return kind == VALUE_NUMBER    ? "number"
+           : kind == VALUE_TEXT    ? "text"
+           : kind == VALUE_BOOLEAN ? "boolean"
+                                   : "data";
 }
 
-static bool check_value(const struct trial *trial, const struct observation *got, const struct custom_expected *expected)
+static bool check_value(const struct trial *trial, const struct observation *got,
+                        const struct custom_expected *expected)
 {
     const struct observation *wanted = &expected->observation;
     if (got->kind != wanted->kind)
-        return differs(trial, "the value is a %s and not a %s.", kind_word(got->kind), kind_word(wanted->kind));
+        return differs(trial, "the value is a %s and not a %s.", kind_word(got->kind),
+                       kind_word(wanted->kind));
     switch (got->kind) {
     case VALUE_NUMBER:
         return check_number(trial, "v", got->number.text, &expected->number);
     case VALUE_TEXT:
         return check_text(trial, "vs", got->data, wanted->data);
     case VALUE_BOOLEAN:
-        return got->boolean == wanted->boolean || differs(trial, "vb is %s.", got->boolean ? "true" : "false");
+        return got->boolean == wanted->boolean ||
+               differs(trial, "vb is %s.", got->boolean ? "true" : "false");
     default:
         return bytes_equal(got->data, wanted->data) || differs(trial, "vd is other data.");
     }
 }
 
-static bool check_record(const struct trial *trial, const struct observation *got, const struct custom_expected *expected)
+static bool check_record(const struct trial *trial, const struct observation *got,
+                         const struct custom_expected *expected)
 {
     const struct observation *wanted = &expected->observation;
     char t[TIMESTAMP_TEXT_MAX], wanted_t[TIMESTAMP_TEXT_MAX];
@@ -349,7 +362,8 @@ static bool check_record(const struct trial *trial, const struct observation *go
         !check_text(trial, "u", got->unit, wanted->unit))
         return false;
     if (expected->has_time && timestamp_compare(got->time, wanted->time) != 0) {
-        int len = (int)timestamp_write(got->time, t), wanted_len = (int)timestamp_write(wanted->time, wanted_t);
+        int len = (int)timestamp_write(got->time, t),
+            wanted_len = (int)timestamp_write(wanted->time, wanted_t);
         return differs(trial, "t is %.*s and not %.*s.", len, t, wanted_len, wanted_t);
     }
     if (expected->has_node && !check_text(trial, "node", got->node, wanted->node))
@@ -366,15 +380,16 @@ static bool check_records(const struct trial *trial, const struct custom_example
     for (size_t i = 0; i < list->count; i++, ++*seen) {
         inner.record = *seen;
         if (*seen == example->record_count)
-            return differs(trial, "more than %zu records came out: \"%.*s\" too.", *seen, SHOWN(list->items[i].name));
+            return differs(trial, "more than %zu records came out: \"%.*s\" too.", *seen,
+                           SHOWN(list->items[i].name));
         if (!check_record(&inner, &list->items[i], &example->records[*seen]))
             return false;
     }
     return true;
 }
 
-static bool check_outcome(const struct trial *trial, const struct custom_example *example, enum outcome outcome,
-                          const struct format_error *error)
+static bool check_outcome(const struct trial *trial, const struct custom_example *example,
+                          enum outcome outcome, const struct format_error *error)
 {
     if (outcome == example->outcome)
         return true;
@@ -401,8 +416,8 @@ static struct bytes next_part(struct bytes *rest, bool by_line)
     return part;
 }
 
-static bool check_example(const struct custom *custom, const struct custom_example *example, const struct trial *trial,
-                          struct arena *arena)
+static bool check_example(const struct custom *custom, const struct custom_example *example,
+                          const struct trial *trial, struct arena *arena)
 {
     struct format_input input = {.now = example->now, .limits = FORMAT_LIMITS_DEFAULT};
     struct bytes rest = example->input;

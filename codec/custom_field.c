@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Fields and lists of fields of a definition, as far as all kinds have them in common, and what fields say of each other:
- * a name, a node, a time, a length, a condition may be about a field that stands before it, in the same list or in one
- * around it. Only fields that others refer to cost anything while a payload is decoded (a slot).
+ * Fields and lists of fields of a definition, as far as all kinds have them in common, and what fields say of
+ * each other: a name, a node, a time, a length, a condition may be about a field that stands before it, in
+ * the same list or in one around it. Only fields that others refer to cost anything while a payload is
+ * decoded (a slot).
  */
 #include "codec/custom_private.h"
 
@@ -35,7 +36,8 @@ const struct custom_field *custom_field_find(struct custom_compiler *compiler, s
 {
     const struct custom_field *field = find(compiler, label);
     if (!field)
-        custom_fail(compiler, "There is no field \"%.*s\" before this.", (int)label.len, (const char *)label.ptr);
+        custom_fail(compiler, "There is no field \"%.*s\" before this.", (int)label.len,
+                    (const char *)label.ptr);
     return field;
 }
 
@@ -49,7 +51,8 @@ static bool read_placeholder(struct custom_compiler *compiler, struct bytes name
         ret->kind = is_index ? CUSTOM_PIECE_INDEX : CUSTOM_PIECE_KEY;
         if (is_index ? compiler->repeating : compiler->keyed)
             return true;
-        return custom_fail(compiler, "Nothing is %s here.", is_index ? "repeated" : "taken from an object's members");
+        return custom_fail(compiler, "Nothing is %s here.",
+                           is_index ? "repeated" : "taken from an object's members");
     }
     ret->kind = CUSTOM_PIECE_FIELD;
     ret->field = custom_field_find(compiler, name);
@@ -60,7 +63,8 @@ static bool check_piece(struct custom_compiler *compiler, struct bytes text)
 {
     for (size_t i = 0; i < text.len; i++) {
         if (!is_name_character(text.ptr[i]))
-            return custom_fail(compiler, "A name has letters, digits and - . _ only, and begins with a letter or digit.");
+            return custom_fail(
+                compiler, "A name has letters, digits and - . _ only, and begins with a letter or digit.");
     }
     return true;
 }
@@ -174,7 +178,8 @@ bool custom_get_matches(struct custom_object *object, const char *name, struct c
 
 /* Members that all fields have. */
 
-static bool read_map_value(struct custom_compiler *compiler, const struct node *node, struct custom_value *ret)
+static bool read_map_value(struct custom_compiler *compiler, const struct node *node,
+                           struct custom_value *ret)
 {
     ret->kind = VALUE_NONE;
     switch (node->kind) {
@@ -242,8 +247,8 @@ static bool read_scale(struct custom_object *object, struct custom_field *field)
         !custom_get_decimal(object, "min", &field->has_min, &field->min) ||
         !custom_get_decimal(object, "max", &field->has_max, &field->max) ||
         !custom_get_choice(object, "outside", policies, 2, &outside) ||
-        !custom_get_choice(object, "unmapped", policies, 3, &unmapped) || !custom_get_text(object, "unit", &unit) ||
-        !check_unit(object->compiler, unit, &field->unit))
+        !custom_get_choice(object, "unmapped", policies, 3, &unmapped) ||
+        !custom_get_text(object, "unit", &unit) || !check_unit(object->compiler, unit, &field->unit))
         return false;
     field->outside = (enum custom_policy)outside;
     field->unmapped = (enum custom_policy)unmapped;
@@ -272,7 +277,8 @@ static bool read_modulus(struct custom_object *object, struct custom_field *fiel
         (field->has_divide && !decimal_divide(&modulus, &field->divide, &modulus)) ||
         (field->unit && !units_convert_sum(field->unit, &modulus, &modulus)) || modulus.negative ||
         decimal_is_zero(&modulus))
-        return custom_fail_at(compiler, "modulus", "The modulus must be a positive number, scaled like the value.");
+        return custom_fail_at(compiler, "modulus",
+                              "The modulus must be a positive number, scaled like the value.");
     decimal_normalise(&modulus);
     field->modulus_decimal = modulus;
     if (!arena_copy(compiler->arena, bytes_of(text, decimal_write(&modulus, text)), &field->modulus))
@@ -283,8 +289,8 @@ static bool read_modulus(struct custom_object *object, struct custom_field *fiel
 /* Words that only a number can live up to make the field one. */
 static bool settle_as(struct custom_compiler *compiler, struct custom_field *field)
 {
-    bool numeric = field->has_bias || field->has_scale || field->has_divide || field->has_offset || field->has_min || field->has_max ||
-                   field->unit || field->cumulative;
+    bool numeric = field->has_bias || field->has_scale || field->has_divide || field->has_offset ||
+                   field->has_min || field->has_max || field->unit || field->cumulative;
     if (numeric && field->as != CUSTOM_AS_ANY && field->as != CUSTOM_AS_NUMBER)
         return custom_fail_at(compiler, "as", "Only a number has a scale, a range, a unit or is cumulative.");
     if (numeric)
@@ -308,8 +314,9 @@ bool custom_field_read(struct custom_object *object, struct custom_field *ret)
     struct custom_compiler *compiler = object->compiler;
     unsigned choice = CUSTOM_AS_ANY;
     if (!custom_get_text(object, "name", &ret->label) || !custom_get_bool(object, "hidden", &ret->hidden) ||
-        !custom_get_choice(object, "as", as, sizeof(as) / sizeof(as[0]), &choice) || !read_scale(object, ret) ||
-        !custom_get_matches(object, "missing", &ret->missing) || !read_map(object, ret) || !read_modulus(object, ret))
+        !custom_get_choice(object, "as", as, sizeof(as) / sizeof(as[0]), &choice) ||
+        !read_scale(object, ret) || !custom_get_matches(object, "missing", &ret->missing) ||
+        !read_map(object, ret) || !read_modulus(object, ret))
         return false;
     (void)custom_get(object, "description");
     ret->as = (enum custom_as)choice;
@@ -323,8 +330,8 @@ bool custom_field_read(struct custom_object *object, struct custom_field *ret)
     return settle_as(compiler, ret) && note_field(compiler, ret);
 }
 
-bool custom_field_make(struct custom_compiler *compiler, struct bytes name, struct bytes unit, const struct decimal *scale,
-                       struct custom_field *ret)
+bool custom_field_make(struct custom_compiler *compiler, struct bytes name, struct bytes unit,
+                       const struct decimal *scale, struct custom_field *ret)
 {
     *ret = (struct custom_field){.label = name, .has_scale = scale != NULL};
     if (scale)
@@ -333,8 +340,8 @@ bool custom_field_make(struct custom_compiler *compiler, struct bytes name, stru
     ret->name.pieces[0].text = name;
     if (name.len == 0 || name.len > NAMING_NAME_MAX || !is_alphanumeric(name.ptr[0]))
         return check_piece(compiler, BYTES_LITERAL(" "));
-    return check_piece(compiler, name) && check_unit(compiler, unit, &ret->unit) && settle_as(compiler, ret) &&
-           note_field(compiler, ret);
+    return check_piece(compiler, name) && check_unit(compiler, unit, &ret->unit) &&
+           settle_as(compiler, ret) && note_field(compiler, ret);
 }
 
 /* Lists. */
@@ -388,7 +395,8 @@ static bool read_time(struct custom_object *object, struct custom_time *ret)
         return true;
     size_t mark = custom_enter(compiler, BYTES_LITERAL("time"));
     if (!custom_open(compiler, node, &time) || !read_referred(&time, &ret->field) ||
-        !custom_get_choice(&time, "unit", units, 5, &unit) || !custom_get_choice(&time, "as", kinds, 3, &as) ||
+        !custom_get_choice(&time, "unit", units, 5, &unit) ||
+        !custom_get_choice(&time, "as", kinds, 3, &as) ||
         !custom_get_decimal(&time, "epoch", &has_epoch, &epoch) || !custom_close(&time))
         return false;
     ret->given = true;
@@ -414,7 +422,8 @@ static bool read_node(struct custom_object *object, struct custom_template *ret)
     if (node->kind == NODE_MAP && compiler->field_of_pointer) {
         ret->count = 1;
         ret->pieces[0].kind = CUSTOM_PIECE_FIELD;
-        if (!custom_open(compiler, node, &inner) || !read_referred(&inner, &ret->pieces[0].field) || !custom_close(&inner))
+        if (!custom_open(compiler, node, &inner) || !read_referred(&inner, &ret->pieces[0].field) ||
+            !custom_close(&inner))
             return false;
     } else if (!custom_read_text(compiler, node, &text) || !custom_template_read(compiler, text, ret)) {
         return false;
@@ -431,9 +440,10 @@ static bool check_distinct(struct custom_compiler *compiler, const struct custom
         struct custom_field *field = compiler->all[i];
         field->distinct = field->distinct || own;
         if ((list->repeats || list->keyed) && !field->distinct && !field->hidden && field->label.len)
-            return custom_fail(compiler,
-                               "\"%.*s\" is repeated: its name needs a placeholder like {i}, or the group a time or node.",
-                               (int)(field->label.len < 64 ? field->label.len : 64), (const char *)field->label.ptr);
+            return custom_fail(
+                compiler,
+                "\"%.*s\" is repeated: its name needs a placeholder like {i}, or the group a time or node.",
+                (int)(field->label.len < 64 ? field->label.len : 64), (const char *)field->label.ptr);
     }
     return true;
 }
@@ -459,7 +469,8 @@ unsigned custom_lists_finish(struct custom_compiler *compiler)
         slots += compiler->all[i]->referred;
     }
     for (struct custom_list *list = compiler->lists; list; list = list->next) {
-        list->slot_from = list->order_from < compiler->all_count ? compiler->all[list->order_from]->slot : slots;
+        list->slot_from =
+            list->order_from < compiler->all_count ? compiler->all[list->order_from]->slot : slots;
         list->slot_to = list->order_to < compiler->all_count ? compiler->all[list->order_to]->slot : slots;
     }
     return slots;

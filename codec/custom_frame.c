@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Reads a binary frame by a compiled definition: whitening off, length and checksum, then item by item. There is one
- * position, in bits, which only "at" moves back; each time through a repeated group has to move it on, and everything that
- * is looked at counts against the run's bound, so no definition and no payload makes it go on for long. A length or count
- * from the payload is compared with what is there before it is used.
+ * Reads a binary frame by a compiled definition: whitening off, length and checksum, then item by item. There
+ * is one position, in bits, which only "at" moves back; each time through a repeated group has to move it on,
+ * and everything that is looked at counts against the run's bound, so no definition and no payload makes it
+ * go on for long. A length or count from the payload is compared with what is there before it is used.
  */
 #include "codec/custom_binary.h"
 
@@ -12,9 +12,9 @@
 /* What is being read: the payload, or the part of it that a group has. */
 struct frame {
     struct custom_run *run;
-    const uint8_t *data;     /* the payload without whitening; as long as the payload */
-    size_t begin, end;       /* octets of data */
-    uint64_t at;             /* bits of data */
+    const uint8_t *data; /* the payload without whitening; as long as the payload */
+    size_t begin, end;   /* octets of data */
+    uint64_t at;         /* bits of data */
 };
 
 static bool refuse_at(const struct frame *frame, enum outcome outcome, const char *detail)
@@ -98,13 +98,15 @@ static bool decode_bcd(uint64_t pattern, unsigned bits, uint64_t *ret)
 
 /* Fields of numbers. */
 
-static bool read_pattern(struct frame *frame, const struct binary_field *field, struct custom_raw *raw, uint64_t *ret)
+static bool read_pattern(struct frame *frame, const struct binary_field *field, struct custom_raw *raw,
+                         uint64_t *ret)
 {
     bool whole = field->bits % 8 == 0 && frame->at % 8 == 0;
     if (bits_left(frame) < field->bits)
         return refuse_short(frame);
     if (!whole && field->bits > 8 && field->bits % 8 == 0 && field->endian != BINARY_BIG)
-        return refuse_at(frame, OUTCOME_CODEC_FAULT, "A field with an order of octets does not begin at a whole octet.");
+        return refuse_at(frame, OUTCOME_CODEC_FAULT,
+                         "A field with an order of octets does not begin at a whole octet.");
     raw->place.offset = (size_t)(frame->at / 8);
     if (whole) {
         raw->place.len = field->bits / 8;
@@ -134,7 +136,8 @@ static bool read_number(struct frame *frame, const struct binary_field *field, s
 }
 
 /* How many; never more than most, which is what is there. */
-static bool read_amount(const struct frame *frame, const struct binary_amount *amount, uint64_t most, uint64_t *ret)
+static bool read_amount(const struct frame *frame, const struct binary_amount *amount, uint64_t most,
+                        uint64_t *ret)
 {
     uint64_t from_field = 0;
     if (amount->rest) {
@@ -190,11 +193,13 @@ static bool read_octets(struct frame *frame, const struct binary_field *field, s
     return true;
 }
 
-static bool check_expected(const struct frame *frame, const struct custom_matches *expect, const struct custom_raw *raw)
+static bool check_expected(const struct frame *frame, const struct custom_matches *expect,
+                           const struct custom_raw *raw)
 {
     if (expect->count == 0 || custom_matches_have(expect, raw))
         return true;
-    return custom_refuse(frame->run, OUTCOME_MALFORMED, "A constant of the frame is another one.", raw->place.offset);
+    return custom_refuse(frame->run, OUTCOME_MALFORMED, "A constant of the frame is another one.",
+                         raw->place.offset);
 }
 
 static bool take_parts(struct frame *frame, const struct binary_field *field, const struct custom_raw *whole)
@@ -203,7 +208,8 @@ static bool take_parts(struct frame *frame, const struct binary_field *field, co
         const struct binary_part *part = &field->parts[i];
         struct custom_raw raw = {.kind = CUSTOM_RAW_ABSENT};
         if (whole->kind != CUSTOM_RAW_ABSENT) {
-            set_integer(&raw, whole->pattern >> part->bit & mask_of(part->width), part->width, part->is_signed);
+            set_integer(&raw, whole->pattern >> part->bit & mask_of(part->width), part->width,
+                        part->is_signed);
             raw.place = whole->place;
             raw.place.bit = part->bit;
             raw.place.bits = part->width;
@@ -243,7 +249,8 @@ static bool holds(const struct frame *frame, const struct binary_when *when)
     if (when->has_bit) {
         is = slot->is_integer && slot->magnitude >> when->bit & 1;
     } else if (when->is.count) {
-        struct custom_raw raw = {.kind = CUSTOM_RAW_ABSENT, .magnitude = slot->magnitude, .negative = slot->negative};
+        struct custom_raw raw = {
+            .kind = CUSTOM_RAW_ABSENT, .magnitude = slot->magnitude, .negative = slot->negative};
         if (slot->is_integer) {
             raw.kind = CUSTOM_RAW_INTEGER;
         } else if (slot->value.kind == VALUE_TEXT) {
@@ -284,7 +291,8 @@ static bool take_items(struct frame *frame, const struct binary_items *items);
 static bool check_trailing(const struct frame *frame, bool ignored)
 {
     /* The rest of an octet of which bits were used is nothing. */
-    return ignored || bits_left(frame) < 8 || refuse_at(frame, OUTCOME_MALFORMED, "There is more than the codec reads.");
+    return ignored || bits_left(frame) < 8 ||
+           refuse_at(frame, OUTCOME_MALFORMED, "There is more than the codec reads.");
 }
 
 static bool take_group_once(struct frame *frame, const struct binary_group *group)
@@ -313,7 +321,8 @@ static bool take_group(struct frame *frame, const struct binary_group *group)
 {
     uint64_t outer_index = frame->run->index;
     uint64_t count = 1;
-    if (group->repeat.given && !group->repeat.rest && !read_amount(frame, &group->repeat, bits_left(frame), &count))
+    if (group->repeat.given && !group->repeat.rest &&
+        !read_amount(frame, &group->repeat, bits_left(frame), &count))
         return false;
     for (uint64_t i = 0; group->repeat.rest ? bits_left(frame) > 0 : i < count; i++) {
         uint64_t before = frame->at;
@@ -329,7 +338,8 @@ static bool take_group(struct frame *frame, const struct binary_group *group)
 }
 
 /* NULL: there is no such case. */
-static const struct binary_items *find_case(const struct binary_switch *choice, const struct custom_slot *slot)
+static const struct binary_items *find_case(const struct binary_switch *choice,
+                                            const struct custom_slot *slot)
 {
     size_t low = 0, high = choice->case_count;
     while (low < high) {
@@ -351,7 +361,8 @@ static bool take_switch(struct frame *frame, const struct binary_switch *choice)
         return refuse_at(frame, OUTCOME_MALFORMED, "A value that decides what follows is not there.");
     const struct binary_items *items = find_case(choice, slot);
     if (!items)
-        return refuse_at(frame, OUTCOME_MALFORMED, "A value that decides what follows is not one of the codec's.");
+        return refuse_at(frame, OUTCOME_MALFORMED,
+                         "A value that decides what follows is not one of the codec's.");
     return take_items(frame, items);
 }
 
@@ -437,7 +448,8 @@ static bool take_checksum(struct frame *frame, const struct binary_checksum *che
     const uint8_t *over_data = checksum->of_sent ? payload.ptr : frame->data;
     uint32_t computed = binary_checksum_of(checksum, bytes_of(over_data + from, to - from));
     /* It is sent as it is where it was computed of what is sent. */
-    uint64_t sent = binary_integer((checksum->of_sent ? payload.ptr : frame->data) + at, octets, checksum->endian);
+    uint64_t sent =
+        binary_integer((checksum->of_sent ? payload.ptr : frame->data) + at, octets, checksum->endian);
     if (computed != sent)
         return custom_refuse(frame->run, OUTCOME_MALFORMED, "The checksum does not fit.", (size_t)at);
     if (at_the_end)
@@ -451,7 +463,9 @@ bool binary_decode(const void *compiled, struct custom_run *run)
     struct bytes payload = run->input->payload.len ? run->input->payload : BYTES_LITERAL("");
     struct frame frame = {.run = run, .data = payload.ptr, .end = payload.len};
     if (frame.end < binary->length_min || frame.end > binary->length_max)
-        return custom_refuse(run, OUTCOME_MALFORMED, "The payload has another length than the codec's frames.", 0);
-    return take_whitening_off(&frame, binary) && (!binary->checksum || take_checksum(&frame, binary->checksum)) &&
+        return custom_refuse(run, OUTCOME_MALFORMED,
+                             "The payload has another length than the codec's frames.", 0);
+    return take_whitening_off(&frame, binary) &&
+           (!binary->checksum || take_checksum(&frame, binary->checksum)) &&
            take_items(&frame, &binary->items) && check_trailing(&frame, binary->trailing_ignored);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The kind "json": a JSON pointer (RFC 6901) for each field, and arrays or objects whose elements are read alike. The
- * pointers of a list are one tree, so a document is walked once per list that it is in, and of each object only the
- * members that a pointer goes through are entered.
+ * The kind "json": a JSON pointer (RFC 6901) for each field, and arrays or objects whose elements are read
+ * alike. The pointers of a list are one tree, so a document is walked once per list that it is in, and of
+ * each object only the members that a pointer goes through are entered.
  */
 #include "codec/custom_private.h"
 
@@ -132,7 +132,8 @@ static bool unescape(uint8_t *token, size_t *len)
 }
 
 /* Hangs a target of that number where the pointer ends. */
-static bool add_pointer(struct custom_compiler *compiler, struct step *step, struct bytes pointer, size_t number)
+static bool add_pointer(struct custom_compiler *compiler, struct step *step, struct bytes pointer,
+                        size_t number)
 {
     uint8_t *at = arena_alloc(compiler->arena, pointer.len + 1);
     if (!at)
@@ -141,7 +142,8 @@ static bool add_pointer(struct custom_compiler *compiler, struct step *step, str
     uint8_t *end = at + pointer.len;
     for (int depth = 0; at < end; depth++) {
         if (*at != '/' || depth == POINTER_DEPTH_MAX)
-            return custom_fail(compiler, "A JSON pointer like /a/0/b is expected here, at most %d deep.", POINTER_DEPTH_MAX);
+            return custom_fail(compiler, "A JSON pointer like /a/0/b is expected here, at most %d deep.",
+                               POINTER_DEPTH_MAX);
         uint8_t *next = memchr(at + 1, '/', (size_t)(end - at - 1));
         next = next ? next : end;
         size_t len = (size_t)(next - at - 1);
@@ -204,7 +206,8 @@ static bool read_field(struct custom_compiler *compiler, const struct node *node
     struct custom_object object;
     struct json_field *field = &list->fields[list->field_count];
     if (!custom_open(compiler, node, &object) || !get_pointer(&object, &list->root, list->field_count) ||
-        !custom_get_bool(&object, "required", &field->common.required) || !custom_field_read(&object, &field->common))
+        !custom_get_bool(&object, "required", &field->common.required) ||
+        !custom_field_read(&object, &field->common))
         return false;
     list->field_count++;
     return custom_close(&object);
@@ -217,7 +220,8 @@ static bool read_fields(struct custom_object *object, struct json_list *list)
     size_t mark = custom_enter(compiler, BYTES_LITERAL("fields"));
     size_t count = array && array->kind == NODE_ARRAY ? array->count : 0;
     if ((array && array->kind != NODE_ARRAY) || count > CUSTOM_FIELDS_MAX - EXTRA_FIELDS)
-        return custom_fail(compiler, "An array of at most %d fields is expected here.", CUSTOM_FIELDS_MAX - EXTRA_FIELDS);
+        return custom_fail(compiler, "An array of at most %d fields is expected here.",
+                           CUSTOM_FIELDS_MAX - EXTRA_FIELDS);
     list->fields = arena_calloc(compiler->arena, count + EXTRA_FIELDS, sizeof(*list->fields));
     if (!list->fields)
         return custom_fail_memory(compiler);
@@ -234,14 +238,16 @@ static bool read_fields(struct custom_object *object, struct json_list *list)
 
 static bool read_list(struct custom_object *object, struct json_list *list);
 
-static bool read_each(struct custom_compiler *compiler, const struct node *node, struct json_list *above, size_t i)
+static bool read_each(struct custom_compiler *compiler, const struct node *node, struct json_list *above,
+                      size_t i)
 {
     static const char *const words[] = {"elements", "members"};
     struct json_each *each = &above->eaches[i];
     struct custom_object object;
     unsigned of = 0;
     if (!custom_open(compiler, node, &object) || !get_pointer(&object, &above->root, each_number(i)) ||
-        !custom_get_choice(&object, "of", words, 2, &of) || !custom_get_bool(&object, "required", &each->required) ||
+        !custom_get_choice(&object, "of", words, 2, &of) ||
+        !custom_get_bool(&object, "required", &each->required) ||
         !custom_get_uint(&object, "first", 0, UINT32_MAX, &each->list.common.first_index))
         return false;
     (void)custom_get(&object, "description");
@@ -323,9 +329,11 @@ static struct step *find_step(const struct step *above, struct bytes token)
     return NULL;
 }
 
-static bool walk(struct custom_run *run, const struct node *node, const struct step *step, const struct found *found);
+static bool walk(struct custom_run *run, const struct node *node, const struct step *step,
+                 const struct found *found);
 
-static bool walk_map(struct custom_run *run, const struct node *map, const struct step *step, const struct found *found)
+static bool walk_map(struct custom_run *run, const struct node *map, const struct step *step,
+                     const struct found *found)
 {
     const struct node *key = node_first(map);
     for (uint32_t i = 0; i < map->count; i++, key = node_next(key + 1)) {
@@ -351,7 +359,8 @@ static bool walk_array(struct custom_run *run, const struct node *array, const s
 }
 
 /* Neither the document nor the pointers are deep. */
-static bool walk(struct custom_run *run, const struct node *node, const struct step *step, const struct found *found)
+static bool walk(struct custom_run *run, const struct node *node, const struct step *step,
+                 const struct found *found)
 {
     for (const struct target *target = step->targets; target; target = target->next) {
         if (target->number < CUSTOM_FIELDS_MAX)
@@ -387,7 +396,8 @@ static bool read_raw(struct custom_run *run, const struct node *node, struct cus
         ret->data = number.text;
         break;
     default:
-        return custom_refuse(run, OUTCOME_BAD_VALUE, "An array or object is where a value should be.", node_offset(node));
+        return custom_refuse(run, OUTCOME_BAD_VALUE, "An array or object is where a value should be.",
+                             node_offset(node));
     }
     if (node->offset != NODE_OFFSET_UNKNOWN)
         ret->place = (struct custom_place){.offset = node->offset, .len = ret->data.len};
@@ -436,17 +446,19 @@ static bool make_found(struct custom_run *run, const struct json_list *list, str
     return true;
 }
 
-static bool check_container(struct custom_run *run, const struct json_each *each, const struct node *container,
-                            bool *ret_there)
+static bool check_container(struct custom_run *run, const struct json_each *each,
+                            const struct node *container, bool *ret_there)
 {
     *ret_there = container && container->kind != NODE_NULL;
     if (!*ret_there)
         return !each->required ||
-               custom_refuse(run, OUTCOME_BAD_VALUE, "An array or object that is required is not there.", SIZE_MAX);
+               custom_refuse(run, OUTCOME_BAD_VALUE, "An array or object that is required is not there.",
+                             SIZE_MAX);
     if (container->kind == (each->members ? NODE_MAP : NODE_ARRAY))
         return true;
     return custom_refuse(run, OUTCOME_BAD_VALUE,
-                         each->members ? "An object was expected." : "An array was expected.", node_offset(container));
+                         each->members ? "An object was expected." : "An array was expected.",
+                         node_offset(container));
 }
 
 static bool take_each(struct custom_run *run, const struct json_each *each, const struct node *container)

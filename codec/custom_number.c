@@ -105,7 +105,8 @@ bool custom_decimal_of_float(uint64_t pattern, unsigned bits, struct decimal *re
         decimal_from_uint(0, (pattern & sign) != 0, ret);
         return true;
     }
-    /* What lies between the middles to the neighbours is read as this float; the middles need one bit more. */
+    /* What lies between the middles to the neighbours is read as this float; the middles need one bit
+     * more. */
     double lower = widen(magnitude - 1, bits), upper = widen(magnitude + 1, bits);
     double below = (value + lower) / 2;
     double above = isfinite(upper) ? (value + upper) / 2 : value + (value - lower) / 2;

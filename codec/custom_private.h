@@ -4,23 +4,23 @@
  *
  *   custom.c          the definition as a whole; dispatch by kind
  *   custom_read.c     members of a definition, with the JSON pointer of what is wrong
- *   custom_field.c    what all fields have in common in a definition: name, map, scale, unit, range; lists of fields
+ *   custom_field.c    what all fields have in common in a definition: name, map, scale, range; lists of fields
  *   custom_take.c     the way of a value from the payload to an observation, and its step
  *   custom_scope.c    time and node of the observations of a list
  *   custom_number.c   numbers as text, as floats
  *   custom_example.c  the examples and whether they hold
- *   custom_binary.c, custom_frame.c (decodes), custom_checksum.c; custom_text.c; custom_json.c; emonhub.c: kinds
+ *   custom_binary.c, custom_frame.c (decodes), custom_checksum.c; custom_text.c; custom_json.c; emonhub.c
  *
- * How a kind plugs in: a row (struct custom_kind_row) with two functions. compile gets the definition as an open object,
- * asks for the members of its kind and makes a structure in compiler->arena, which lives as long as the codec; the
- * common members (name, kind, description, class, time, node, parameters, examples) are taken by custom.c around it.
- * decode reads run->input->payload and hands each value, as it was read, to custom_field_take, which does everything
- * else: missing values, map, scale, unit, range, the observation, the step for custom_explain. Both return false after
- * custom_fail or custom_refuse, and pass false on.
+ * How a kind plugs in: a row (struct custom_kind_row) with two functions. compile gets the definition as an
+ * open object, asks for the members of its kind and makes a structure in compiler->arena, which lives as long
+ * as the codec; the common members (name, kind, description, class, time, node, parameters, examples) are
+ * taken by custom.c around it. decode reads run->input->payload and hands each value, as it was read, to
+ * custom_field_take, which does everything else: missing values, map, scale, unit, range, the observation,
+ * the step for custom_explain. Both return false after custom_fail or custom_refuse, and pass false on.
  *
- * Bounds: fields of a definition (CUSTOM_FIELDS_MAX), nesting (CUSTOM_DEPTH_MAX), what is looked at while one payload is
- * decoded (CUSTOM_LOOKS_PER_ITEM times limits.items, whether it is there or not) and observations (limits.records):
- * custom_field_take, custom_note and custom_look count for all kinds.
+ * Bounds: fields of a definition (CUSTOM_FIELDS_MAX), nesting (CUSTOM_DEPTH_MAX), what is looked at while one
+ * payload is decoded (CUSTOM_LOOKS_PER_ITEM times limits.items, whether it is there or not) and observations
+ * (limits.records): custom_field_take, custom_note and custom_look count for all kinds.
  */
 #pragma once
 
@@ -31,11 +31,11 @@
 #include "codec/timestamp.h"
 #include "codec/units.h"
 
-#define CUSTOM_FIELDS_MAX 256  /* in one definition */
-#define CUSTOM_DEPTH_MAX 4     /* groups in groups */
-#define CUSTOM_MEMBERS_MAX 64  /* of one object of a definition */
-#define CUSTOM_PIECES_MAX 8    /* of one name with placeholders */
-#define CUSTOM_CHOICES_MAX 64  /* values in one "missing", "expect", "is" */
+#define CUSTOM_FIELDS_MAX 256 /* in one definition */
+#define CUSTOM_DEPTH_MAX 4    /* groups in groups */
+#define CUSTOM_MEMBERS_MAX 64 /* of one object of a definition */
+#define CUSTOM_PIECES_MAX 8   /* of one name with placeholders */
+#define CUSTOM_CHOICES_MAX 64 /* values in one "missing", "expect", "is" */
 #define CUSTOM_PARAMETERS_MAX 16
 #define CUSTOM_LOOKS_PER_ITEM 16 /* of limits.items */
 
@@ -44,7 +44,7 @@
 struct custom_field;
 
 struct custom_compiler {
-    struct arena *arena; /* as long as the codec */
+    struct arena *arena;   /* as long as the codec */
     struct arena *scratch; /* until the codec is compiled */
     struct custom_error *reterr;
     char path[CUSTOM_TEXT_MAX]; /* JSON pointer of where the reader is; cut off where it is too long */
@@ -63,18 +63,21 @@ struct custom_compiler {
 };
 
 /* Sets the error, at the place where the reader is; always false. */
-bool custom_fail(struct custom_compiler *compiler, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool custom_fail(struct custom_compiler *compiler, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* The same at a member of that place. */
 bool custom_fail_at(struct custom_compiler *compiler, const char *member, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 bool custom_fail_memory(struct custom_compiler *compiler);
 
-/* Steps into a member or an element; leave with the mark that was returned. After a failure nobody needs to leave. */
+/* Steps into a member or an element; leave with the mark that was returned. After a failure nobody needs
+ * to leave. */
 size_t custom_enter(struct custom_compiler *compiler, struct bytes member);
 size_t custom_enter_index(struct custom_compiler *compiler, size_t index);
 void custom_leave(struct custom_compiler *compiler, size_t mark);
 
-/* An object of a definition. Whoever reads it asks for members by name; close refuses those that nobody asked for. */
+/* An object of a definition. Whoever reads it asks for members by name; close refuses those that nobody
+ * asked for. */
 struct custom_object {
     struct custom_compiler *compiler;
     const struct node *map;
@@ -88,7 +91,8 @@ const struct node *custom_get(struct custom_object *object, const char *name);
 /* A member that is not there leaves ret alone and is no failure. Texts live as long as the codec. */
 bool custom_get_text(struct custom_object *object, const char *name, struct bytes *ret);
 bool custom_get_bool(struct custom_object *object, const char *name, bool *ret);
-bool custom_get_uint(struct custom_object *object, const char *name, uint64_t min, uint64_t max, uint64_t *ret);
+bool custom_get_uint(struct custom_object *object, const char *name, uint64_t min, uint64_t max,
+                     uint64_t *ret);
 /* A number, or a text that is one, so that programs between do not turn 0.1 into something else. */
 bool custom_get_decimal(struct custom_object *object, const char *name, bool *ret_found, struct decimal *ret);
 /* One of the words; ret is its index. */
@@ -101,12 +105,14 @@ bool custom_get_hex(struct custom_object *object, const char *name, struct bytes
 bool custom_read_text(struct custom_compiler *compiler, const struct node *node, struct bytes *ret);
 bool custom_read_decimal(struct custom_compiler *compiler, const struct node *node, struct decimal *ret);
 bool custom_read_hex(struct custom_compiler *compiler, struct bytes digits, struct bytes *ret);
-/* An integer that 64 bits hold: a number, or text like "-5" or "0x1f"; ret_hex says whether it was hexadecimal. */
+/* An integer that 64 bits hold: a number, or text like "-5" or "0x1f"; ret_hex says whether it was
+ * hexadecimal. */
 struct custom_integer {
     bool negative, hex;
     uint64_t magnitude;
 };
-bool custom_read_integer(struct custom_compiler *compiler, const struct node *node, struct custom_integer *ret);
+bool custom_read_integer(struct custom_compiler *compiler, const struct node *node,
+                         struct custom_integer *ret);
 /* The same for a text. False: it is none. */
 bool custom_parse_integer(struct bytes text, struct custom_integer *ret);
 
@@ -114,13 +120,13 @@ bool custom_parse_integer(struct bytes text, struct custom_integer *ret);
 
 /* A value as it stands in the payload. */
 enum custom_raw_kind {
-    CUSTOM_RAW_ABSENT,  /* not there, or null */
-    CUSTOM_RAW_INTEGER, /* magnitude, negative */
-    CUSTOM_RAW_NUMBER,  /* decimal; data is its text where it was written as a JSON number, else empty */
+    CUSTOM_RAW_ABSENT,       /* not there, or null */
+    CUSTOM_RAW_INTEGER,      /* magnitude, negative */
+    CUSTOM_RAW_NUMBER,       /* decimal; data is its text where it was written as a JSON number, else empty */
     CUSTOM_RAW_NOT_A_NUMBER, /* a float that is NaN or infinite */
-    CUSTOM_RAW_BOOLEAN, /* magnitude 0 or 1 */
-    CUSTOM_RAW_TEXT,    /* data: UTF-8 without U+0000, in the payload or the run's arena */
-    CUSTOM_RAW_OCTETS,  /* data */
+    CUSTOM_RAW_BOOLEAN,      /* magnitude 0 or 1 */
+    CUSTOM_RAW_TEXT,         /* data: UTF-8 without U+0000, in the payload or the run's arena */
+    CUSTOM_RAW_OCTETS,       /* data */
 };
 
 /* Where it stands. len 0 and bits 0: nowhere. */
@@ -132,9 +138,9 @@ struct custom_place {
 struct custom_raw {
     enum custom_raw_kind kind;
     bool negative;
-    bool has_pattern; /* pattern: the bits as they stand in the payload, for sentinels written in hexadecimal */
+    bool has_pattern;
     uint64_t magnitude;
-    uint64_t pattern;
+    uint64_t pattern; /* the bits as they stand in the payload, for sentinels written in hexadecimal */
     struct bytes data;
     struct custom_place place;
     struct decimal decimal; /* CUSTOM_RAW_NUMBER only, else undefined */
@@ -197,7 +203,7 @@ struct custom_field {
     enum custom_policy outside, unmapped;
     struct decimal bias, scale, divide, offset, min, max; /* (raw + bias) * scale / divide + offset */
     const struct unit *unit; /* as in the definition, maybe a secondary one; NULL: none */
-    struct bytes modulus; /* text, in the unit that comes out; empty: none */
+    struct bytes modulus;    /* text, in the unit that comes out; empty: none */
     struct decimal modulus_decimal;
     struct custom_matches missing;
     struct custom_map_row *map;
@@ -208,19 +214,20 @@ struct custom_field {
     unsigned order; /* in compiler->all */
 };
 
-/* Reads the common members of a field: name, hidden, description, as, bias, scale, divide, offset, min, max, outside, unit,
- * missing, map, unmapped, cumulative, modulus. Notes it in the compiler, where later references find it. */
+/* Reads the common members of a field: name, hidden, description, as, bias, scale, divide, offset, min,
+ * max, outside, unit, missing, map, unmapped, cumulative, modulus. Notes it in the compiler, where later
+ * references find it. */
 bool custom_field_read(struct custom_object *object, struct custom_field *ret);
-/* A field without a definition of its own: a name, which must be one already, a unit of the registries or none, a scale
- * or NULL. */
-bool custom_field_make(struct custom_compiler *compiler, struct bytes name, struct bytes unit, const struct decimal *scale,
-                       struct custom_field *ret);
+/* A field without a definition of its own: a name, which must be one already, a unit of the registries or
+ * none, a scale or NULL. */
+bool custom_field_make(struct custom_compiler *compiler, struct bytes name, struct bytes unit,
+                       const struct decimal *scale, struct custom_field *ret);
 /* The field that a reference means here. NULL: there is none (custom_fail was called). */
 const struct custom_field *custom_field_find(struct custom_compiler *compiler, struct bytes label);
 bool custom_template_read(struct custom_compiler *compiler, struct bytes text, struct custom_template *ret);
 
-/* Lists of fields: the definition's own, and groups. They have a time and a node of their own, or those of the list they
- * are in; the values that others refer to are forgotten when a list is begun again. */
+/* Lists of fields: the definition's own, and groups. They have a time and a node of their own, or those of
+ * the list they are in; the values that others refer to are forgotten when a list is begun again. */
 
 struct custom_time {
     bool given;
@@ -232,7 +239,7 @@ struct custom_time {
 
 struct custom_list {
     struct custom_time time;
-    struct custom_template node; /* count 0: none */
+    struct custom_template node;   /* count 0: none */
     unsigned order_from, order_to; /* its fields in compiler->all */
     unsigned slot_from, slot_to;   /* their slots */
     uint64_t first_index;          /* what {i} is the first time */
@@ -240,8 +247,9 @@ struct custom_list {
     size_t seen_from;
     struct custom_list *next; /* compiler->lists */
 };
-/* Around the reading of a list's fields; the list is cleared memory of the arena but for repeats and keyed. begin: from
- * here on references find its fields. end: reads "time" and "node" of the object, and from here on they do not. */
+/* Around the reading of a list's fields; the list is cleared memory of the arena but for repeats and
+ * keyed. begin: from here on references find its fields. end: reads "time" and "node" of the object, and
+ * from here on they do not. */
 bool custom_list_begin(struct custom_compiler *compiler, struct custom_list *list);
 bool custom_list_end(struct custom_object *object, struct custom_list *list);
 /* Gives slots to fields that others refer to; once, when all lists are read. */
@@ -259,8 +267,8 @@ struct custom_slot {
 
 /* What is known about the time of an observation while its group is not over. */
 struct custom_pending {
-    bool settled;  /* the time is final */
-    bool moved;    /* delta counts from the time of what is around, or from now */
+    bool settled; /* the time is final */
+    bool moved;   /* delta counts from the time of what is around, or from now */
     timestamp_atto delta;
 };
 
@@ -284,10 +292,12 @@ struct custom_run {
 bool custom_refuse(struct custom_run *run, enum outcome outcome, const char *detail, size_t offset);
 
 /* A value was read for this field: everything up to the observation. Absent ones too. */
-bool custom_field_take(struct custom_run *run, const struct custom_field *field, const struct custom_raw *raw);
+bool custom_field_take(struct custom_run *run, const struct custom_field *field,
+                       const struct custom_raw *raw);
 /* Whether the field says of this very value what becomes of it: one of "missing" or a row of the map. */
 bool custom_field_knows(const struct custom_field *field, const struct custom_raw *raw);
-/* As custom_field_take for what the definition does not name: the name is cleaned, a number is a number, all else is text. */
+/* As custom_field_take for what the definition does not name: the name is cleaned, a number is a number,
+ * all else is text. */
 bool custom_take_unknown(struct custom_run *run, struct bytes name, const struct custom_raw *raw);
 /* A text from the pieces of a template, in the arena; ret_found false: a field of it has no value. */
 bool custom_template_write(struct custom_run *run, const struct custom_template *template, struct bytes *ret,
@@ -310,7 +320,8 @@ bool custom_scope_node(struct custom_run *run, struct custom_scope scope, struct
 bool custom_scope_settle(struct custom_run *run);
 
 /* Whether the slot holds an integer >= 0; a length, a count, a bit set. */
-static inline bool custom_slot_uint(const struct custom_run *run, const struct custom_field *field, uint64_t *ret)
+static inline bool custom_slot_uint(const struct custom_run *run, const struct custom_field *field,
+                                    uint64_t *ret)
 {
     const struct custom_slot *slot = &run->slots[field->slot];
     if (!slot->set || !slot->is_integer || (slot->negative && slot->magnitude))
@@ -321,11 +332,12 @@ static inline bool custom_slot_uint(const struct custom_run *run, const struct c
 
 /* Numbers. */
 
-/* A text as people write numbers: digits with a sign, a point and an exponent, zeros in front, nothing before or after the
- * point allowed. comma: the point is a comma. False: none, or beyond the bounds of decimal.h. */
+/* A text as people write numbers: digits with a sign, a point and an exponent, zeros in front, nothing
+ * before or after the point allowed. comma: the point is a comma. False: none, or beyond the bounds of
+ * decimal.h. */
 bool custom_parse_number(struct bytes text, bool comma, struct decimal *ret);
-/* The shortest decimal that an IEEE 754 number of that width would be read as: 23.1 and not 23.100000381469727. bits: 16,
- * 32 or 64; false: NaN or infinite. */
+/* The shortest decimal that an IEEE 754 number of that width would be read as: 23.1 and not
+ * 23.100000381469727. bits: 16, 32 or 64; false: NaN or infinite. */
 bool custom_decimal_of_float(uint64_t pattern, unsigned bits, struct decimal *ret);
 /* Negative, zero, positive; by value: 27.2 is 27.20. */
 int custom_decimal_compare(const struct decimal *a, const struct decimal *b);

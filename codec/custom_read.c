@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Members of a definition. Strict: a member that nobody asked for is a mistake in writing, a value of another type too.
- * What is kept is copied into the codec's arena, because the tree of the definition goes when the codec is compiled.
+ * Members of a definition. Strict: a member that nobody asked for is a mistake in writing, a value of another
+ * type too. What is kept is copied into the codec's arena, because the tree of the definition goes when the
+ * codec is compiled.
  */
 #include "codec/custom_private.h"
 
@@ -204,14 +205,16 @@ bool custom_parse_integer(struct bytes text, struct custom_integer *ret)
     return true;
 }
 
-bool custom_read_integer(struct custom_compiler *compiler, const struct node *node, struct custom_integer *ret)
+bool custom_read_integer(struct custom_compiler *compiler, const struct node *node,
+                         struct custom_integer *ret)
 {
     if ((node->kind != NODE_NUMBER && node->kind != NODE_TEXT) || !custom_parse_integer(node->data, ret))
         return custom_fail(compiler, "An integer is expected here.");
     return true;
 }
 
-bool custom_get_uint(struct custom_object *object, const char *name, uint64_t min, uint64_t max, uint64_t *ret)
+bool custom_get_uint(struct custom_object *object, const char *name, uint64_t min, uint64_t max,
+                     uint64_t *ret)
 {
     struct custom_integer integer;
     size_t mark;
@@ -230,7 +233,8 @@ bool custom_get_uint(struct custom_object *object, const char *name, uint64_t mi
 
 bool custom_read_decimal(struct custom_compiler *compiler, const struct node *node, struct decimal *ret)
 {
-    if ((node->kind != NODE_NUMBER && node->kind != NODE_TEXT) || decimal_parse(node->data, ret) != DECIMAL_OK)
+    if ((node->kind != NODE_NUMBER && node->kind != NODE_TEXT) ||
+        decimal_parse(node->data, ret) != DECIMAL_OK)
         return custom_fail(compiler, "A number is expected here.");
     return true;
 }

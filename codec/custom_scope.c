@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Time and node of the observations of a list of fields. Both may stand behind the values in the payload, so they are
- * given when the list is over, from the inside out: a list inside another one may have an absolute time, then its
- * observations have theirs; or a distance to the time of what is around, then they wait for it; in the end the time of
- * receipt is around everything.
+ * Time and node of the observations of a list of fields. Both may stand behind the values in the payload, so
+ * they are given when the list is over, from the inside out: a list inside another one may have an absolute
+ * time, then its observations have theirs; or a distance to the time of what is around, then they wait for
+ * it; in the end the time of receipt is around everything.
  */
 #include "codec/custom_private.h"
 #include "codec/datetime.h"
@@ -32,8 +32,8 @@ static timestamp_atto to_atto(struct timestamp time)
 
 static bool read_time(struct custom_run *run, const struct custom_time *time, timestamp_atto *ret)
 {
-    static const int exponents[] = {[CUSTOM_UNIT_S] = 0, [CUSTOM_UNIT_MS] = -3, [CUSTOM_UNIT_US] = -6,
-                                    [CUSTOM_UNIT_NS] = -9};
+    static const int exponents[] = {
+        [CUSTOM_UNIT_S] = 0, [CUSTOM_UNIT_MS] = -3, [CUSTOM_UNIT_US] = -6, [CUSTOM_UNIT_NS] = -9};
     const struct custom_value *value = &run->slots[time->field->slot].value;
     if (time->unit == CUSTOM_UNIT_RFC3339) {
         struct timestamp date;
@@ -51,7 +51,8 @@ static bool read_time(struct custom_run *run, const struct custom_time *time, ti
     return true;
 }
 
-static bool settle(struct custom_run *run, size_t i, timestamp_atto around, enum time_source moved, enum time_source own)
+static bool settle(struct custom_run *run, size_t i, timestamp_atto around, enum time_source moved,
+                   enum time_source own)
 {
     struct custom_pending *pending = &run->pending[i];
     if (!timestamp_from_atto(around + pending->delta, &run->items[i].time))

@@ -2,11 +2,11 @@
 /*
  * The way of a value, the same for all kinds:
  *
- *   as read -> missing? -> map, or to a number, text, boolean -> scale, divide, offset -> range -> primary unit
+ *   as read -> missing? -> map, or number, text, boolean -> scale and offset -> range -> primary unit
  *
  * then it is kept for those that refer to it, and becomes an observation. A value that leaves the bounds of
- * codec/decimal.h on the way is the definition's fault, one that is none to begin with is the payload's. Nothing that
- * comes out borrows from the codec.
+ * codec/decimal.h on the way is the definition's fault, one that is none to begin with is the payload's.
+ * Nothing that comes out borrows from the codec.
  */
 #include "codec/custom_private.h"
 
@@ -40,7 +40,8 @@ static bool equals_integer(const struct custom_match *match, const struct custom
         decimal_from_uint(raw->magnitude, raw->negative, &decimal);
         return custom_decimal_compare(&match->decimal, &decimal) == 0;
     }
-    return raw->kind == CUSTOM_RAW_BOOLEAN && bytes_equal_text(match->text, raw->magnitude ? "true" : "false");
+    return raw->kind == CUSTOM_RAW_BOOLEAN &&
+           bytes_equal_text(match->text, raw->magnitude ? "true" : "false");
 }
 
 static bool equals(const struct custom_match *match, const struct custom_raw *raw)
@@ -80,13 +81,15 @@ bool custom_matches_have(const struct custom_matches *matches, const struct cust
 
 static bool refuse_value(struct custom_run *run, const struct custom_raw *raw, const char *detail)
 {
-    return custom_refuse(run, OUTCOME_BAD_VALUE, detail, raw->place.len || raw->place.bits ? raw->place.offset : SIZE_MAX);
+    return custom_refuse(run, OUTCOME_BAD_VALUE, detail,
+                         raw->place.len || raw->place.bits ? raw->place.offset : SIZE_MAX);
 }
 
 static bool refuse_fault(struct custom_run *run, const struct custom_raw *raw)
 {
     size_t offset = raw->place.len || raw->place.bits ? raw->place.offset : SIZE_MAX;
-    return custom_refuse(run, OUTCOME_CODEC_FAULT, "A number is beyond the bounds when it is scaled.", offset);
+    return custom_refuse(run, OUTCOME_CODEC_FAULT, "A number is beyond the bounds when it is scaled.",
+                         offset);
 }
 
 static bool copy(struct custom_run *run, struct bytes from, struct bytes *ret)
@@ -285,15 +288,16 @@ static bool compute(struct custom_run *run, const struct custom_field *field, co
     if (!field->has_bias && !field->has_scale && !field->has_divide && !field->has_offset)
         return true;
     value->computed = true;
-    if ((field->has_bias && !add(&field->bias, number)) || (field->has_scale && !scale(&field->scale, number)) ||
+    if ((field->has_bias && !add(&field->bias, number)) ||
+        (field->has_scale && !scale(&field->scale, number)) ||
         (field->has_divide && !decimal_divide(number, &field->divide, number)) ||
         (field->has_offset && !add(&field->offset, number)))
         return refuse_fault(run, raw);
     return true;
 }
 
-static bool check_range(struct custom_run *run, const struct custom_field *field, const struct custom_raw *raw,
-                        struct custom_value *value, const char **ret_note)
+static bool check_range(struct custom_run *run, const struct custom_field *field,
+                        const struct custom_raw *raw, struct custom_value *value, const char **ret_note)
 {
     if ((!field->has_min || custom_decimal_compare(&value->decimal, &field->min) >= 0) &&
         (!field->has_max || custom_decimal_compare(&value->decimal, &field->max) <= 0))
@@ -400,7 +404,8 @@ static bool write_value(struct custom_run *run, const struct custom_value *value
     }
 }
 
-static bool write_piece(struct custom_run *run, const struct custom_piece *piece, struct bytes *ret, bool *ret_found)
+static bool write_piece(struct custom_run *run, const struct custom_piece *piece, struct bytes *ret,
+                        bool *ret_found)
 {
     char digits[24];
     const struct custom_slot *slot;
@@ -435,7 +440,8 @@ bool custom_template_write(struct custom_run *run, const struct custom_template 
         if (!*ret_found)
             return true;
         /* Names have a bound, and nobody shall make long ones that are only refused later. */
-        builder_put(&text, bytes_of(piece.ptr, piece.len <= NAMING_NAME_MAX ? piece.len : NAMING_NAME_MAX + 1));
+        builder_put(&text,
+                    bytes_of(piece.ptr, piece.len <= NAMING_NAME_MAX ? piece.len : NAMING_NAME_MAX + 1));
     }
     return builder_finish(&text, ret) || refuse_memory(&run->refusal);
 }
@@ -476,8 +482,8 @@ static bool make_room(struct custom_run *run)
     return true;
 }
 
-static bool write_number(struct custom_run *run, const struct custom_value *value, const struct custom_raw *raw,
-                         struct number *ret)
+static bool write_number(struct custom_run *run, const struct custom_value *value,
+                         const struct custom_raw *raw, struct number *ret)
 {
     if (value->data.len) {
         ret->text = value->data;
@@ -496,7 +502,8 @@ static bool write_number(struct custom_run *run, const struct custom_value *valu
 static bool add_value(struct custom_run *run, const struct custom_value *value, const struct custom_raw *raw,
                       struct observation *ret)
 {
-    *ret = (struct observation){.kind = value->kind, .boolean = value->kind == VALUE_BOOLEAN && value->boolean};
+    *ret =
+        (struct observation){.kind = value->kind, .boolean = value->kind == VALUE_BOOLEAN && value->boolean};
     if (value->kind == VALUE_NUMBER)
         return write_number(run, value, raw, &ret->number);
     if (value->kind == VALUE_TEXT || value->kind == VALUE_BYTES)
@@ -508,7 +515,8 @@ static bool emit(struct custom_run *run, const struct custom_field *field, const
                  const struct custom_raw *raw)
 {
     struct observation observation;
-    if (!make_room(run) || !add_value(run, value, raw, &observation) || !write_name(run, field, &observation.name))
+    if (!make_room(run) || !add_value(run, value, raw, &observation) ||
+        !write_name(run, field, &observation.name))
         return false;
     if (field->unit && value->kind == VALUE_NUMBER)
         observation.unit = bytes_of_text(field->unit->primary); /* static */
@@ -541,7 +549,8 @@ static struct custom_step *add_step(struct custom_run *run, struct custom_place 
         run->steps_room = room;
     }
     struct custom_step *step = &run->steps.items[run->steps.count++];
-    *step = (struct custom_step){.offset = place.offset, .len = place.len, .bit = place.bit, .bits = place.bits};
+    *step =
+        (struct custom_step){.offset = place.offset, .len = place.len, .bit = place.bit, .bits = place.bits};
     return step;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The kind "text": one text, or a log of lines, cut at a separator; each part is a column, or a key with its value. One
- * pass from left to right finds the parts, then the fields are taken in the order of the definition. There are no
- * patterns, so nothing is ever looked at twice.
+ * The kind "text": one text, or a log of lines, cut at a separator; each part is a column, or a key with its
+ * value. One pass from left to right finds the parts, then the fields are taken in the order of the
+ * definition. There are no patterns, so nothing is ever looked at twice.
  */
 #include "codec/custom_private.h"
 
@@ -41,9 +41,12 @@ static bool read_field(struct custom_compiler *compiler, const struct node *node
     unsigned form = 0;
     if (!custom_open(compiler, node, &object) || !custom_get_text(&object, "key", &ret->key) ||
         !custom_get_uint(&object, "column", 0, COLUMNS_MAX - 1, &ret->column) ||
-        !custom_get_choice(&object, "form", forms, 2, &form) || !custom_get_uint(&object, "bits", 2, 64, &ret->hex_bits) ||
-        !custom_get_text(&object, "prefix", &ret->prefix) || !custom_get_text(&object, "suffix", &ret->suffix) ||
-        !custom_get_bool(&object, "required", &ret->common.required) || !custom_field_read(&object, &ret->common))
+        !custom_get_choice(&object, "form", forms, 2, &form) ||
+        !custom_get_uint(&object, "bits", 2, 64, &ret->hex_bits) ||
+        !custom_get_text(&object, "prefix", &ret->prefix) ||
+        !custom_get_text(&object, "suffix", &ret->suffix) ||
+        !custom_get_bool(&object, "required", &ret->common.required) ||
+        !custom_field_read(&object, &ret->common))
         return false;
     ret->hex = form == 1;
     if ((ret->key.len != 0) == (custom_get(&object, "column") != NULL))
@@ -132,23 +135,28 @@ static bool get_separator(struct custom_object *definition, const char *name, st
     if (!custom_get_text(definition, name, ret))
         return false;
     if ((custom_get(definition, name) && ret->len == 0) || ret->len > SEPARATOR_MAX)
-        return custom_fail_at(definition->compiler, name, "1 to %d characters are expected here.", SEPARATOR_MAX);
+        return custom_fail_at(definition->compiler, name, "1 to %d characters are expected here.",
+                              SEPARATOR_MAX);
     return true;
 }
 
 static bool compile(struct custom_compiler *compiler, struct custom_object *definition, void **ret)
 {
-    static const char *const unknowns[] = {"refuse", "ignore", "keep"}, *const mismatches[] = {"refuse", "ignore"};
+    static const char *const unknowns[] = {"refuse", "ignore", "keep"}, *const mismatches[] = {"refuse",
+                                                                                               "ignore"};
     static const char *const decimals[] = {".", ","};
     struct text *text = arena_calloc(compiler->arena, 1, sizeof(*text));
     unsigned unknown = CUSTOM_REFUSE, mismatch = 0, decimal = 0;
     bool trim = true;
     if (!text)
         return custom_fail_memory(compiler);
-    if (!get_separator(definition, "separator", &text->separator) || !get_separator(definition, "assign", &text->assign) ||
-        !custom_get_text(definition, "prefix", &text->prefix) || !custom_get_text(definition, "suffix", &text->suffix) ||
+    if (!get_separator(definition, "separator", &text->separator) ||
+        !get_separator(definition, "assign", &text->assign) ||
+        !custom_get_text(definition, "prefix", &text->prefix) ||
+        !custom_get_text(definition, "suffix", &text->suffix) ||
         !custom_get_text(definition, "comment", &text->comment) ||
-        !custom_get_bool(definition, "collapse", &text->collapse) || !custom_get_bool(definition, "trim", &trim) ||
+        !custom_get_bool(definition, "collapse", &text->collapse) ||
+        !custom_get_bool(definition, "trim", &trim) ||
         !custom_get_choice(definition, "decimal", decimals, 2, &decimal) ||
         !custom_get_choice(definition, "unknown", unknowns, 3, &unknown) ||
         !custom_get_choice(definition, "mismatch", mismatches, 2, &mismatch) ||
@@ -160,7 +168,8 @@ static bool compile(struct custom_compiler *compiler, struct custom_object *defi
     text->unknown = (enum custom_policy)unknown;
     compiler->by_line = text->by_line;
     if (text->unknown == CUSTOM_KEEP && !text->assign.len)
-        return custom_fail_at(compiler, "unknown", "Only values with keys can be kept: there is no \"assign\".");
+        return custom_fail_at(compiler, "unknown",
+                              "Only values with keys can be kept: there is no \"assign\".");
     *ret = text;
     return read_fields(compiler, definition, text);
 }
@@ -186,7 +195,8 @@ static bool refuse_part(const struct cut *cut, enum outcome outcome, const char 
 
 static bool note(const struct cut *cut, struct bytes part, const char *what)
 {
-    return custom_note(cut->run, (struct custom_place){.offset = offset_of(cut, part), .len = part.len}, what);
+    return custom_note(cut->run, (struct custom_place){.offset = offset_of(cut, part), .len = part.len},
+                       what);
 }
 
 static bool is_space(uint8_t c)
@@ -207,7 +217,8 @@ static struct bytes trim(const struct text *text, struct bytes part)
 
 static bool ends_with(struct bytes text, struct bytes suffix)
 {
-    return text.len >= suffix.len && bytes_equal(bytes_of(text.ptr + text.len - suffix.len, suffix.len), suffix);
+    return text.len >= suffix.len &&
+           bytes_equal(bytes_of(text.ptr + text.len - suffix.len, suffix.len), suffix);
 }
 
 /* Takes prefix and suffix off. False: they are not there. */
@@ -269,8 +280,9 @@ static bool take_pair(const struct cut *cut, struct bytes part)
     }
     if (text->unknown == CUSTOM_KEEP)
         return take_unknown(cut, key, value);
-    return text->unknown == CUSTOM_MISSING ? note(cut, part, "unknown key")
-                                           : refuse_part(cut, OUTCOME_BAD_VALUE, "A key is none of the codec's.", part);
+    return text->unknown == CUSTOM_MISSING
+               ? note(cut, part, "unknown key")
+               : refuse_part(cut, OUTCOME_BAD_VALUE, "A key is none of the codec's.", part);
 }
 
 static bool take_part(const struct cut *cut, size_t column, struct bytes part)
@@ -351,7 +363,8 @@ static void parse_value(const struct text *text, const struct text_field *field,
             raw->kind = CUSTOM_RAW_NOT_A_NUMBER;
         return;
     }
-    raw->kind = custom_parse_number(written, text->comma, &raw->decimal) ? CUSTOM_RAW_NUMBER : CUSTOM_RAW_NOT_A_NUMBER;
+    raw->kind = custom_parse_number(written, text->comma, &raw->decimal) ? CUSTOM_RAW_NUMBER
+                                                                         : CUSTOM_RAW_NOT_A_NUMBER;
     raw->data = !text->comma && is_as_written(written) ? written : (struct bytes){0};
 }
 
@@ -367,7 +380,8 @@ static bool take_field(const struct cut *cut, const struct text_field *field, st
                 return refuse_part(cut, OUTCOME_BAD_VALUE, "What stands around a value is not there.", value);
             raw.data = trim(cut->text, raw.data);
         }
-        /* Sentinels and words of a map are texts first, and what policy unmapped ones have is not decided here. */
+        /* Sentinels and words of a map are texts first, and what policy unmapped ones have is not decided
+         * here. */
         bool is_word = custom_field_knows(&field->common, &raw) ||
                        (field->common.map_count && field->common.unmapped != CUSTOM_KEEP);
         if (!is_word && field->common.as == CUSTOM_AS_NUMBER)
@@ -390,7 +404,8 @@ static bool open_text(const struct cut *cut, struct bytes *rest, bool *ret_nothi
     if (!strip(rest, text->prefix, text->suffix)) {
         if (text->mismatch_ignored)
             return note(cut, whole, "no prefix or suffix");
-        return refuse_part(cut, OUTCOME_MALFORMED, "The text does not begin and end as the codec's texts.", whole);
+        return refuse_part(cut, OUTCOME_MALFORMED, "The text does not begin and end as the codec's texts.",
+                           whole);
     }
     *ret_nothing = false;
     *rest = trim(text, *rest);

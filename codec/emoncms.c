@@ -514,7 +514,7 @@ static bool read_bulk(struct list *list)
         list->data = input->payload;
     if (!in_body && in_hex && !unhex(list))
         return false;
-    if ((in_body || in_hex) && !inflate_zlib(list->data, (size_t)input->limits.items * CHARACTERS_PER_ITEM,
+    if ((in_body || in_hex) && !inflate_whole(list->data, (size_t)input->limits.items * CHARACTERS_PER_ITEM,
                                              list->arena, &list->data, list->reterr))
         return false;
     return read_rows(list);

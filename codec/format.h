@@ -117,6 +117,7 @@ struct format {
                            struct format_error *reterr);
     /* Writes resolved observations in this format; NULL where weir only reads it. */
     enum outcome (*encode)(const struct observation_list *list, struct arena *arena, struct bytes *ret);
+    const struct format_limits *limits; /* NULL: FORMAT_LIMITS_DEFAULT */
 };
 
 /* All rows; *ret_count is set. */

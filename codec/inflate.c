@@ -7,6 +7,8 @@
 
 #include <zlib.h>
 
+#define EITHER_HEADER 32 /* zlib.h, inflateInit2: zlib and gzip are told apart by their headers */
+
 static voidpf take(voidpf arena, uInt items, uInt size)
 {
     return arena_calloc(arena, items, size);
@@ -20,7 +22,7 @@ static void give_back(voidpf arena, voidpf memory)
 
 static bool refuse_stream(struct refusal *reterr)
 {
-    return refuse(reterr, OUTCOME_MALFORMED, "The compressed data is no complete zlib stream.", SIZE_MAX);
+    return refuse(reterr, OUTCOME_MALFORMED, "The compressed data is no complete zlib or gzip stream.", SIZE_MAX);
 }
 
 static bool refuse_room(size_t room, size_t max_bytes, struct refusal *reterr)
@@ -30,8 +32,8 @@ static bool refuse_room(size_t room, size_t max_bytes, struct refusal *reterr)
     return refuse(reterr, OUTCOME_TOO_COMPLEX, "The data is compressed too well to be taken.", SIZE_MAX);
 }
 
-bool inflate_zlib(struct bytes compressed, size_t max_bytes, struct arena *arena, struct bytes *ret,
-                  struct refusal *reterr)
+bool inflate_whole(struct bytes compressed, size_t max_bytes, struct arena *arena, struct bytes *ret,
+                   struct refusal *reterr)
 {
     if (compressed.len > UINT32_MAX / INFLATE_RATIO_MAX)
         return refuse(reterr, OUTCOME_TOO_LARGE, "The payload is too large.", SIZE_MAX);
@@ -51,7 +53,7 @@ bool inflate_zlib(struct bytes compressed, size_t max_bytes, struct arena *arena
         .next_out = out,
         .avail_out = (uInt)room + 1,
     };
-    if (inflateInit(&stream) != Z_OK)
+    if (inflateInit2(&stream, MAX_WBITS + EITHER_HEADER) != Z_OK)
         return refuse_memory(reterr);
     int result = inflate(&stream, Z_FINISH);
     (void)inflateEnd(&stream);

@@ -52,13 +52,15 @@ static void run(struct custom *custom, struct bytes payload)
     struct format_error error = {NULL, 0};
     enum outcome outcome = custom_decode(custom, &input, arena, &list, &error);
     enum outcome explained = custom_explain(custom, &input, second, &steps, &again, NULL);
-    property_holds(explained == outcome || outcome == OUTCOME_OUT_OF_MEMORY || explained == OUTCOME_OUT_OF_MEMORY);
+    property_holds(explained == outcome || outcome == OUTCOME_OUT_OF_MEMORY ||
+                   explained == OUTCOME_OUT_OF_MEMORY);
     check_steps(&steps, payload.len);
     custom_free(custom);
     if (outcome == OUTCOME_CHANGED)
         check_list(&list, &input);
     else
-        property_holds(error.detail && (error.offset == SIZE_MAX || error.offset <= payload.len) && list.count == 77);
+        property_holds(error.detail && (error.offset == SIZE_MAX || error.offset <= payload.len) &&
+                       list.count == 77);
     free(exact);
     arena_free(second);
     arena_free(arena);

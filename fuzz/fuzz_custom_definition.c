@@ -10,7 +10,8 @@ static void check_error(const struct custom_error *error)
 {
     property_holds(error->detail[0] && memchr(error->detail, 0, sizeof(error->detail)));
     property_holds(memchr(error->pointer, 0, sizeof(error->pointer)));
-    property_holds(utf8_is_valid(bytes_of_text(error->detail)) && utf8_is_valid(bytes_of_text(error->pointer)));
+    property_holds(utf8_is_valid(bytes_of_text(error->detail)) &&
+                   utf8_is_valid(bytes_of_text(error->pointer)));
     property_holds(error->pointer[0] == '\0' || error->pointer[0] == '/');
 }
 

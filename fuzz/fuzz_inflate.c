@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct refusal refusal = {OUTCOME_CHANGED, NULL, 0};
     struct bytes out = {NULL, 77};
     require(arena != NULL);
-    if (inflate_zlib(bytes_of(data, size), MAX_BYTES, arena, &out, &refusal)) {
+    if (inflate_whole(bytes_of(data, size), MAX_BYTES, arena, &out, &refusal)) {
         require(out.len <= MAX_BYTES && out.len <= size * INFLATE_RATIO_MAX);
         for (size_t i = 0; i < out.len; i++)
             (void)((const volatile uint8_t *)out.ptr)[i];

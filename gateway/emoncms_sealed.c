@@ -142,7 +142,7 @@ enum outcome emoncms_sealed_open(const struct emoncms_sealed_claim *claim, struc
         (void)refuse_memory(&refusal);
         return refusal_report(&refusal, reterr);
     }
-    if (compressed && !inflate_zlib(text.text, max_bytes, arena, &text.text, &refusal))
+    if (compressed && !inflate_whole(text.text, max_bytes, arena, &text.text, &refusal))
         return refusal_report(&refusal, reterr);
     *ret = text;
     return OUTCOME_CHANGED;

@@ -5,6 +5,7 @@
  */
 #include "gateway/habits.h"
 
+#include "codec/inflate.h"
 #include "codec/jsonout.h"
 #include "gateway/emoncms_sealed.h"
 #include "gateway/form.h"
@@ -283,9 +284,12 @@ static bool has_form(const struct call *call)
 static bool gather(struct call *call, struct refusal *reterr)
 {
     struct form form;
-    const struct request *request = call->request;
+    struct request *request = call->request;
     if (!add_path_and_query(call))
         return refuse_memory(reterr);
+    if (request->is_gzip && !inflate_whole(request->body, request->worker->shared->settings->body_max, request->arena,
+                                           &request->body, reterr))
+        return false;
     if (!has_form(call)) {
         call->payload = request->body;
         return true;

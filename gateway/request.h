@@ -55,6 +55,7 @@ struct request {
     struct sequence sequence; /* CoAP option 65100, HTTP Weir-Seq; query and payload may have one too: gateway/claim */
     const char *bad_sequence; /* it is there and none can be read from it: a static sentence; else NULL */
     bool best_effort;         /* a CoAP NON: nobody waits for the answer */
+    bool is_gzip;             /* HTTP: the body is compressed; on routes that route_takes_gzip() says only */
     bool is_head;             /* HTTP: a GET that must change nothing */
     struct identity who;
     struct bytes authorization; /* HTTP, and a legacy route that judges it itself (gateway/habits): the field; else empty */

@@ -284,6 +284,14 @@ size_t route_body_limit(const struct worker *worker, enum method method, struct 
     return 0;
 }
 
+bool route_takes_gzip(enum method method, struct bytes path)
+{
+    for (size_t i = 0; i < ROUTE_COUNT; i++)
+        if (routes[i].method == method && routes[i].body == ROUTE_BODY_ANY && route_matches(&routes[i], path, NULL))
+            return true;
+    return false;
+}
+
 size_t route_links(struct link *ret, size_t max)
 {
     size_t count = 0;

@@ -55,5 +55,7 @@ void route_dispatch(struct request *request);
 bool route_judges_keys(struct bytes path);
 /* Body limit of a request that is about to be received: 0 if no row takes a body. */
 size_t route_body_limit(const struct worker *worker, enum method method, struct bytes path);
+/* Whether the body may come compressed: from legacy senders that know no other way. */
+bool route_takes_gzip(enum method method, struct bytes path);
 /* All links for /.well-known/core; returns the number. */
 size_t route_links(struct link *ret, size_t max);

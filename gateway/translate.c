@@ -157,7 +157,8 @@ enum outcome translate_decode(const struct request *request, const struct transl
         .open = crypto_aes128_gcm_open,
     };
     input->now = request->received;
-    input->limits = FORMAT_LIMITS_DEFAULT;
+    input->limits =
+        translation->format && translation->format->limits ? *translation->format->limits : FORMAT_LIMITS_DEFAULT;
     input->crypto = &crypto;
     enum outcome outcome = translation->custom
                                ? custom_decode(translation->custom, input, request->arena, ret, reterr)

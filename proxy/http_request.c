@@ -126,7 +126,9 @@ static bool read_content(struct http_exchange *exchange, const struct fields *fi
 {
     struct request *request = &exchange->request;
     struct bytes type = fields->values[FIELD_CONTENT_TYPE], encoding = fields->values[FIELD_CONTENT_ENCODING];
-    if (encoding.len && !http_text_equal_ignoring_case(http_text_trim(encoding), "identity"))
+    request->is_gzip = http_text_equal_ignoring_case(http_text_trim(encoding), "gzip") &&
+                       route_takes_gzip(request->method, request->path);
+    if (encoding.len && !request->is_gzip && !http_text_equal_ignoring_case(http_text_trim(encoding), "identity"))
         return refuse(exchange, OUTCOME_UNSUPPORTED, "Bodies are not taken compressed.");
     if (type.ptr)
         request->content_format = http_field_media_type(type);

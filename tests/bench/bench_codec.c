@@ -174,7 +174,7 @@ static const struct {
      "{\"type\":\"u16\",\"name\":\"battery\",\"unit\":\"mV\"},"
      "{\"type\":\"u32\",\"name\":\"pulses\",\"cumulative\":true}],"
      "\"examples\":[{\"input\":\"00\",\"senml\":[{\"n\":\"a\",\"v\":0}]}]}",
-     TEXT("\x01\x10\x0c\xe4\x00\x01\xe2\x40\x69\x41")},
+     TEXT("\x01\x10\x0c\xe4\x00\x01\xe2\x40\x4c\xf8")},
     {"{\"name\":\"t\",\"kind\":\"text\",\"separator\":\";\",\"assign\":\"=\",\"fields\":["
      "{\"key\":\"T\",\"name\":\"temp\",\"unit\":\"Cel\"},{\"key\":\"H\",\"name\":\"hum\",\"unit\":\"%RH\"},"
      "{\"key\":\"B\",\"name\":\"battery\",\"unit\":\"mV\"}],"

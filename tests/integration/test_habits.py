@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Old senders that only change their host name: the routes they know, their keys, their logs, and whose their nodes are."""
 import base64
+import gzip
 import hashlib
 import hmac
 import json
@@ -86,6 +87,9 @@ def test_emonhub(gateway):
     equal(answer.status, 400)
     equal(answer.json()["success"], False)
     equal(h.fresh("d"), [])
+    frames = json.dumps([[NOW + i, "emontx"] + list(range(13)) for i in range(100)], separators=(",", ":"))
+    says_ok(curl(h.url("/input/bulk.json?apikey=" + h.keys["hub"]), data="data=" + frames, content_type=form))
+    equal(len(h.fresh("d")), 1300, "its largest batch")
 
 
 def test_emoncms_get_and_post(gateway):
@@ -170,6 +174,14 @@ def test_influx(gateway):
     equal(h.fresh("v", "a"), [("22", "apikey"), ("23", "token")])
     answer = curl(h.url("/write?db=x"), data=lines)
     equal((answer.status, list(answer.json())), (401, ["error"]))
+    ask = dict(token=h.tokens["hub"], content_type="text/plain")
+    zipped = gzip.compress(lines.replace("21.5", "24").encode())
+    equal(curl(h.url("/api/v2/write"), "-H", "Content-Encoding: gzip", data=zipped, **ask).status, 204)
+    equal(h.fresh("v"), [("24",)])
+    for bad in (zipped[:-1], zipped + b"x", gzip.compress(lines.encode() * 900), gzip.compress(b" " * 60000)):
+        answer = curl(h.url("/api/v2/write"), "-H", "Content-Encoding: gzip", data=bad, **ask)
+        assert answer.status in (400, 413), answer
+    equal(h.fresh("v"), [])
 
 
 def test_sgmp(gateway):

@@ -186,6 +186,13 @@ size_t route_body_limit(const struct worker *of, enum method method, struct byte
     return 0;
 }
 
+bool route_takes_gzip(enum method method, struct bytes path)
+{
+    (void)method;
+    (void)path;
+    return false;
+}
+
 bool tokens_check(const struct registry *registry, struct bytes text, int64_t now_s, struct identity *ret)
 {
     (void)registry, (void)now_s;

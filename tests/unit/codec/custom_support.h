@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What the tests of declarative codecs share. Definitions are written with ' for ", without name, kind and examples; what
- * comes of a payload is one line: "node/name=value unit" for each observation, or the outcome's slug, or why the
- * definition is not taken ("pointer: sentence").
+ * What the tests of declarative codecs share. Definitions are written with ' for ", without name, kind and
+ * examples; what comes of a payload is one line: "node/name=value unit" for each observation, or the
+ * outcome's slug, or why the definition is not taken ("pointer: sentence").
  */
 #pragma once
 
@@ -70,10 +70,12 @@ static inline void put_number(struct builder *out, const struct number *number)
     builder_put(out, number->text);
 }
 
-static inline void put_observation(struct builder *out, const struct observation *observation, struct arena *arena)
+static inline void put_observation(struct builder *out, const struct observation *observation,
+                                   struct arena *arena)
 {
     char t[TIMESTAMP_TEXT_MAX];
-    cr_expect(senml_name_is_valid(observation->name) && !memchr(observation->name.ptr, ':', observation->name.len));
+    cr_expect(senml_name_is_valid(observation->name) &&
+              !memchr(observation->name.ptr, ':', observation->name.len));
     if (observation->node.len) {
         cr_expect(senml_name_is_valid(observation->node));
         builder_put(out, observation->node);
@@ -148,7 +150,8 @@ static inline const char *custom_result_of(const struct custom *custom, const st
 }
 
 /* Compiles and decodes; see the top. */
-static inline const char *custom_result(const char *kind, const char *members, struct bytes payload, struct arena *arena)
+static inline const char *custom_result(const char *kind, const char *members, struct bytes payload,
+                                        struct arena *arena)
 {
     struct custom_error error;
     struct custom *custom = custom_compile(custom_wrap(arena, kind, members), &error);
@@ -180,13 +183,14 @@ static inline void check_custom_table(const char *kind, const struct custom_row 
 {
     for (size_t i = 0; i < count; i++) {
         struct arena *arena = arena_new(ARENA_BYTES);
-        struct bytes payload =
-            strcmp(kind, "binary") == 0 ? custom_octets(arena, rows[i].payload) : quoted(arena, rows[i].payload);
+        struct bytes payload = strcmp(kind, "binary") == 0 ? custom_octets(arena, rows[i].payload)
+                                                           : quoted(arena, rows[i].payload);
         const char *result = custom_result(kind, rows[i].definition, payload, arena);
         bool same = rows[i].result[0] == '/' && strchr(result, ':')
                         ? strncmp(result, rows[i].result, strlen(rows[i].result)) == 0
                         : strcmp(result, rows[i].result) == 0;
-        cr_expect(same, "%s\n of   %s\n gives %s\n not   %s", rows[i].definition, rows[i].payload, result, rows[i].result);
+        cr_expect(same, "%s\n of   %s\n gives %s\n not   %s", rows[i].definition, rows[i].payload, result,
+                  rows[i].result);
         arena_free(arena);
     }
 }

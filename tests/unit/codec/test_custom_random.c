@@ -21,20 +21,20 @@ static const char *const endian_words[] = {"big", "little", "cdab", "badc"};
 
 struct item {
     enum type type;
-    unsigned id;       /* of the name, and where its value is kept; from 1, 0 where there is none */
-    unsigned width;    /* bits; OCTETS, SKIP: octets */
-    int by_field;      /* OCTETS, GROUP: id of the field that says how many; -1: width */
+    unsigned id;    /* of the name, and where its value is kept; from 1, 0 where there is none */
+    unsigned width; /* bits; OCTETS, SKIP: octets */
+    int by_field;   /* OCTETS, GROUP: id of the field that says how many; -1: width */
     enum endian endian;
     bool hidden, has_missing, has_offset, optional;
-    int scale_digits;  /* 0: no scale */
+    int scale_digits; /* 0: no scale */
     long scale, offset;
     uint64_t missing;
-    int when;          /* id of a field, -1: always */
+    int when; /* id of a field, -1: always */
     bool when_bit, when_not;
     uint64_t when_value;
-    bool rest;         /* GROUP: repeat "rest" */
+    bool rest; /* GROUP: repeat "rest" */
     bool once;
-    size_t count;      /* GROUP: items in it; SWITCH: cases, each of one item */
+    size_t count; /* GROUP: items in it; SWITCH: cases, each of one item */
     struct item *items;
 };
 
@@ -82,7 +82,8 @@ static uint64_t some_value(struct world *world, unsigned width)
 
 static void make_number(struct world *world, struct item *item)
 {
-    item->width = chance(world, 70) ? 8 * (1 + (unsigned)random_below(world, 8)) : 2 + (unsigned)random_below(world, 63);
+    item->width = chance(world, 70) ? 8 * (1 + (unsigned)random_below(world, 8))
+                                    : 2 + (unsigned)random_below(world, 63);
     item->endian = item->width % 8 == 0 ? (enum endian)random_below(world, 2) : BIG;
     if (item->width % 16 == 0 && chance(world, 30))
         item->endian = chance(world, 50) ? CDAB : BADC;
@@ -140,7 +141,8 @@ static void put_items(struct world *world, struct item *item, struct seen *seen,
     seen->count = before;
 }
 
-static void put_amount(struct world *world, struct item *item, const struct seen *seen, const char *name, unsigned most)
+static void put_amount(struct world *world, struct item *item, const struct seen *seen, const char *name,
+                       unsigned most)
 {
     item->by_field = -1;
     item->width = 1 + (unsigned)random_below(world, most);
@@ -214,7 +216,8 @@ static void put_field(struct world *world, struct item *item, struct seen *seen,
     item->id = world->ids++;
     /* Hidden fields have no index, so that they can be referred to by their name. */
     bool referable = item->type == UNSIGNED && (!indexed || item->hidden);
-    put(world, ",\"name\":\"f%u%s\"%s}", item->id, indexed && !referable ? ".{i}" : "", item->hidden ? ",\"hidden\":true" : "");
+    put(world, ",\"name\":\"f%u%s\"%s}", item->id, indexed && !referable ? ".{i}" : "",
+        item->hidden ? ",\"hidden\":true" : "");
     if (referable)
         seen->ids[seen->count++] = item->id;
 }
@@ -263,7 +266,8 @@ static void say(struct reference *reference, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    reference->len += (size_t)vsnprintf(reference->line + reference->len, TEXT_MAX - reference->len, format, arguments);
+    reference->len +=
+        (size_t)vsnprintf(reference->line + reference->len, TEXT_MAX - reference->len, format, arguments);
     va_end(arguments);
     cr_assert(reference->len < TEXT_MAX);
 }
@@ -508,12 +512,15 @@ static size_t wrap(const struct wrapping *wrapping, const uint8_t *plain, size_t
 
 static void make_definition(struct world *world, struct item *items, struct wrapping *wrapping)
 {
-    static const char *const checksums[] = {"", ",\"checksum\":{\"type\":\"xor8\"}",
-                                            ",\"checksum\":{\"type\":\"crc16-modbus\",\"endian\":\"little\"}"};
+    static const char *const checksums[] = {
+        "", ",\"checksum\":{\"type\":\"xor8\"}",
+        ",\"checksum\":{\"type\":\"crc16-modbus\",\"endian\":\"little\"}"};
     struct seen seen = {.count = 0};
     wrapping->checksum = (int)random_below(world, 3);
     wrapping->whitening_len = chance(world, 30) ? 1 + (size_t)random_below(world, 4) : 0;
-    put(world, "{\"name\":\"x\",\"kind\":\"binary\",\"examples\":[{\"input\":\"00\",\"senml\":[" RECORD_OF_EXAMPLE "]}]%s",
+    put(world,
+        "{\"name\":\"x\",\"kind\":\"binary\",\"examples\":[{\"input\":\"00\",\"senml\":[" RECORD_OF_EXAMPLE
+        "]}]%s",
         checksums[wrapping->checksum]);
     if (wrapping->whitening_len) {
         put(world, ",\"whitening\":{\"xor\":\"");
@@ -568,11 +575,15 @@ Test(custom_random, definitions_agree_with_the_reference)
             if (k)
                 frame = fit(reference, &items, frame);
             const char *expected = refer(reference, &items, frame);
-            struct format_input input = custom_input(bytes_of(sent, wrap(&wrapping, frame.ptr, frame.len, sent)));
+            struct format_input input =
+                custom_input(bytes_of(sent, wrap(&wrapping, frame.ptr, frame.len, sent)));
             const char *result = custom_result_of(custom, &input, world.arena);
-            cr_assert_str_eq(result, expected, "%s\n%s\n gives %s\n not   %s", world.text, to_hex(world.arena, frame), result,
-                             expected);
-            outcomes[expected == verdicts[FAULT] ? 3 : strcmp(expected, "malformed") == 0 ? 1 : strcmp(expected, "bad-value") == 0 ? 2 : 0]++;
+            cr_assert_str_eq(result, expected, "%s\n%s\n gives %s\n not   %s", world.text,
+                             to_hex(world.arena, frame), result, expected);
+            outcomes[expected == verdicts[FAULT]          ? 3
+                     : strcmp(expected, "malformed") == 0 ? 1
+                     : strcmp(expected, "bad-value") == 0 ? 2
+                                                          : 0]++;
             records += strchr(expected, '=') != NULL;
             if (wrapping.checksum && frame.len) {
                 sent[random_below(&world, frame.len)] ^= (uint8_t)(1 << random_below(&world, 8));
@@ -586,7 +597,8 @@ Test(custom_random, definitions_agree_with_the_reference)
     free(reference);
     /* All ways to end were gone often enough to mean something. */
     cr_expect(outcomes[0] > 1000 && outcomes[1] > 500 && outcomes[2] > 50 && outcomes[3] > 50,
-              "%zu taken, %zu malformed, %zu bad values, %zu faults", outcomes[0], outcomes[1], outcomes[2], outcomes[3]);
+              "%zu taken, %zu malformed, %zu bad values, %zu faults", outcomes[0], outcomes[1], outcomes[2],
+              outcomes[3]);
     cr_expect_gt(records, 1000);
 }
 
@@ -596,7 +608,8 @@ Test(custom_random, floats_read_back)
     uint64_t seed = 42;
     struct arena *arena = arena_new(ARENA_BYTES);
     struct custom_error error;
-    struct custom *custom = custom_compile(custom_wrap(arena, "binary", "'fields':[{'type':'f32','name':'a'}]"), &error);
+    struct custom *custom =
+        custom_compile(custom_wrap(arena, "binary", "'fields':[{'type':'f32','name':'a'}]"), &error);
     cr_assert(custom);
     for (int i = 0; i < 5000; i++) {
         uint32_t pattern = (uint32_t)next_random(&seed);

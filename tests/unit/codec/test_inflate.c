@@ -15,7 +15,7 @@ static const char *inflated(const char *hex, size_t max_bytes, struct arena *are
     struct bytes ret = BYTES_LITERAL("untouched");
     struct refusal refusal;
     /* Of exactly its size, for AddressSanitizer. */
-    if (!inflate_zlib(hex_bytes(arena, hex), max_bytes, arena, &ret, &refusal)) {
+    if (!inflate_whole(hex_bytes(arena, hex), max_bytes, arena, &ret, &refusal)) {
         cr_assert(bytes_equal_text(ret, "untouched"));
         return outcome_row(refusal.outcome)->slug;
     }
