@@ -36,7 +36,8 @@ Test(inflate, streams)
         /* The end is missing. */
         {"789c0dc8b10d00300803b087321082887a0be2ff378a47cf04d820e5c52468b064885d1705be0b2614f6ee07fa2b0a", "malformed"},
         {"78bb062c0215cb001100062c0215", "malformed"}, /* wants a dictionary */
-        {"1f8b08000000000000034b040043beb7e801000000", "malformed"}, /* gzip */
+        {"1f8b08000000000000034b040043beb7e801000000", "a"},        /* gzip */
+        {"1f8b08000000000000034b040043beb7e8010000", "malformed"},  /* its length is cut */
         {"5b5d", "malformed"},
         {BOMB, "too-complex"},
     };
