@@ -125,12 +125,9 @@ static bool read_parameters(struct custom_object *definition, struct custom *cus
 static bool read_definition(struct custom_compiler *compiler, const struct node *root, struct custom *custom)
 {
     struct custom_object definition;
-    struct bytes description;
     if (!custom_open(compiler, root, &definition) || !read_name(&definition, &custom->name) ||
-        !read_kind(&definition, &custom->kind) ||
-        !custom_get_text(&definition, "description", &description) ||
-        !read_class(&definition, &custom->class) || !custom_list_begin(compiler, &custom->list) ||
-        !read_parameters(&definition, custom) ||
+        !read_kind(&definition, &custom->kind) || !read_class(&definition, &custom->class) ||
+        !custom_list_begin(compiler, &custom->list) || !read_parameters(&definition, custom) ||
         !kinds[custom->kind]->compile(compiler, &definition, &custom->compiled) ||
         !custom_list_end(&definition, &custom->list))
         return false;

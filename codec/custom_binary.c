@@ -270,7 +270,6 @@ static bool read_group(struct custom_object *object, enum binary_endian endian, 
         !get_trailing(object, &group->trailing_ignored) ||
         !custom_get_uint(object, "first", 0, UINT32_MAX, &group->list.first_index))
         return false;
-    (void)custom_get(object, "description");
     group->list.repeats = group->repeat.given;
     return custom_list_begin(compiler, &group->list) &&
            get_items(object, "group", (enum binary_endian)choice, &group->items) &&
@@ -366,7 +365,7 @@ static bool read_cases(struct custom_compiler *compiler, const struct node *map,
         return custom_fail_memory(compiler);
     const struct node *key = node_first(map);
     for (uint32_t i = 0; i < map->count; i++, key = node_next(key + 1)) {
-        const struct binary_items *items;
+        const struct binary_items *items = NULL;
         size_t mark = custom_enter(compiler, key->data);
         if (!read_branch(compiler, key + 1, endian, &items) || !add_cases(compiler, choice, key->data, items))
             return false;
@@ -390,7 +389,6 @@ static bool read_switch(struct custom_object *object, enum binary_endian endian,
     if (!choice->on)
         return false;
     custom_leave(compiler, mark);
-    (void)custom_get(object, "description");
     mark = custom_enter(compiler, BYTES_LITERAL("cases"));
     if (!read_cases(compiler, custom_get(object, "cases"), endian, choice))
         return false;
@@ -418,7 +416,6 @@ static bool read_item(struct custom_compiler *compiler, const struct node *node,
         good = read_switch(&object, endian, ret);
     } else if (custom_get(&object, "skip")) {
         ret->kind = BINARY_ITEM_SKIP;
-        (void)custom_get(&object, "description");
         good = get_amount(&object, "skip", &ret->skip);
     } else if (custom_get(&object, "type")) {
         ret->kind = BINARY_ITEM_FIELD;

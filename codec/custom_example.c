@@ -238,7 +238,6 @@ static bool read_example(struct custom_compiler *compiler, const struct node *no
     ret->now = (struct timestamp){NOW_DEFAULT_S, 0};
     if (!custom_open(compiler, node, &example))
         return false;
-    (void)custom_get(&example, "description");
     return read_input(&example, kind, &ret->input) && read_parameters(&example, ret) &&
            get_time(&example, "now", &has_now, &ret->now) && read_outcome(&example, &ret->outcome) &&
            read_records(&example, ret) && custom_close(&example);

@@ -286,6 +286,35 @@ static bool read_modulus(struct custom_object *object, struct custom_field *fiel
     return true;
 }
 
+static bool fits(const struct custom_field *field, struct decimal *number, bool computed)
+{
+    double approx;
+    return (!computed || custom_field_compute(field, number)) &&
+           (!field->unit || units_convert(field->unit, number, number)) && decimal_to_double(number, &approx);
+}
+
+/*
+ * Whatever integer a payload has can be scaled, and so can the numbers of the map: no payload shall be able to show
+ * that a codec is broken.
+ */
+static bool check_bounds(struct custom_compiler *compiler, const struct custom_field *field)
+{
+    static const struct custom_integer extremes[] = {
+        {.magnitude = UINT64_MAX}, {.magnitude = UINT64_MAX, .negative = true}, {.magnitude = 1}};
+    struct decimal number;
+    for (size_t i = 0; i < sizeof(extremes) / sizeof(extremes[0]); i++) {
+        decimal_from_uint(extremes[i].magnitude, extremes[i].negative, &number);
+        if (!fits(field, &number, true))
+            return custom_fail(compiler, "An integer of 64 bits with this scale has too many digits.");
+    }
+    for (size_t i = 0; i < field->map_count; i++) {
+        number = field->map[i].value.decimal;
+        if (field->map[i].value.kind == VALUE_NUMBER && !fits(field, &number, false))
+            return custom_fail_at(compiler, "map", "A number is too large.");
+    }
+    return true;
+}
+
 /* Words that only a number can live up to make the field one. */
 static bool settle_as(struct custom_compiler *compiler, struct custom_field *field)
 {
@@ -318,7 +347,6 @@ bool custom_field_read(struct custom_object *object, struct custom_field *ret)
         !read_scale(object, ret) || !custom_get_matches(object, "missing", &ret->missing) ||
         !read_map(object, ret) || !read_modulus(object, ret))
         return false;
-    (void)custom_get(object, "description");
     ret->as = (enum custom_as)choice;
     if (ret->label.len || custom_get(object, "name")) {
         size_t mark = custom_enter(compiler, BYTES_LITERAL("name"));
@@ -327,7 +355,7 @@ bool custom_field_read(struct custom_object *object, struct custom_field *ret)
         custom_leave(compiler, mark);
     }
     ret->distinct = custom_template_has_placeholder(&ret->name);
-    return settle_as(compiler, ret) && note_field(compiler, ret);
+    return settle_as(compiler, ret) && check_bounds(compiler, ret) && note_field(compiler, ret);
 }
 
 bool custom_field_make(struct custom_compiler *compiler, struct bytes name, struct bytes unit,
@@ -341,7 +369,7 @@ bool custom_field_make(struct custom_compiler *compiler, struct bytes name, stru
     if (name.len == 0 || name.len > NAMING_NAME_MAX || !is_alphanumeric(name.ptr[0]))
         return check_piece(compiler, BYTES_LITERAL(" "));
     return check_piece(compiler, name) && check_unit(compiler, unit, &ret->unit) &&
-           settle_as(compiler, ret) && note_field(compiler, ret);
+           settle_as(compiler, ret) && check_bounds(compiler, ret) && note_field(compiler, ret);
 }
 
 /* Lists. */

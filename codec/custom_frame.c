@@ -105,7 +105,7 @@ static bool read_pattern(struct frame *frame, const struct binary_field *field, 
     if (bits_left(frame) < field->bits)
         return refuse_short(frame);
     if (!whole && field->bits > 8 && field->bits % 8 == 0 && field->endian != BINARY_BIG)
-        return refuse_at(frame, OUTCOME_CODEC_FAULT,
+        return refuse_at(frame, OUTCOME_MALFORMED,
                          "A field with an order of octets does not begin at a whole octet.");
     raw->place.offset = (size_t)(frame->at / 8);
     if (whole) {
@@ -161,7 +161,7 @@ static bool read_amount(const struct frame *frame, const struct binary_amount *a
 static bool check_whole(const struct frame *frame)
 {
     return frame->at % 8 == 0 ||
-           refuse_at(frame, OUTCOME_CODEC_FAULT, "A field of whole octets does not begin at one.");
+           refuse_at(frame, OUTCOME_MALFORMED, "A field of whole octets does not begin at one.");
 }
 
 /* A text of C: up to its NUL; spaces that fill it up do not count. */
@@ -331,7 +331,7 @@ static bool take_group(struct frame *frame, const struct binary_group *group)
         if (!take_group_once(frame, group))
             return false;
         if (group->repeat.given && frame->at <= before)
-            return refuse_at(frame, OUTCOME_CODEC_FAULT, "A group that is repeated takes nothing.");
+            return refuse_at(frame, OUTCOME_MALFORMED, "A group that is repeated takes nothing.");
     }
     frame->run->index = outer_index;
     return true;

@@ -40,6 +40,12 @@ struct json_list {
     struct step root;
 };
 
+/* The whole definition. */
+struct json {
+    struct json_list list;
+    bool by_line;
+};
+
 struct json_each {
     struct json_list list;
     bool members; /* of an object, with {key} */
@@ -250,7 +256,6 @@ static bool read_each(struct custom_compiler *compiler, const struct node *node,
         !custom_get_bool(&object, "required", &each->required) ||
         !custom_get_uint(&object, "first", 0, UINT32_MAX, &each->list.common.first_index))
         return false;
-    (void)custom_get(&object, "description");
     each->members = of == 1;
     each->list.common.repeats = true;
     each->list.common.keyed = each->members;
@@ -295,14 +300,15 @@ static bool read_list(struct custom_object *object, struct json_list *list)
 
 static bool compile(struct custom_compiler *compiler, struct custom_object *definition, void **ret)
 {
-    struct json_list *list = arena_calloc(compiler->arena, 1, sizeof(*list));
-    if (!list)
+    struct json *json = arena_calloc(compiler->arena, 1, sizeof(*json));
+    if (!json)
         return custom_fail_memory(compiler);
     compiler->field_of_pointer = field_of_pointer;
-    if (!read_list(definition, list))
+    if (!custom_get_bool(definition, "lines", &json->by_line) || !read_list(definition, &json->list))
         return false;
-    compiler->field_of_pointer_ctx = list;
-    *ret = list;
+    compiler->field_of_pointer_ctx = &json->list;
+    compiler->by_line = json->by_line;
+    *ret = json;
     return true;
 }
 
@@ -490,9 +496,12 @@ static bool take_each(struct custom_run *run, const struct json_each *each, cons
 
 static bool decode(const void *compiled, struct custom_run *run)
 {
-    const struct json_list *list = compiled;
+    const struct json *json = compiled;
+    const struct json_list *list = &json->list;
     struct found found;
     const struct node *root;
+    if (json->by_line && run->input->payload.len == 0)
+        return true;
     return json_read(run->input->payload, &run->input->limits, run->arena, &root, &run->refusal) &&
            make_found(run, list, &found) && take_element(run, list, root, &found);
 }

@@ -77,7 +77,7 @@ size_t custom_enter_index(struct custom_compiler *compiler, size_t index);
 void custom_leave(struct custom_compiler *compiler, size_t mark);
 
 /* An object of a definition. Whoever reads it asks for members by name; close refuses those that nobody
- * asked for. */
+ * asked for, but for "description", which is for people and may stand anywhere. */
 struct custom_object {
     struct custom_compiler *compiler;
     const struct node *map;
@@ -294,6 +294,8 @@ bool custom_refuse(struct custom_run *run, enum outcome outcome, const char *det
 /* A value was read for this field: everything up to the observation. Absent ones too. */
 bool custom_field_take(struct custom_run *run, const struct custom_field *field,
                        const struct custom_raw *raw);
+/* bias, scale, divide, offset. False: it leaves the bounds of decimal.h on the way. */
+bool custom_field_compute(const struct custom_field *field, struct decimal *number);
 /* Whether the field says of this very value what becomes of it: one of "missing" or a row of the map. */
 bool custom_field_knows(const struct custom_field *field, const struct custom_raw *raw);
 /* As custom_field_take for what the definition does not name: the name is cleaned, a number is a number,

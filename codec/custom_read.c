@@ -118,7 +118,7 @@ bool custom_close(const struct custom_object *object)
 {
     const struct node *key = node_first(object->map);
     for (uint32_t i = 0; i < object->map->count; i++, key = node_next(key + 1)) {
-        if (!(object->asked & UINT64_C(1) << i)) {
+        if (!(object->asked & UINT64_C(1) << i) && !bytes_equal_text(key->data, "description")) {
             custom_enter(object->compiler, key->data);
             return custom_fail(object->compiler, "There is no such member here.");
         }

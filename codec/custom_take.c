@@ -85,11 +85,12 @@ static bool refuse_value(struct custom_run *run, const struct custom_raw *raw, c
                          raw->place.len || raw->place.bits ? raw->place.offset : SIZE_MAX);
 }
 
-static bool refuse_fault(struct custom_run *run, const struct custom_raw *raw)
+/* An integer that cannot be scaled is the definition's fault, a number of any exponent is the payload's. */
+static bool refuse_scaled(struct custom_run *run, const struct custom_raw *raw)
 {
+    enum outcome outcome = raw->kind == CUSTOM_RAW_INTEGER ? OUTCOME_CODEC_FAULT : OUTCOME_BAD_VALUE;
     size_t offset = raw->place.len || raw->place.bits ? raw->place.offset : SIZE_MAX;
-    return custom_refuse(run, OUTCOME_CODEC_FAULT, "A number is beyond the bounds when it is scaled.",
-                         offset);
+    return custom_refuse(run, outcome, "A number is beyond the bounds when it is scaled.", offset);
 }
 
 static bool copy(struct custom_run *run, struct bytes from, struct bytes *ret)
@@ -281,19 +282,21 @@ static bool add(const struct decimal *more, struct decimal *value)
     return true;
 }
 
+bool custom_field_compute(const struct custom_field *field, struct decimal *number)
+{
+    return (!field->has_bias || add(&field->bias, number)) &&
+           (!field->has_scale || scale(&field->scale, number)) &&
+           (!field->has_divide || decimal_divide(number, &field->divide, number)) &&
+           (!field->has_offset || add(&field->offset, number));
+}
+
 static bool compute(struct custom_run *run, const struct custom_field *field, const struct custom_raw *raw,
                     struct custom_value *value)
 {
-    struct decimal *number = &value->decimal;
     if (!field->has_bias && !field->has_scale && !field->has_divide && !field->has_offset)
         return true;
     value->computed = true;
-    if ((field->has_bias && !add(&field->bias, number)) ||
-        (field->has_scale && !scale(&field->scale, number)) ||
-        (field->has_divide && !decimal_divide(number, &field->divide, number)) ||
-        (field->has_offset && !add(&field->offset, number)))
-        return refuse_fault(run, raw);
-    return true;
+    return custom_field_compute(field, &value->decimal) || refuse_scaled(run, raw);
 }
 
 static bool check_range(struct custom_run *run, const struct custom_field *field,
@@ -315,7 +318,7 @@ static bool to_primary(struct custom_run *run, const struct custom_field *field,
     if (field->unit && field->unit->registry == UNIT_SECONDARY) {
         value->computed = true;
         if (!units_convert(field->unit, &value->decimal, &value->decimal))
-            return refuse_fault(run, raw);
+            return refuse_scaled(run, raw);
     }
     if (value->computed) {
         value->data = (struct bytes){0};
@@ -494,7 +497,7 @@ static bool write_number(struct custom_run *run, const struct custom_value *valu
     if (node_number_of_decimal(&value->decimal, run->arena, ret, &run->refusal))
         return true;
     return run->refusal.outcome == OUTCOME_OUT_OF_MEMORY ? false
-           : value->computed                             ? refuse_fault(run, raw)
+           : value->computed                             ? refuse_scaled(run, raw)
                                                          : refuse_value(run, raw, "A number is too large.");
 }
 

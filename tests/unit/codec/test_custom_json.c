@@ -126,6 +126,16 @@ Test(custom_json, each)
     check_custom_table("json", rows, COUNT_OF(rows));
 }
 
+Test(custom_json, lines)
+{
+    static const struct custom_row rows[] = {
+        {"'lines':true," F("{'pointer':'/a','name':'x'}"), "", ""},
+        {"'lines':true," F("{'pointer':'/a','name':'x'}"), "{'a':7}", "x=7"},
+        {"'lines':true," F("{'pointer':'/a','name':'x'}"), "noise", "malformed"},
+    };
+    check_custom_table("json", rows, COUNT_OF(rows));
+}
+
 Test(custom_json, limits_of_a_payload)
 {
     struct arena *arena = arena_new(ARENA_BYTES);
