@@ -35,6 +35,18 @@ static inline bool bytes_equal_text(struct bytes a, const char *text)
     return bytes_equal(a, bytes_of_text(text));
 }
 
+/* ASCII letters of a in any case; text has small ones. */
+static inline bool bytes_equal_any_case(struct bytes a, const char *text)
+{
+    size_t i = 0;
+    for (; i < a.len && text[i]; i++) {
+        uint8_t c = a.ptr[i];
+        if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != (uint8_t)text[i])
+            return false;
+    }
+    return i == a.len && !text[i];
+}
+
 static inline bool bytes_starts_with(struct bytes a, struct bytes prefix)
 {
     return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);

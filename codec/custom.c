@@ -260,12 +260,37 @@ static bool run_codec(const struct custom *custom, struct custom_run *run)
            custom_scope_end(run, &custom->list, scope) && custom_scope_settle(run);
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+struct format_work custom_work(const struct format_limits *limits, unsigned payloads)
+{
+    unsigned times = payloads < CUSTOM_LOG_FACTOR ? payloads : CUSTOM_LOG_FACTOR;
+    return (struct format_work){(uint64_t)CUSTOM_LOOKS_PER_ITEM * limits->items * times,
+                                (uint64_t)CUSTOM_VALUES_PER_RECORD * limits->records * times};
+}
+
+static bool run_within(const struct custom *custom, struct custom_run *run)
+{
+    struct format_work *shared = run->input->work, given = custom_work(&run->input->limits, 1);
+    if (shared)
+        given = (struct format_work){smaller(given.looks, shared->looks), smaller(given.values, shared->values)};
+    run->left = given;
+    bool good = run_codec(custom, run);
+    if (shared) {
+        shared->looks -= given.looks - run->left.looks;
+        shared->values -= given.values - run->left.values;
+    }
+    return good;
+}
+
 static enum outcome decode(const struct custom *custom, struct custom_run *run, struct observation_list *ret,
                            struct format_error *reterr)
 {
-    run->left = (uint64_t)CUSTOM_LOOKS_PER_ITEM * run->input->limits.items;
     refuse(&run->refusal, OUTCOME_CODEC_FAULT, "The codec cannot read this.", SIZE_MAX);
-    if (!run_codec(custom, run))
+    if (!run_within(custom, run))
         return refusal_report(&run->refusal, reterr);
     *ret = (struct observation_list){.items = run->items, .count = run->count, .class = custom->class};
     return OUTCOME_CHANGED;

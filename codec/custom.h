@@ -33,6 +33,8 @@ void custom_free(struct custom *custom);
 struct bytes custom_name(const struct custom *custom);
 enum custom_kind custom_kind(const struct custom *custom);
 const char *custom_kind_name(enum custom_kind kind); /* "binary" */
+/* What may be done for this many payloads that are decoded for one request. */
+struct format_work custom_work(const struct format_limits *limits, unsigned payloads);
 /* Whether it takes payloads that come declared as this Content-Format; CONTENT_FORMAT_NONE and 42 always, 0 for text and
  * emonhub, 50 for json. */
 bool custom_takes(const struct custom *custom, int content_format);
@@ -40,7 +42,7 @@ bool custom_takes(const struct custom *custom, int content_format);
 bool custom_by_line(const struct custom *custom);
 size_t custom_example_count(const struct custom *custom);
 
-/* Tries all examples; only a codec whose examples hold may be used. False: reterr says which, and what came instead. */
+/* Tries all examples, which together may be as much work as one payload; only a codec whose examples hold may be used. False: reterr says which, and what came instead. */
 bool custom_check(const struct custom *custom, struct arena *arena, struct custom_error *reterr);
 
 /* As the decode functions of codec/format. OUTCOME_CODEC_FAULT: the codec, not the payload, is to blame (what came out

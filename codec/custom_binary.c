@@ -206,6 +206,9 @@ static bool read_field(struct custom_object *object, enum binary_endian endian, 
     unsigned choice = endian;
     if (!custom_get_text(object, "type", &word))
         return false;
+    if (bytes_equal_text(word, "group") || bytes_equal_text(word, "skip") || bytes_equal_text(word, "switch"))
+        return custom_fail_at(compiler, "type",
+                              "This is no type but a member in its place, as {\"skip\": 2} or {\"group\": [...]}.");
     if (!parse_type(word, &type))
         return custom_fail_at(compiler, "type",
                               "u1 to u64, i2 to i64, f16, f32, f64, bool, bcd, bytes or text is expected.");

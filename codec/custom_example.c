@@ -352,13 +352,22 @@ static bool check_value(const struct trial *trial, const struct observation *got
     }
 }
 
+/* An example in the unit of the field: what comes out is in the primary one. */
+static bool check_unit_kind(const struct trial *trial, const struct observation *got, const struct observation *wanted)
+{
+    const struct unit *unit = wanted->unit.len ? units_find(wanted->unit) : NULL;
+    return !unit || unit->registry != UNIT_SECONDARY ||
+           differs(trial, "u is \"%.*s\" and not \"%s\": values come out in primary units, v converted too.",
+                   SHOWN(got->unit), unit->symbol);
+}
+
 static bool check_record(const struct trial *trial, const struct observation *got,
                          const struct custom_expected *expected)
 {
     const struct observation *wanted = &expected->observation;
     char t[TIMESTAMP_TEXT_MAX], wanted_t[TIMESTAMP_TEXT_MAX];
-    if (!check_text(trial, "n", got->name, wanted->name) || !check_value(trial, got, expected) ||
-        !check_text(trial, "u", got->unit, wanted->unit))
+    if (!check_text(trial, "n", got->name, wanted->name) || !check_unit_kind(trial, got, wanted) ||
+        !check_value(trial, got, expected) || !check_text(trial, "u", got->unit, wanted->unit))
         return false;
     if (expected->has_time && timestamp_compare(got->time, wanted->time) != 0) {
         int len = (int)timestamp_write(got->time, t),
@@ -416,9 +425,9 @@ static struct bytes next_part(struct bytes *rest, bool by_line)
 }
 
 static bool check_example(const struct custom *custom, const struct custom_example *example,
-                          const struct trial *trial, struct arena *arena)
+                          const struct trial *trial, struct arena *arena, struct format_work *work)
 {
-    struct format_input input = {.now = example->now, .limits = FORMAT_LIMITS_DEFAULT};
+    struct format_input input = {.now = example->now, .limits = FORMAT_LIMITS_DEFAULT, .work = work};
     struct bytes rest = example->input;
     size_t seen = 0;
     input.parameters = example->parameters;
@@ -439,10 +448,11 @@ static bool check_example(const struct custom *custom, const struct custom_examp
 
 bool custom_check(const struct custom *custom, struct arena *arena, struct custom_error *reterr)
 {
+    struct format_work work = custom_work(&FORMAT_LIMITS_DEFAULT, 1);
     *reterr = (struct custom_error){0};
     for (size_t i = 0; i < custom_example_count(custom); i++) {
         struct trial trial = {reterr, i, SIZE_MAX};
-        if (!check_example(custom, custom_example(custom, i), &trial, arena))
+        if (!check_example(custom, custom_example(custom, i), &trial, arena, &work))
             return false;
     }
     return true;

@@ -208,8 +208,9 @@ static bool read_map(struct custom_object *object, struct custom_field *field)
     if (!map)
         return true;
     size_t mark = custom_enter(compiler, BYTES_LITERAL("map"));
-    if (map->kind != NODE_MAP || map->count == 0)
-        return custom_fail(compiler, "An object of raw value to value is expected here.");
+    if (map->kind != NODE_MAP || map->count == 0 || map->count > CUSTOM_MAP_MAX)
+        return custom_fail(compiler, "An object of 1 to %d raw values and what they mean is expected here.",
+                           CUSTOM_MAP_MAX);
     field->map_count = map->count;
     field->map = arena_calloc(compiler->arena, map->count, sizeof(*field->map));
     if (!field->map)
@@ -293,6 +294,27 @@ static bool fits(const struct custom_field *field, struct decimal *number, bool 
            (!field->unit || units_convert(field->unit, number, number)) && decimal_to_double(number, &approx);
 }
 
+/* What a payload makes the gateway compute takes the same short time whatever the definition says. */
+static bool check_factors(struct custom_compiler *compiler, const struct custom_field *field)
+{
+    const struct {
+        const char *member;
+        bool given;
+        unsigned digits;
+    } factors[] = {
+        {"bias", field->has_bias, field->bias.count},
+        {"scale", field->has_scale, field->scale.count},
+        {"divide", field->has_divide, field->divide.count},
+        {"offset", field->has_offset, field->offset.count},
+    };
+    for (size_t i = 0; i < sizeof(factors) / sizeof(factors[0]); i++) {
+        if (factors[i].given && factors[i].digits > DECIMAL_FACTOR_MAX)
+            return custom_fail_at(compiler, factors[i].member, "At most %d digits are expected here.",
+                                  DECIMAL_FACTOR_MAX);
+    }
+    return true;
+}
+
 /*
  * Whatever integer a payload has can be scaled, and so can the numbers of the map: no payload shall be able to show
  * that a codec is broken.
@@ -355,7 +377,8 @@ bool custom_field_read(struct custom_object *object, struct custom_field *ret)
         custom_leave(compiler, mark);
     }
     ret->distinct = custom_template_has_placeholder(&ret->name);
-    return settle_as(compiler, ret) && check_bounds(compiler, ret) && note_field(compiler, ret);
+    return settle_as(compiler, ret) && check_factors(compiler, ret) && check_bounds(compiler, ret) &&
+           note_field(compiler, ret);
 }
 
 bool custom_field_make(struct custom_compiler *compiler, struct bytes name, struct bytes unit,
@@ -369,7 +392,8 @@ bool custom_field_make(struct custom_compiler *compiler, struct bytes name, stru
     if (name.len == 0 || name.len > NAMING_NAME_MAX || !is_alphanumeric(name.ptr[0]))
         return check_piece(compiler, BYTES_LITERAL(" "));
     return check_piece(compiler, name) && check_unit(compiler, unit, &ret->unit) &&
-           settle_as(compiler, ret) && check_bounds(compiler, ret) && note_field(compiler, ret);
+           settle_as(compiler, ret) && check_factors(compiler, ret) && check_bounds(compiler, ret) &&
+           note_field(compiler, ret);
 }
 
 /* Lists. */

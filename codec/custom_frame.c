@@ -127,6 +127,8 @@ static bool read_number(struct frame *frame, const struct binary_field *field, s
     if (!read_pattern(frame, field, raw, &pattern))
         return false;
     set_integer(raw, pattern, field->bits, field->type == BINARY_SIGNED);
+    if (field->type == BINARY_FLOAT && !custom_count_values(frame->run, CUSTOM_FLOAT_VALUES - 1))
+        return false;
     if (field->type == BINARY_FLOAT)
         raw->kind = custom_decimal_of_float(pattern, field->bits, &raw->decimal) ? CUSTOM_RAW_NUMBER
                                                                                  : CUSTOM_RAW_NOT_A_NUMBER;
@@ -450,11 +452,15 @@ static bool take_checksum(struct frame *frame, const struct binary_checksum *che
     /* It is sent as it is where it was computed of what is sent. */
     uint64_t sent =
         binary_integer((checksum->of_sent ? payload.ptr : frame->data) + at, octets, checksum->endian);
+    if (!custom_note(frame->run, (struct custom_place){.offset = (size_t)at, .len = octets}, "checksum"))
+        return false;
     if (computed != sent)
-        return custom_refuse(frame->run, OUTCOME_MALFORMED, "The checksum does not fit.", (size_t)at);
+        return custom_refuse_with(frame->run, OUTCOME_MALFORMED, (size_t)at, "The checksum does not fit.",
+                                  "The checksum does not fit: it is 0x%0*jx, and of these octets 0x%0*x.",
+                                  (int)(2 * octets), (uintmax_t)sent, (int)(2 * octets), (unsigned)computed);
     if (at_the_end)
         frame->end = (size_t)at;
-    return custom_note(frame->run, (struct custom_place){.offset = (size_t)at, .len = octets}, "checksum");
+    return true;
 }
 
 bool binary_decode(const void *compiled, struct custom_run *run)

@@ -8,9 +8,6 @@
 #include "codec/custom_private.h"
 #include "codec/datetime.h"
 
-#define ATTO_PER_S ((timestamp_atto)1000000000 * 1000000000)
-#define ATTO_PER_NS ((timestamp_atto)1000000000)
-
 struct custom_scope custom_scope_begin(struct custom_run *run, const struct custom_list *list)
 {
     for (unsigned i = list ? list->slot_from : 0; list && i < list->slot_to; i++)
@@ -25,11 +22,6 @@ static bool refuse_time(struct custom_run *run, const char *detail)
     return custom_refuse(run, OUTCOME_BAD_VALUE, detail, SIZE_MAX);
 }
 
-static timestamp_atto to_atto(struct timestamp time)
-{
-    return time.s * ATTO_PER_S + time.ns * ATTO_PER_NS;
-}
-
 static bool read_time(struct custom_run *run, const struct custom_time *time, timestamp_atto *ret)
 {
     static const int exponents[] = {
@@ -39,7 +31,7 @@ static bool read_time(struct custom_run *run, const struct custom_time *time, ti
         struct timestamp date;
         if (value->kind != VALUE_TEXT || !datetime_parse(value->data, &date))
             return refuse_time(run, "A time is not a date of RFC 3339.");
-        *ret = to_atto(date);
+        *ret = timestamp_to_atto(date);
         return true;
     }
     if (value->kind != VALUE_NUMBER)
@@ -114,7 +106,7 @@ bool custom_scope_end(struct custom_run *run, const struct custom_list *list, st
 
 bool custom_scope_settle(struct custom_run *run)
 {
-    timestamp_atto now = to_atto(run->input->now);
+    timestamp_atto now = timestamp_to_atto(run->input->now);
     for (size_t i = 0; i < run->count; i++) {
         if (!run->pending[i].settled && !settle(run, i, now, TIME_RELATIVE, TIME_RECEIPT))
             return false;

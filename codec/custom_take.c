@@ -10,6 +10,7 @@
  */
 #include "codec/custom_private.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #include "codec/utf8.h"
@@ -19,11 +20,31 @@ bool custom_refuse(struct custom_run *run, enum outcome outcome, const char *det
     return refuse(&run->refusal, outcome, detail, offset);
 }
 
+bool custom_refuse_with(struct custom_run *run, enum outcome outcome, size_t offset, const char *fallback,
+                        const char *format, ...)
+{
+    char sentence[CUSTOM_TEXT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof(sentence), format, arguments);
+    va_end(arguments);
+    const char *kept = arena_text(run->arena, bytes_of_text(sentence));
+    return custom_refuse(run, outcome, kept ? kept : fallback, offset);
+}
+
 bool custom_look(struct custom_run *run)
 {
-    if (run->left == 0)
+    if (run->left.looks == 0)
         return custom_refuse(run, OUTCOME_TOO_COMPLEX, "The payload has too many fields.", SIZE_MAX);
-    run->left--;
+    run->left.looks--;
+    return true;
+}
+
+bool custom_count_values(struct custom_run *run, unsigned count)
+{
+    if (run->left.values < count)
+        return custom_refuse(run, OUTCOME_TOO_COMPLEX, "The payload has too many values.", SIZE_MAX);
+    run->left.values -= count;
     return true;
 }
 
@@ -137,7 +158,7 @@ static bool write_raw(struct custom_run *run, const struct custom_raw *raw, stru
     case CUSTOM_RAW_NUMBER:
         return raw->data.len ? copy(run, raw->data, ret) : copy_decimal(run, &raw->decimal, ret);
     case CUSTOM_RAW_NOT_A_NUMBER:
-        return copy_text(run, "nan", ret);
+        return raw->data.len ? copy(run, raw->data, ret) : copy_text(run, "nan", ret);
     case CUSTOM_RAW_BOOLEAN:
         return copy_text(run, raw->magnitude ? "true" : "false", ret);
     case CUSTOM_RAW_TEXT:
@@ -586,11 +607,21 @@ bool custom_note(struct custom_run *run, struct custom_place place, const char *
     return write_hex(run, bytes_of(payload.ptr + place.offset, place.len), &step->raw);
 }
 
+/* People who read a refusal have the definition before them: says which field it was. Always false. */
+static bool name_field(struct custom_run *run, const struct custom_field *field)
+{
+    struct refusal refusal = run->refusal;
+    if (field->label.len == 0 || refusal.outcome == OUTCOME_OUT_OF_MEMORY)
+        return false;
+    return custom_refuse_with(run, refusal.outcome, refusal.offset, refusal.detail, "%.*s: %s", (int)field->label.len,
+                              (const char *)field->label.ptr, refusal.detail);
+}
+
 bool custom_field_take(struct custom_run *run, const struct custom_field *field, const struct custom_raw *raw)
 {
     struct custom_value value = {.kind = VALUE_NONE};
     const char *note = NULL;
-    if (!custom_look(run))
+    if (!custom_look(run) || (raw->kind != CUSTOM_RAW_ABSENT && !custom_count_values(run, 1)))
         return false;
     bool good = evaluate(run, field, raw, &value, &note);
     if (!good)
@@ -602,7 +633,7 @@ bool custom_field_take(struct custom_run *run, const struct custom_field *field,
         run->refusal = refusal;
     }
     if (!good)
-        return false;
+        return name_field(run, field);
     if (field->referred)
         fill_slot(run, field, raw, &value);
     if (value.kind == VALUE_NONE || field->hidden || field->label.len == 0)
@@ -612,11 +643,12 @@ bool custom_field_take(struct custom_run *run, const struct custom_field *field,
 
 bool custom_take_unknown(struct custom_run *run, struct bytes name, const struct custom_raw *raw)
 {
-    struct custom_field field = {.label = name, .as = CUSTOM_AS_ANY};
+    struct custom_field field = {.as = CUSTOM_AS_ANY};
     struct custom_raw number = *raw;
     struct bytes clean;
     if (!naming_clean(name, NAMING_NAME_MAX, run->arena, &clean, &run->refusal))
         return false;
+    field.label = clean;
     field.name.count = 1;
     field.name.pieces[0].text = clean;
     if (raw->kind == CUSTOM_RAW_TEXT && custom_parse_number(raw->data, false, &number.decimal)) {

@@ -6,6 +6,7 @@
  */
 #include "codec/custom_private.h"
 
+#include "codec/sort.h"
 #include "codec/utf8.h"
 
 #define SEPARATOR_MAX 8
@@ -365,7 +366,8 @@ static void parse_value(const struct text *text, const struct text_field *field,
     }
     raw->kind = custom_parse_number(written, text->comma, &raw->decimal) ? CUSTOM_RAW_NUMBER
                                                                          : CUSTOM_RAW_NOT_A_NUMBER;
-    raw->data = !text->comma && is_as_written(written) ? written : (struct bytes){0};
+    if (raw->kind == CUSTOM_RAW_NUMBER && (text->comma || !is_as_written(written)))
+        raw->data = (struct bytes){0};
 }
 
 static bool take_field(const struct cut *cut, const struct text_field *field, struct bytes value)
@@ -388,6 +390,33 @@ static bool take_field(const struct cut *cut, const struct text_field *field, st
             parse_value(cut->text, field, &raw);
     }
     return custom_field_take(cut->run, &field->common, &raw);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct observation *x = a, *y = b;
+    return compare_keys(x->name, y->name);
+}
+
+/* What the sender named must not be a series that is there already: the same key, or another one that is the same when
+ * it is cleaned, or a field's name. */
+static bool check_kept(struct custom_run *run, size_t from, size_t to)
+{
+    const void **sorted = from < to ? arena_calloc(run->arena, run->count, sizeof(*sorted)) : NULL;
+    const struct observation *kept = run->items + from, *kept_end = run->items + to;
+    if (from == to)
+        return true;
+    for (size_t i = 0; sorted && i < run->count; i++)
+        sorted[i] = &run->items[i];
+    if (!sorted || !sort_pointers(sorted, run->count, compare_names, run->arena))
+        return refuse_memory(&run->refusal);
+    for (size_t i = 1; i < run->count; i++) {
+        const struct observation *a = sorted[i - 1], *b = sorted[i];
+        bool either_kept = (a >= kept && a < kept_end) || (b >= kept && b < kept_end);
+        if (either_kept && compare_names(a, b) == 0)
+            return custom_refuse(run, OUTCOME_DUPLICATE_KEY, "A name is there twice.", SIZE_MAX);
+    }
+    return true;
 }
 
 /* What stands around the parts. ret_nothing: the text carries no data, and that is fine. */
@@ -429,13 +458,15 @@ static bool decode(const void *compiled, struct custom_run *run)
     cut.found = arena_calloc(run->arena, text->field_count, sizeof(*cut.found));
     if (!cut.found)
         return refuse_memory(&run->refusal);
+    size_t kept_from = run->count;
     if (!cut_parts(&cut, rest))
         return false;
+    size_t kept_to = run->count;
     for (size_t i = 0; i < text->field_count; i++) {
         if (!take_field(&cut, &text->fields[i], cut.found[i]))
             return false;
     }
-    return true;
+    return check_kept(run, kept_from, kept_to);
 }
 
 const struct custom_kind_row custom_text_kind = {"text", CONTENT_FORMAT_TEXT, compile, decode};

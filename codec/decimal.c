@@ -218,6 +218,15 @@ bool decimal_to_double(const struct decimal *decimal, double *ret)
     return true;
 }
 
+bool decimal_text_to_double(const char *text, double *ret)
+{
+    double number = read_double(text);
+    if (!isfinite(number))
+        return false;
+    *ret = number;
+    return true;
+}
+
 static void from_small(uint64_t small, bool negative, int exponent, struct decimal *ret)
 {
     uint8_t reversed[20];
@@ -278,6 +287,34 @@ static void from_printed(const char *printed, bool negative, struct decimal *ret
     ret->negative = negative;
 }
 
+static bool is_power_of_two(double magnitude)
+{
+    int exponent;
+    return frexp(magnitude, &exponent) == 0.5;
+}
+
+/* One more in the last place of "d.ddde+XX". False: it would need a digit more. */
+static bool step_up(char *printed)
+{
+    for (char *at = strchr(printed, 'e') - 1; at >= printed; at--) {
+        if (*at < '0' || *at > '9')
+            continue;
+        if (*at != '9') {
+            ++*at;
+            return true;
+        }
+        *at = '0';
+    }
+    return false;
+}
+
+static bool reads_back(const char *printed, double magnitude, bool negative, struct decimal *ret)
+{
+    double again;
+    from_printed(printed, negative, ret);
+    return decimal_to_double(ret, &again) && fabs(again) == magnitude;
+}
+
 bool decimal_from_double(double number, struct decimal *ret)
 {
     if (!isfinite(number))
@@ -290,10 +327,12 @@ bool decimal_from_double(double number, struct decimal *ret)
     /* 15 digits always survive in a normal double and 17 always suffice; a subnormal one may need fewer. */
     for (int digits = magnitude < DBL_MIN ? 1 : 15; digits <= 17; digits++) {
         char printed[40];
-        double again;
         snprintf(printed, sizeof(printed), "%.*e", digits - 1, magnitude);
-        from_printed(printed, negative, ret);
-        if (decimal_to_double(ret, &again) && again == number)
+        if (reads_back(printed, magnitude, negative, ret))
+            break;
+        /* Below a power of two doubles lie closer: the nearest decimal may read as one of them, the next as this. */
+        if (digits < 17 && is_power_of_two(magnitude) && step_up(printed) &&
+            reads_back(printed, magnitude, negative, ret))
             break;
     }
     return true;
@@ -468,6 +507,58 @@ static bool from_digits(const uint8_t *digits, unsigned count, bool negative, in
     return true;
 }
 
+/* Digits are worked on in limbs of as many as a product or quotient of two of them leaves 128 bits for. */
+#define LIMB_DIGITS DECIMAL_FACTOR_MAX
+#define LIMB UINT64_C(1000000000000000000)
+#define LIMBS_MAX ((DECIMAL_DIGITS_MAX + LIMB_DIGITS - 1) / LIMB_DIGITS)
+
+__extension__ typedef unsigned __int128 wide;
+
+static uint64_t read_limb(const uint8_t *digits, unsigned count)
+{
+    uint64_t limb = 0;
+    for (unsigned i = 0; i < count; i++)
+        limb = limb * 10 + digits[i];
+    return limb;
+}
+
+static void write_limb(uint64_t limb, uint8_t digits[static LIMB_DIGITS])
+{
+    for (unsigned i = LIMB_DIGITS; i > 0; i--) {
+        digits[i - 1] = (uint8_t)(limb % 10);
+        limb /= 10;
+    }
+}
+
+/* By a factor of one limb. product is right-aligned. */
+static void multiply_by_limb(const struct decimal *a, uint64_t factor,
+                             uint8_t product[static (LIMBS_MAX + 1) * LIMB_DIGITS])
+{
+    unsigned left = a->count;
+    uint64_t carry = 0;
+    for (unsigned to = LIMBS_MAX; to > 0; to--) {
+        unsigned count = left < LIMB_DIGITS ? left : LIMB_DIGITS;
+        left -= count;
+        wide sum = (wide)read_limb(a->digits + left, count) * factor + carry;
+        write_limb((uint64_t)(sum % LIMB), product + (size_t)to * LIMB_DIGITS);
+        carry = (uint64_t)(sum / LIMB);
+    }
+    write_limb(carry, product);
+}
+
+static void multiply_digits(const struct decimal *a, const struct decimal *b, uint8_t *product)
+{
+    for (int i = a->count - 1; i >= 0; i--) {
+        unsigned carry = 0;
+        for (int k = b->count - 1; k >= 0; k--) {
+            carry += product[i + k + 1] + a->digits[i] * b->digits[k];
+            product[i + k + 1] = (uint8_t)(carry % 10);
+            carry /= 10;
+        }
+        product[i] = (uint8_t)carry;
+    }
+}
+
 bool decimal_multiply(const struct decimal *a, const struct decimal *b, struct decimal *ret)
 {
     uint8_t product[2 * DECIMAL_DIGITS_MAX] = {0};
@@ -483,68 +574,13 @@ bool decimal_multiply(const struct decimal *a, const struct decimal *b, struct d
         from_small(a->small * b->small, negative, exponent, ret);
         return true;
     }
-    for (int i = a->count - 1; i >= 0; i--) {
-        unsigned carry = 0;
-        for (int k = b->count - 1; k >= 0; k--) {
-            carry += product[i + k + 1] + a->digits[i] * b->digits[k];
-            product[i + k + 1] = (uint8_t)(carry % 10);
-            carry /= 10;
-        }
-        product[i] = (uint8_t)carry;
+    const struct decimal *shorter = a->count < b->count ? a : b, *longer = shorter == a ? b : a;
+    if (shorter->count <= LIMB_DIGITS) {
+        multiply_by_limb(longer, shorter->small, product);
+        return from_digits(product, (LIMBS_MAX + 1) * LIMB_DIGITS, negative, exponent, ret);
     }
+    multiply_digits(a, b, product);
     return from_digits(product, (unsigned)a->count + b->count, negative, exponent, ret);
-}
-
-/* What is left of the dividend while it is divided digit by digit; always less than the divisor. */
-struct remainder {
-    const struct decimal *divisor;
-    bool narrow; /* ten times the divisor fits into 64 bits: only small is used, else only wide */
-    bool is_zero;
-    uint64_t small;
-    uint8_t wide[DECIMAL_DIGITS_MAX + 1]; /* right-aligned */
-};
-
-static void remainder_init(struct remainder *remainder, const struct decimal *divisor)
-{
-    *remainder = (struct remainder){.divisor = divisor, .narrow = divisor->count < DECIMAL_SMALL_MAX};
-}
-
-/* Whether the divisor can be taken off once more; takes it off then. */
-static bool take_divisor(struct remainder *remainder)
-{
-    const struct decimal *divisor = remainder->divisor;
-    uint8_t divisor_digits[DECIMAL_DIGITS_MAX + 1] = {0};
-    memcpy(divisor_digits + sizeof(divisor_digits) - divisor->count, divisor->digits, divisor->count);
-    if (memcmp(remainder->wide, divisor_digits, sizeof(divisor_digits)) < 0)
-        return false;
-    int borrow = 0;
-    for (int i = DECIMAL_DIGITS_MAX; i >= 0; i--) {
-        int digit = remainder->wide[i] - divisor_digits[i] - borrow;
-        borrow = digit < 0;
-        remainder->wide[i] = (uint8_t)(digit + 10 * borrow);
-    }
-    return true;
-}
-
-/* Brings one digit of the dividend down; the result is the next digit of the quotient. */
-static uint8_t bring_down(struct remainder *remainder, uint8_t digit)
-{
-    uint8_t quotient = 0;
-    if (remainder->narrow) {
-        uint64_t small = remainder->small * 10 + digit;
-        quotient = (uint8_t)(small / remainder->divisor->small);
-        remainder->small = small % remainder->divisor->small;
-        remainder->is_zero = remainder->small == 0;
-        return quotient;
-    }
-    memmove(remainder->wide, remainder->wide + 1, DECIMAL_DIGITS_MAX);
-    remainder->wide[DECIMAL_DIGITS_MAX] = digit;
-    while (take_divisor(remainder))
-        quotient++;
-    remainder->is_zero = true;
-    for (unsigned i = 0; i <= DECIMAL_DIGITS_MAX && remainder->is_zero; i++)
-        remainder->is_zero = remainder->wide[i] == 0;
-    return quotient;
 }
 
 /* Keeps the first digits of a quotient that does not end; exponent is that of the last digit kept. */
@@ -565,32 +601,64 @@ static bool round_digits(uint8_t *digits, bool negative, int exponent, struct de
     return from_digits(digits, DECIMAL_ROUNDED_DIGITS, negative, exponent, ret);
 }
 
+/* A quotient as it is written, the zeros in front left out. */
+struct quotient {
+    uint8_t digits[DECIMAL_DIGITS_MAX + 2 * LIMB_DIGITS];
+    unsigned count;
+    unsigned beyond; /* of count: behind the last digit of the dividend */
+    bool ends;
+};
+
+static void put_limb(struct quotient *quotient, uint64_t limb)
+{
+    uint8_t digits[LIMB_DIGITS];
+    unsigned skipped = 0;
+    write_limb(limb, digits);
+    while (quotient->count == 0 && skipped < LIMB_DIGITS && digits[skipped] == 0)
+        skipped++;
+    memcpy(quotient->digits + quotient->count, digits + skipped, LIMB_DIGITS - skipped);
+    quotient->count += LIMB_DIGITS - skipped;
+}
+
+static void divide_by_limb(const struct decimal *a, uint64_t divisor, struct quotient *ret)
+{
+    uint64_t remainder = 0;
+    unsigned taken = 0;
+    *ret = (struct quotient){0};
+    while (ret->count <= DECIMAL_DIGITS_MAX && (taken < a->count || remainder)) {
+        unsigned left = taken < a->count ? a->count - taken : 0;
+        unsigned count = left < LIMB_DIGITS ? left : LIMB_DIGITS;
+        uint64_t limb = read_limb(a->digits + taken, count);
+        for (unsigned i = count; i < LIMB_DIGITS; i++)
+            limb *= 10;
+        wide dividend = (wide)remainder * LIMB + limb;
+        put_limb(ret, (uint64_t)(dividend / divisor));
+        remainder = (uint64_t)(dividend % divisor);
+        taken += LIMB_DIGITS;
+    }
+    ret->beyond = taken - a->count;
+    for (; remainder == 0 && ret->beyond && ret->digits[ret->count - 1] == 0; ret->beyond--)
+        ret->count--;
+    ret->ends = remainder == 0 && ret->count <= DECIMAL_DIGITS_MAX;
+}
+
 bool decimal_divide(const struct decimal *a, const struct decimal *b, struct decimal *ret)
 {
     bool negative = a->negative != b->negative;
     int exponent = a->exponent - b->exponent;
-    uint8_t quotient[DECIMAL_DIGITS_MAX + 1];
-    struct remainder remainder;
-    unsigned count = 0;
+    struct quotient quotient;
 
-    if (decimal_is_zero(b))
+    if (decimal_is_zero(b) || b->count > DECIMAL_FACTOR_MAX)
         return false;
     if (decimal_is_zero(a)) {
         from_zero(exponent, ret);
         return true;
     }
-    remainder_init(&remainder, b);
-    for (unsigned i = 0; i < a->count || !remainder.is_zero; i++) {
-        uint8_t digit = bring_down(&remainder, i < a->count ? a->digits[i] : 0);
-        exponent -= i >= a->count;
-        if (count == 0 && digit == 0)
-            continue;
-        quotient[count++] = digit;
-        if (count > DECIMAL_DIGITS_MAX)
-            return round_digits(quotient, negative, exponent + DECIMAL_DIGITS_MAX + 1 - DECIMAL_ROUNDED_DIGITS,
-                                ret);
-    }
-    return from_digits(quotient, count, negative, exponent, ret);
+    divide_by_limb(a, b->small, &quotient);
+    exponent -= (int)quotient.beyond;
+    if (quotient.ends)
+        return from_digits(quotient.digits, quotient.count, negative, exponent, ret);
+    return round_digits(quotient.digits, negative, exponent + (int)quotient.count - DECIMAL_ROUNDED_DIGITS, ret);
 }
 
 void decimal_normalise(struct decimal *decimal)

@@ -22,6 +22,7 @@
 #define DECIMAL_TEXT_MAX 128     /* characters of a number */
 #define DECIMAL_MAGNITUDE_MAX 27 /* bytes that 64 digits take as a binary integer */
 #define DECIMAL_SMALL_MAX 19     /* digits that 64 bits hold, whichever they are */
+#define DECIMAL_FACTOR_MAX 18    /* digits of a divisor; a factor of as many is multiplied by quickly */
 
 /*
  * digits * 10^exponent; digits[0] is the most significant one and is 0 only in a zero, which has one digit.
@@ -48,6 +49,8 @@ size_t decimal_write(const struct decimal *decimal, char out[static DECIMAL_TEXT
 
 /* The nearest double, ties to even. False: it would be infinite. Too small becomes zero. */
 bool decimal_to_double(const struct decimal *decimal, double *ret);
+/* The same for a JSON number of any length, with its NUL. False: it would be infinite. */
+bool decimal_text_to_double(const char *text, double *ret);
 /* The shortest decimal that reads back as this double. False: not finite. */
 bool decimal_from_double(double number, struct decimal *ret);
 
@@ -71,7 +74,8 @@ bool decimal_multiply(const struct decimal *a, const struct decimal *b, struct d
 #define DECIMAL_ROUNDED_DIGITS 20
 /*
  * The quotient a / b: exact where it ends within DECIMAL_DIGITS_MAX digits, else rounded half even to
- * DECIMAL_ROUNDED_DIGITS. False: b is zero, or the exponent is beyond the bounds.
+ * DECIMAL_ROUNDED_DIGITS. False: b is zero or has more than DECIMAL_FACTOR_MAX digits, or the exponent is
+ * beyond the bounds.
  */
 bool decimal_divide(const struct decimal *a, const struct decimal *b, struct decimal *ret);
 /* Drops the zeros at the end that are behind the point: 21.50 becomes 21.5, 2.00 becomes 2, 100 stays. */

@@ -4,6 +4,7 @@
 
 #include "codec/cayenne.h"
 #include "codec/emoncms.h"
+#include "codec/envelope.h"
 #include "codec/influx.h"
 #include "codec/opentrv.h"
 #include "codec/opentrv_frame.h"
@@ -53,6 +54,8 @@ static const struct format formats[] = {
     {"cayenne-lpp", CONTENT_FORMAT_CAYENNE_LPP, "application/vnd.weir.cayenne-lpp", CONTENT_FORMAT_OCTETS, false,
      cayenne_decode, NULL, NULL},
     {"sgmp", CONTENT_FORMAT_SGMP, "application/vnd.weir.sgmp", CONTENT_FORMAT_JSON, false, sgmp_decode, NULL, NULL},
+    {"fields", CONTENT_FORMAT_FIELDS, "application/vnd.weir.fields", CONTENT_FORMAT_JSON, false,
+     envelope_decode_fields, NULL, NULL},
 };
 
 #define FORMAT_COUNT (sizeof(formats) / sizeof(formats[0]))
@@ -62,6 +65,8 @@ static const struct {
     int content_format;
     const char *media_type;
 } other_media_types[] = {
+    {CONTENT_FORMAT_COSE_MAC0, "application/cose; cose-type=\"cose-mac0\""},
+    {CONTENT_FORMAT_COSE_SIGN1, "application/cose; cose-type=\"cose-sign1\""},
     {CONTENT_FORMAT_LINK, "application/link-format"},
     {CONTENT_FORMAT_OCTETS, "application/octet-stream"},
     {CONTENT_FORMAT_SENML_EXI, "application/senml-exi"},
@@ -74,6 +79,8 @@ static const struct {
     {CONTENT_FORMAT_PROBLEM_CBOR, "application/concise-problem-details+cbor"},
     {CONTENT_FORMAT_ETCH_JSON, "application/senml-etch+json"},
     {CONTENT_FORMAT_ETCH_CBOR, "application/senml-etch+cbor"},
+    {CONTENT_FORMAT_JOSE, "application/jose"},
+    {CONTENT_FORMAT_JOSE_JSON, "application/jose+json"},
     {CONTENT_FORMAT_PROMETHEUS, "text/plain; version=0.0.4"},
     {CONTENT_FORMAT_PROBLEM_JSON, "application/problem+json"},
 };
@@ -140,17 +147,6 @@ const char *format_media_type(int content_format)
     return NULL;
 }
 
-static bool equals_in_any_case(struct bytes text, const char *lower)
-{
-    size_t i = 0;
-    for (; i < text.len && lower[i]; i++) {
-        uint8_t c = text.ptr[i];
-        if ((c >= 'A' && c <= 'Z' ? c | 0x20 : c) != (uint8_t)lower[i])
-            return false;
-    }
-    return i == text.len && !lower[i];
-}
-
 bool format_is_written(int content_format)
 {
     switch (content_format) {
@@ -169,13 +165,20 @@ bool format_is_written(int content_format)
     }
 }
 
+int format_of_cose(struct bytes cose_type)
+{
+    if (bytes_equal_any_case(cose_type, "cose-mac0"))
+        return CONTENT_FORMAT_COSE_MAC0;
+    return bytes_equal_any_case(cose_type, "cose-sign1") ? CONTENT_FORMAT_COSE_SIGN1 : CONTENT_FORMAT_NONE;
+}
+
 int format_by_media_type(struct bytes type)
 {
     for (size_t i = 0; i < FORMAT_COUNT; i++)
-        if (equals_in_any_case(type, formats[i].media_type))
+        if (bytes_equal_any_case(type, formats[i].media_type))
             return formats[i].content_format;
     for (size_t i = 0; i < sizeof(other_media_types) / sizeof(other_media_types[0]); i++)
-        if (equals_in_any_case(type, other_media_types[i].media_type))
+        if (bytes_equal_any_case(type, other_media_types[i].media_type))
             return other_media_types[i].content_format;
     return CONTENT_FORMAT_NONE;
 }

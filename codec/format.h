@@ -16,6 +16,8 @@
 enum content_format {
     CONTENT_FORMAT_NONE = -1, /* the option is absent */
     CONTENT_FORMAT_TEXT = 0,
+    CONTENT_FORMAT_COSE_MAC0 = 17,
+    CONTENT_FORMAT_COSE_SIGN1 = 18,
     CONTENT_FORMAT_LINK = 40,
     CONTENT_FORMAT_OCTETS = 42,
     CONTENT_FORMAT_JSON = 50,
@@ -31,6 +33,8 @@ enum content_format {
     CONTENT_FORMAT_SENSML_XML = 311,
     CONTENT_FORMAT_ETCH_JSON = 320, /* RFC 8790 */
     CONTENT_FORMAT_ETCH_CBOR = 322,
+    CONTENT_FORMAT_JOSE = 65000, /* experimental range: application/jose, a compact JWS */
+    CONTENT_FORMAT_JOSE_JSON = 65001, /* application/jose+json */
     CONTENT_FORMAT_PROMETHEUS = 65002, /* experimental range, HTTP only: text/plain; version=0.0.4 */
     CONTENT_FORMAT_PROBLEM_JSON = 65003, /* experimental range, HTTP only: application/problem+json */
     /* Formats without a number of their own, in the experimental range too; docs/formats.md lists them. */
@@ -46,6 +50,7 @@ enum content_format {
     CONTENT_FORMAT_CAYENNE_LPP,
     CONTENT_FORMAT_SGMP,
     CONTENT_FORMAT_INFLUX,
+    CONTENT_FORMAT_FIELDS,
     /* Bodies of legacy senders that are no format by themselves, HTTP only. */
     CONTENT_FORMAT_FORM = 65030,   /* application/x-www-form-urlencoded */
     CONTENT_FORMAT_SEALED = 65031, /* aes128cbc: gateway/emoncms_sealed */
@@ -59,6 +64,12 @@ struct format_limits {
 };
 
 #define FORMAT_LIMITS_DEFAULT ((struct format_limits){.depth = 16, .items = 4096, .records = 1024})
+
+/* What may still be done for one request: decoders of formats that are data take off it what they do. */
+struct format_work {
+    uint64_t looks;  /* fields and the like looked at, there or not */
+    uint64_t values; /* worked out, whether they come out or not */
+};
 
 /* What a request says beside its payload: query, form fields, parts of the path; decoded. */
 struct format_parameter {
@@ -76,7 +87,8 @@ struct format_frame_key {
 };
 struct format_crypto {
     void *ctx;
-    /* node: lower-case hexadecimal of the id in the frame. False: no such device here, or it has no key. */
+    /* node: hexadecimal of the id in the frame; names a device in either case. False: no such device here, or it has
+     * no key. */
     bool (*find)(void *ctx, struct bytes node, struct format_frame_key *ret);
     /* AES-128-GCM: sealed is ciphertext, then a tag of 16. False: forged. ret has sealed.len - 16 octets. */
     bool (*open)(const uint8_t key[static FORMAT_FRAME_KEY_BYTES], const uint8_t nonce[static 12], struct bytes aad,
@@ -89,14 +101,15 @@ struct format_input {
     struct bytes name;      /* for formats without names (text/plain): from the query; may be empty */
     struct bytes unit;      /* the same for the unit */
     struct format_limits limits;
+    struct format_work *work; /* for all payloads that share it; NULL: as much as the limits allow for this one */
     const struct format_parameter *parameters;
     size_t parameter_count;
     const struct format_crypto *crypto; /* NULL: no keys here */
 };
 
-/* Why a payload was refused, for problem details: a static sentence and a position in the payload where known. */
+/* Why a payload was refused, for problem details: a sentence, and a position in the payload where known. */
 struct format_error {
-    const char *detail;
+    const char *detail; /* static, or in the arena that decode was given */
     size_t offset; /* SIZE_MAX: not known */
 };
 
@@ -135,3 +148,5 @@ const char *format_media_type(int content_format);
 bool format_is_written(int content_format);
 /* The number of a media type without parameters, in any case; CONTENT_FORMAT_NONE: none has it. */
 int format_by_media_type(struct bytes type);
+/* The number of application/cose by its parameter cose-type (RFC 9052 10.2); CONTENT_FORMAT_NONE: weir reads no such. */
+int format_of_cose(struct bytes cose_type);

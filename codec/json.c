@@ -96,7 +96,7 @@ struct level {
 
 struct walk {
     const char *strings;  /* the library's copy of the payload: strings and numbers lie where they stood */
-    bool has_escapes;     /* only an escape can bring U+0000 */
+    bool refuses_nul;     /* and there are escapes: only they can bring U+0000 */
     struct arena *arena;
     unsigned depth_limit;
     unsigned depth;
@@ -109,7 +109,7 @@ static bool set_text(struct walk *walk, yyjson_val *value, struct node *node)
     const char *text = unsafe_yyjson_get_str(value);
     node->data = bytes_of(text, unsafe_yyjson_get_len(value));
     node->offset = (uint32_t)(text - walk->strings);
-    if (walk->has_escapes && node->data.len && memchr(text, 0, node->data.len))
+    if (walk->refuses_nul && node->data.len && memchr(text, 0, node->data.len))
         return refuse(walk->reterr, OUTCOME_BAD_VALUE, "A text has the character U+0000.", node->offset);
     return true;
 }
@@ -179,8 +179,8 @@ static bool make_nodes(struct walk *walk, yyjson_doc *doc, struct node *nodes)
     return true;
 }
 
-bool json_read(struct bytes payload, const struct format_limits *limits, struct arena *arena,
-               const struct node **ret, struct refusal *reterr)
+static bool read(struct bytes payload, const struct format_limits *limits, bool takes_nul, struct arena *arena,
+                 const struct node **ret, struct refusal *reterr)
 {
     if (payload.len >= UINT32_MAX)
         return refuse(reterr, OUTCOME_TOO_LARGE, "The payload is too large.", SIZE_MAX);
@@ -204,7 +204,7 @@ bool json_read(struct bytes payload, const struct format_limits *limits, struct 
         return refuse_memory(reterr);
     struct walk walk = {
         .strings = doc->str_pool,
-        .has_escapes = memchr(payload.ptr, '\\', payload.len) != NULL,
+        .refuses_nul = !takes_nul && memchr(payload.ptr, '\\', payload.len) != NULL,
         .arena = arena,
         .depth_limit = limits->depth < JSON_DEPTH_MAX ? limits->depth : JSON_DEPTH_MAX,
         .reterr = reterr,
@@ -213,4 +213,59 @@ bool json_read(struct bytes payload, const struct format_limits *limits, struct 
         return false;
     *ret = nodes;
     return true;
+}
+
+bool json_read(struct bytes payload, const struct format_limits *limits, struct arena *arena,
+               const struct node **ret, struct refusal *reterr)
+{
+    return read(payload, limits, false, arena, ret, reterr);
+}
+
+bool json_read_with_nul(struct bytes payload, const struct format_limits *limits, struct arena *arena,
+                        const struct node **ret, struct refusal *reterr)
+{
+    return read(payload, limits, true, arena, ret, reterr);
+}
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Behind the value that begins at i; the payload is well-formed. */
+static size_t skip_value(struct bytes payload, size_t i)
+{
+    size_t depth = 0;
+    for (; i < payload.len; i++) {
+        switch (payload.ptr[i]) {
+        case '"':
+            i = skip_string(payload, i);
+            break;
+        case '[':
+        case '{':
+            depth++;
+            continue;
+        case ']':
+        case '}':
+            if (depth == 0)
+                return i;
+            depth--;
+            break;
+        default:
+            if (depth || (payload.ptr[i] != ',' && !is_space(payload.ptr[i])))
+                continue;
+            return i;
+        }
+        if (depth == 0)
+            return i + 1;
+    }
+    return i;
+}
+
+struct bytes json_value_text(struct bytes payload, const struct node *key)
+{
+    size_t begin = skip_string(payload, key->offset - 1) + 1;
+    while (begin < payload.len && (is_space(payload.ptr[begin]) || payload.ptr[begin] == ':'))
+        begin++;
+    return bytes_of(payload.ptr + begin, skip_value(payload, begin) - begin);
 }

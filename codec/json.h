@@ -17,3 +17,9 @@
 /* The tree borrows from the arena only. */
 bool json_read(struct bytes payload, const struct format_limits *limits, struct arena *arena,
                const struct node **ret, struct refusal *reterr);
+/* As json_read, but text and keys may have U+0000: for readers that hand neither on. */
+bool json_read_with_nul(struct bytes payload, const struct format_limits *limits, struct arena *arena,
+                        const struct node **ret, struct refusal *reterr);
+/* The value behind a key of a map as it was received, without white space around it. payload is what the tree was read
+ * from. */
+struct bytes json_value_text(struct bytes payload, const struct node *key);

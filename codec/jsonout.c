@@ -4,9 +4,10 @@
 
 #include "codec/base64url.h"
 
+static const char hex[] = "0123456789abcdef";
+
 static void put_escape(struct builder *out, uint8_t c)
 {
-    static const char hex[] = "0123456789abcdef";
     static const struct {
         uint8_t c;
         char letter;
@@ -39,6 +40,46 @@ void jsonout_text(struct builder *out, struct bytes text)
     }
     if (text.len)
         builder_put(out, bytes_of(text.ptr + start, text.len - start));
+    builder_put_byte(out, '"');
+}
+
+static void put_unit(struct builder *out, uint32_t unit)
+{
+    const char escape[] = {'\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15], hex[unit & 15]};
+    builder_put(out, bytes_of(escape, sizeof(escape)));
+}
+
+/* The character beyond ASCII at the beginning of valid UTF-8; returns its octets. */
+static size_t put_character(struct builder *out, const uint8_t *at)
+{
+    size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    uint32_t character = at[0] & (0x7fU >> len);
+    for (size_t i = 1; i < len; i++)
+        character = character << 6 | (at[i] & 0x3fU);
+    if (character < 0x10000) {
+        put_unit(out, character);
+    } else {
+        put_unit(out, 0xd800 + ((character - 0x10000) >> 10));
+        put_unit(out, 0xdc00 + ((character - 0x10000) & 0x3ff));
+    }
+    return len;
+}
+
+void jsonout_ascii(struct builder *out, struct bytes text)
+{
+    builder_put_byte(out, '"');
+    for (size_t i = 0; i < text.len;) {
+        size_t start = i;
+        while (i < text.len && text.ptr[i] < 0x80 && !needs_escape(text.ptr[i]))
+            i++;
+        builder_put(out, bytes_of(text.ptr + start, i - start));
+        if (i == text.len)
+            break;
+        if (text.ptr[i] >= 0x80)
+            i += put_character(out, text.ptr + i);
+        else
+            put_escape(out, text.ptr[i++]);
+    }
     builder_put_byte(out, '"');
 }
 

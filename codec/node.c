@@ -100,6 +100,31 @@ bool node_number(const struct node *node, struct arena *arena, struct decimal *r
     return true;
 }
 
+/* Digits only. */
+static bool read_digits(struct bytes text, uint64_t max, uint64_t *ret)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        number = 10 * number + (uint64_t)(text.ptr[i] - '0');
+        if (number > max)
+            return false;
+    }
+    *ret = number;
+    return true;
+}
+
+bool node_uint(const struct node *node, uint64_t max, uint64_t *ret)
+{
+    if (node->kind == NODE_NUMBER)
+        return read_digits(node->data, max, ret);
+    if (node->kind != NODE_INTEGER || node->negative || node->integer > max)
+        return false;
+    *ret = node->integer;
+    return true;
+}
+
 /* Any order will do; equal is equal. */
 static int compare_keys(const void *a, const void *b)
 {

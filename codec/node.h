@@ -74,6 +74,8 @@ bool node_number(const struct node *node, struct arena *arena, struct decimal *r
                  struct refusal *reterr);
 /* As node_number where only the value is of interest: no text is made and a double's range is no limit. */
 bool node_decimal(const struct node *node, struct decimal *ret, struct refusal *reterr);
+/* An integer from 0 to max, written with digits only: what went through a float may be another. max is below 2^60. */
+bool node_uint(const struct node *node, uint64_t max, uint64_t *ret);
 /* The number that a decimal is, with its text in the arena. */
 bool node_number_of_decimal(const struct decimal *decimal, struct arena *arena, struct number *ret,
                             struct refusal *reterr);

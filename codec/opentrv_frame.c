@@ -133,14 +133,18 @@ static bool has_key(const struct format_crypto *crypto, struct bytes node)
     return found;
 }
 
+static bool check_keyless(const struct format_crypto *crypto, struct bytes node, struct refusal *reterr)
+{
+    return !has_key(crypto, node) ||
+           refuse(reterr, OUTCOME_FORBIDDEN, "This node has a key: its frames have to be secure.", 1);
+}
+
 static bool check_insecure(const struct frame *frame, const struct format_crypto *crypto, struct refusal *reterr)
 {
     uint8_t crc = crc7(CRC7_FRAME_START, bytes_of(frame->payload.ptr, frame->payload.len - 1));
     if (frame->trailer.ptr[0] != (crc ? crc : CRC7_ZERO_SENT))
         return refuse_frame("The checksum does not match.", frame->payload.len - 1, reterr);
-    if (has_key(crypto, frame->node))
-        return refuse(reterr, OUTCOME_FORBIDDEN, "This node has a key: its frames have to be secure.", 1);
-    return true;
+    return check_keyless(crypto, frame->node, reterr);
 }
 
 static bool unseal_with(const struct format_frame_key *key, const struct format_crypto *crypto,
@@ -276,8 +280,11 @@ static bool take_body(const struct format_input *input, const struct frame *fram
         return false;
     if (leaf.node.len && frame->node.len && !is_same_node(frame->node, leaf.node))
         return refuse(reterr, OUTCOME_BAD_NAME, "The stats name another node than the frame.", SIZE_MAX);
-    if (frame->node.len == 0)
+    if (frame->node.len == 0) {
+        if (!check_keyless(input->crypto, leaf.node, reterr))
+            return false;
         common.node = leaf.node;
+    }
     list->items = arena_calloc(arena, FIELDS_MAX + leaf.values, sizeof(*list->items));
     if (!list->items)
         return refuse_memory(reterr);

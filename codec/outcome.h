@@ -20,6 +20,7 @@
     X(OUTCOME_VALID,            "valid",                2, 3,  304, "Not modified")                                 \
     X(OUTCOME_CONTENT,          "content",              2, 5,  200, "Content")                                      \
     X(OUTCOME_CONTINUE,         "continue",             2, 31, 100, "Continue")                                     \
+    X(OUTCOME_ACCEPTED,         "accepted",             2, 4,  202, "Accepted, not decided yet")                     \
     X(OUTCOME_BAD_REQUEST,      "bad-request",          4, 0,  400, "Bad request")                                  \
     X(OUTCOME_MALFORMED,        "malformed",            4, 0,  400, "Payload is not well-formed")                   \
     X(OUTCOME_TOO_COMPLEX,      "too-complex",          4, 0,  400, "Payload is too deep or has too many items")    \

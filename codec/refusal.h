@@ -6,7 +6,7 @@
 
 struct refusal {
     enum outcome outcome;
-    const char *detail; /* a static sentence, never bytes of the peer */
+    const char *detail; /* static or in the arena of the call; ASCII, never bytes of the peer */
     size_t offset;      /* position in the payload; SIZE_MAX: not known */
 };
 

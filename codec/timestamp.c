@@ -40,6 +40,11 @@ bool timestamp_from_decimal(const struct decimal *seconds, timestamp_atto *ret)
     return true;
 }
 
+timestamp_atto timestamp_to_atto(struct timestamp time)
+{
+    return time.s * ATTO_PER_S + time.ns * ATTO_PER_NS;
+}
+
 bool timestamp_from_atto(timestamp_atto time, struct timestamp *ret)
 {
     if (!within_limit(time))
@@ -60,7 +65,7 @@ bool timestamp_resolve(timestamp_atto time, struct timestamp now, struct timesta
 {
     bool relative = time < TIMESTAMP_RELATIVE_BELOW_S * ATTO_PER_S;
     if (relative)
-        time += now.s * ATTO_PER_S + now.ns * ATTO_PER_NS;
+        time += timestamp_to_atto(now);
     if (!timestamp_from_atto(time, ret))
         return false;
     *ret_source = relative ? TIME_RELATIVE : TIME_DEVICE;

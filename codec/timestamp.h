@@ -20,6 +20,7 @@ __extension__ typedef __int128 timestamp_atto;
 
 /* Digits behind the 18th decimal are cut off. False: beyond the limit. */
 bool timestamp_from_decimal(const struct decimal *seconds, timestamp_atto *ret);
+timestamp_atto timestamp_to_atto(struct timestamp time);
 /* An absolute time. False: beyond the limit. */
 bool timestamp_from_atto(timestamp_atto time, struct timestamp *ret);
 /* The rule of RFC 8428 section 4.5.3, for a sum of base time and time. False: beyond the limit. */

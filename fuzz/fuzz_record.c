@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Records from the fields of a hash that anybody may have written. The input is lines: kind (t, d, k, r, s, p or c), tenant,
+ * Records from the fields of a hash that anybody may have written. The input is lines: kind (t, d, k, g, r, s, p or c), tenant,
  * id, then name=value lines. Property: what is taken is valid, and written out and read again it is the same.
  */
 #include "registry/record.h"
@@ -58,15 +58,20 @@ static void try_device(struct bytes tenant, struct bytes id, const struct record
     struct record_field again[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
     struct device_record one, two;
-    if (!record_to_device(tenant, id, fields, count, &one))
+    struct record_room room, other_room;
+    if (!record_to_device(tenant, id, fields, count, NULL, &room, &one))
         return;
     require(text_ends_within(one.tags, sizeof one.tags) && text_ends_within(one.site, sizeof one.site));
-    require(one.psk.len <= SECRET_MAX);
-    require(record_to_device(tenant, id, again, record_of_device(&one, again, scratch), &two));
-    require(strcmp(one.prefix, two.prefix) == 0 && strcmp(one.x509, two.x509) == 0 && strcmp(one.tags, two.tags) == 0);
-    require(secret_equal(&one.psk, &two.psk) && one.has_rpk == two.has_rpk);
-    require(secret_equal(&one.frame_key, &two.frame_key) && strcmp(one.profile, two.profile) == 0);
-    require(memcmp(one.rpk, two.rpk, sizeof one.rpk) == 0 && one.created_s == two.created_s);
+    require(one.credential_count <= CREDENTIALS_MAX && record_secrets_are_distinct(&one));
+    require(record_to_device(tenant, id, again, record_of_device(&one, NULL, again, scratch), NULL, &other_room, &two));
+    require(strcmp(one.prefix, two.prefix) == 0 && strcmp(one.profile, two.profile) == 0);
+    require(strcmp(one.tags, two.tags) == 0 && strcmp(one.group, two.group) == 0 && one.role == two.role);
+    require(strcmp(one.serial, two.serial) == 0 && strcmp(one.model, two.model) == 0);
+    require(one.created_s == two.created_s && one.credential_count == two.credential_count);
+    for (size_t i = 0; i < one.credential_count; i++) {
+        require(credential_is_sound(&one.credentials[i]) && credential_equal(&one.credentials[i], &two.credentials[i]));
+        require(i == 0 || strcmp(one.credentials[i - 1].id, one.credentials[i].id) < 0);
+    }
 }
 
 static void try_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
@@ -74,13 +79,26 @@ static void try_token(struct bytes tenant, struct bytes id, const struct record_
     struct record_field again[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
     struct token_record one, two;
-    if (!record_to_token(tenant, id, fields, count, &one))
+    if (!record_to_token(tenant, id, fields, count, NULL, &one))
         return;
-    require((one.role == TOKEN_DEVICE) == (one.device[0] != '\0'));
-    require(record_to_token(tenant, id, again, record_of_token(&one, again, scratch), &two));
+    require(one.role != ROLE_DEVICE || one.device[0] != '\0');
+    require(one.role < ROLE_VIEWER || one.device[0] == '\0');
+    require(record_to_token(tenant, id, again, record_of_token(&one, NULL, again, scratch), NULL, &two));
     require(strcmp(one.device, two.device) == 0 && memcmp(one.digest, two.digest, sizeof one.digest) == 0);
     require(one.expires_s == two.expires_s && one.revoked == two.revoked);
     require(secret_equal(&one.apikey, &two.apikey));
+}
+
+static void try_group(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
+{
+    struct record_field again[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct group_record one, two;
+    if (!record_to_group(tenant, id, fields, count, NULL, &one) || !secret_is_set(&one.key))
+        return;
+    require(one.pattern[0] && record_pattern_is_valid(bytes_of_text(one.pattern)));
+    require(record_to_group(tenant, id, again, record_of_group(&one, NULL, again, scratch), NULL, &two));
+    require(memcmp(&one, &two, sizeof one) == 0);
 }
 
 static void try_rule(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count)
@@ -91,7 +109,7 @@ static void try_rule(struct bytes tenant, struct bytes id, const struct record_f
     if (!record_to_rule(tenant, id, fields, count, &one))
         return;
     require(one.tag_count <= RECORD_RULE_TAGS_MAX && schema_rule_is_valid(bytes_of_text(one.id)));
-    require(!one.stream[0] || schema_stream_is_valid(bytes_of_text(one.stream)));
+    require(!one.stream[0] || schema_rule_stream_is_valid(bytes_of_text(one.stream)));
     require(record_to_rule(tenant, id, again, record_of_rule(&one, again, scratch), &two));
     require(memcmp(&one, &two, sizeof one) == 0);
 }
@@ -145,6 +163,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_tenant(tenant, fields, count);
     else if (bytes_equal_text(kind, "d"))
         try_device(tenant, id, fields, count);
+    else if (bytes_equal_text(kind, "g"))
+        try_group(tenant, id, fields, count);
     else if (bytes_equal_text(kind, "r"))
         try_rule(tenant, id, fields, count);
     else if (bytes_equal_text(kind, "s"))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* base64url: vectors of RFC 4648 section 10 without padding, strictness, and round trips. */
+/* base64url and base64: vectors of RFC 4648 section 10, strictness, and round trips. */
 #include "codec/base64url.h"
 
 #include "tests/unit/codec/support.h"
@@ -58,5 +58,43 @@ Test(base64url, round_trips)
         cr_assert_eq(base64url_decode(bytes_of(text, base64url_length(len)), arena, &out), BASE64URL_OK);
         cr_assert(bytes_equal(out, bytes_of(in, len)));
     }
+    arena_free(arena);
+}
+
+Test(base64url, standard)
+{
+    static const char *const vectors[][2] = {
+        {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xfe", "+//+"},
+    };
+    static const char *const bad[] = {"Zg",      "Zg=",  "Zh==", "Zm9=",     "Zm8", "-__-",
+                                      "Zg==\n", "====", "Z===", "Zm9v====", "=Zg="};
+    struct arena *arena = arena_new(10000);
+    struct bytes bytes;
+    for (size_t i = 0; i < COUNT_OF(vectors); i++) {
+        char text[32] = "";
+        cr_assert_eq(base64url_decode_standard(bytes_of_text(vectors[i][1]), arena, &bytes), BASE64URL_OK);
+        cr_expect(bytes_equal_text(bytes, vectors[i][0]));
+        base64url_encode_standard(bytes, text);
+        cr_expect_str_eq(text, vectors[i][1]);
+    }
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        cr_expect_eq(base64url_decode_standard(bytes_of_text(bad[i]), arena, &bytes), BASE64URL_BAD, "%s", bad[i]);
+    arena_free(arena);
+}
+
+Test(base64url, any)
+{
+    static const char *const good[] = {"-_-_", "+/+/", "-/+_"};
+    static const char *const bad[] = {"Zm9v===", "Zh", "Zg \n", "Z"};
+    struct arena *arena = arena_new(10000);
+    struct bytes bytes;
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        cr_assert_eq(base64url_decode_any(bytes_of_text(good[i]), arena, &bytes), BASE64URL_OK);
+        cr_expect(bytes_equal_text(bytes, "\xfb\xff\xbf"));
+    }
+    cr_assert_eq(base64url_decode_any(BYTES_LITERAL("Zg"), arena, &bytes), BASE64URL_OK);
+    cr_assert_eq(base64url_decode_any(BYTES_LITERAL("Zg=="), arena, &bytes), BASE64URL_OK);
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        cr_expect_eq(base64url_decode_any(bytes_of_text(bad[i]), arena, &bytes), BASE64URL_BAD, "%s", bad[i]);
     arena_free(arena);
 }

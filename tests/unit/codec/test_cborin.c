@@ -327,6 +327,26 @@ static bool expected_refusal(struct bytes hex)
     return bytes_equal_text(hex, "f0") || bytes_equal_text(hex, "f818") || bytes_equal_text(hex, "f8ff");
 }
 
+/* 0 to 23, though the library knows some of them only; 2 to 4 want a number. */
+Test(cborin, every_short_tag)
+{
+    static const struct format_limits limits = {.depth = 4, .items = 8};
+    for (unsigned tag = 0; tag < 24; tag++) {
+        struct arena *arena = arena_new(ARENA_BYTES);
+        const uint8_t bytes[] = {(uint8_t)(0xc0 + tag), 0x81, 0x07};
+        const struct node *root;
+        struct refusal refusal;
+        bool number = tag >= 2 && tag <= 4;
+        cr_assert_eq(cborin_read(bytes_of(bytes, sizeof bytes), &limits, arena, &root, &refusal), !number, "%u", tag);
+        if (!number) {
+            cr_assert(root->kind == NODE_TAG && root->integer == tag && root->skip == 3);
+            cr_assert(node_first(root)->kind == NODE_ARRAY && node_first(root)->count == 1);
+        }
+        cr_assert_not(cborin_read(bytes_of(bytes, 1), &limits, arena, &root, &refusal));
+        arena_free(arena);
+    }
+}
+
 Test(cborin, appendix_a)
 {
     struct arena *arena = arena_new(ARENA_BYTES * 4);

@@ -150,6 +150,34 @@ Test(custom, bounds_of_a_definition)
     arena_free(arena);
 }
 
+/* What its examples may do together is what one payload may: else a definition of 64 of them holds up a start. */
+Test(custom, examples_share_the_work_of_one_payload)
+{
+    for (int count = 8; count <= 9; count++) {
+        struct arena *arena = arena_new(ARENA_BYTES);
+        struct custom_error error;
+        struct builder out;
+        struct bytes definition;
+        builder_init(&out, arena, 1024);
+        builder_put_text(&out, "{'name':'x','kind':'binary','fields':[{'type':'u8','name':'a'},{'repeat':'rest',"
+                               "'group':[{'type':'u4'},{'type':'u4'}]}],'examples':[");
+        for (int i = 0; i < count; i++) {
+            builder_put_text(&out, i ? ",{'input':'07" : "{'input':'07");
+            for (int k = 0; k < 511; k++)
+                builder_put_text(&out, "00");
+            builder_put_text(&out, "','senml':[{'n':'a','v':7}]}");
+        }
+        builder_put_text(&out, "]}");
+        builder_put_byte(&out, 0);
+        cr_assert(builder_finish(&out, &definition));
+        struct custom *custom = custom_compile(quoted(arena, (const char *)definition.ptr), &error);
+        cr_assert(custom, "%s", error.detail);
+        cr_expect_eq(custom_check(custom, arena, &error), count == 8, "%s", error.detail);
+        custom_free(custom);
+        arena_free(arena);
+    }
+}
+
 Test(custom, deep_and_broken_definitions_are_refused)
 {
     struct arena *arena = arena_new(ARENA_BYTES);
@@ -384,6 +412,39 @@ Test(custom, explains_each_step)
 }
 
 /* Only what is asked of the arena is needed, and less than that is an outcome. */
+/* What a device's maker reads in the answer. */
+Test(custom, refusals_say_where)
+{
+    static const struct {
+        const char *kind, *members, *payload, *detail;
+    } rows[] = {
+        {"binary", "'fields':[{'type':'u8','name':'mode','map':{'1':'on'}}]", "02",
+         "mode: A value is not in the map of the codec."},
+        {"binary", "'fields':[{'type':'u8','max':3,'name':'a'}]", "09",
+         "a: A value is outside of the range that the codec allows."},
+        {"binary", "'checksum':{'type':'crc16-modbus'},'fields':[{'type':'u8','name':'a'}]", "01beef",
+         "The checksum does not fit: it is 0xbeef, and of these octets 0x807e."},
+        {"text", "'assign':'=','fields':[{'key':'T','name':'t','required':true}]", "T=",
+         "t: A value that is required is not there."},
+        {"text", "'assign':'=','fields':[{'key':'T','name':'t'}]", "T=x", "t: A number was expected."},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct arena *arena = arena_new(ARENA_BYTES);
+        struct custom_error why;
+        struct format_error error = {NULL, 0};
+        struct observation_list list;
+        struct custom *custom = custom_compile(custom_wrap(arena, rows[i].kind, rows[i].members), &why);
+        cr_assert(custom, "%s", why.detail);
+        struct format_input input = custom_input(strcmp(rows[i].kind, "text") == 0
+                                                     ? bytes_of_text(rows[i].payload)
+                                                     : custom_octets(arena, rows[i].payload));
+        cr_expect_neq(custom_decode(custom, &input, arena, &list, &error), OUTCOME_CHANGED);
+        custom_free(custom);
+        cr_expect_str_eq(error.detail, rows[i].detail);
+        arena_free(arena);
+    }
+}
+
 Test(custom, survives_any_lack_of_memory)
 {
     struct arena *arena = arena_new(ARENA_BYTES);

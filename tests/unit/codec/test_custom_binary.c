@@ -177,15 +177,17 @@ Test(custom_binary, values)
         {F("{'type':'u8','unit':'dBm','scale':-1,'name':'a'}"), "3d", "a=-91 dBW"},
         {F("{'type':'u8','unit':'degC','name':'a'}"), "", "/fields/0/unit: \"degC\""},
         {F("{'type':'u8','divide':0,'name':'a'}"), "", "/fields/0/divide"},
+        {F("{'type':'group','fields':[{'type':'u8','name':'a'}]}"), "", "/fields/0/type: This is no type"},
+        {F("{'type':'u8','divide':'7.00000000000000003','name':'a'}"), "07", "a=0.99999999999999999571"},
+        {F("{'type':'u8','divide':'7.000000000000000003','name':'a'}"), "", "/fields/0/divide: At most 18 digits"},
+        {F("{'type':'u8','bias':'1.000000000000000003','name':'a'}"), "", "/fields/0/bias: At most 18 digits"},
         {F("{'type':'u8','scale':'x','name':'a'}"), "", "/fields/0/scale"},
         {F("{'type':'u8','scale':true,'name':'a'}"), "", "/fields/0/scale"},
         {F("{'type':'u8','scale':'1e390','name':'a'}"), "", "/fields/0: An integer of 64 bits"},
         {F("{'type':'u8','divide':'1e-300','name':'a'}"), "", "/fields/0: An integer of 64 bits"},
-        {F("{'type':'u8','scale':'1.00000000000000000000000000000000000000000000001','name':'a'}"), "",
-         "/fields/0: An integer of 64 bits"},
+        {F("{'type':'u8','scale':'1.000000000000000001','name':'a'}"), "", "/fields/0/scale: At most 18 digits"},
         {F("{'type':'u8','scale':'1e-70','offset':1,'name':'a'}"), "", "/fields/0: An integer of 64 bits"},
-        {F("{'type':'u8','scale':'1.0000000000000000000000000000000000000000001','name':'a'}"), "02",
-         "a=2.0000000000000000000000000000000000000000002"},
+        {F("{'type':'u8','scale':'1.00000000000000001','name':'a'}"), "02", "a=2.00000000000000002"},
         {F("{'type':'f64','scale':'1e30','name':'a'}"), "7fefffffffffffff", "bad-value"},
         {F("{'type':'u8','map':{'1':1e306},'unit':'kW','name':'a'}"), "", "/fields/0/map"},
         {F("{'type':'u8','map':{'1':1e400},'name':'a'}"), "", "/fields/0/map"},
@@ -548,6 +550,59 @@ Test(custom_binary, limits_of_a_payload)
     input = custom_input(bytes_of(payload, sizeof(payload)));
     input.limits.items = 100;
     cr_expect_str_eq(custom_result_of(custom, &input, arena), "too-complex");
+    custom_free(custom);
+    arena_free(arena);
+}
+
+static enum outcome outcome_of(const struct custom *custom, const struct format_input *input)
+{
+    struct arena *arena = arena_new(ARENA_BYTES);
+    struct observation_list list;
+    enum outcome outcome = custom_decode(custom, input, arena, &list, NULL);
+    arena_free(arena);
+    return outcome;
+}
+
+/* Values count whether they come out or not, floats for more, and what payloads share is shared. */
+Test(custom_binary, work_of_a_payload)
+{
+    struct arena *arena = arena_new(ARENA_BYTES);
+    struct custom_error error;
+    uint8_t payload[8200] = {0};
+    struct format_limits limits = FORMAT_LIMITS_DEFAULT;
+    struct custom *custom =
+        custom_compile(custom_wrap(arena, "binary",
+                                   F("{'type':'u8','name':'a'},{'repeat':'rest','group':[{'type':'u8','name':"
+                                     "'z','hidden':true,'bias':'1e-20','scale':'1.23456789012345678',"
+                                     "'divide':'7.00000000000000003'}]}")),
+                       &error);
+    cr_assert(custom, "%s", error.detail);
+    struct format_input input = custom_input(bytes_of(payload, 8192));
+    cr_expect_eq(outcome_of(custom, &input), OUTCOME_CHANGED);
+    input.payload.len = 8193;
+    cr_expect_eq(outcome_of(custom, &input), OUTCOME_TOO_COMPLEX);
+
+    struct format_work work = custom_work(&limits, 1);
+    cr_expect_eq(work.values, 8192);
+    input.work = &work;
+    input.payload.len = 4096;
+    cr_expect_eq(outcome_of(custom, &input), OUTCOME_CHANGED);
+    cr_expect_eq(work.values, 4096);
+    cr_expect_eq(outcome_of(custom, &input), OUTCOME_CHANGED);
+    cr_expect_eq(work.values, 0);
+    cr_expect_eq(outcome_of(custom, &input), OUTCOME_TOO_COMPLEX);
+    cr_expect_eq(custom_work(&limits, 1000).values, 4 * 8192);
+    custom_free(custom);
+
+    custom = custom_compile(custom_wrap(arena, "binary",
+                                        F("{'type':'u8','name':'a'},{'repeat':'rest','group':[{'type':'f16',"
+                                          "'name':'z','hidden':true}]}")),
+                            &error);
+    cr_assert(custom);
+    input = custom_input(bytes_of(payload, 1 + 2 * 2047));
+    cr_expect_eq(outcome_of(custom, &input), OUTCOME_CHANGED);
+    input.payload.len += 2;
+    cr_expect_eq(outcome_of(custom, &input), OUTCOME_TOO_COMPLEX);
     custom_free(custom);
     arena_free(arena);
 }

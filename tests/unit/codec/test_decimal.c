@@ -178,6 +178,37 @@ Test(decimal, writes_the_shortest_text_of_a_double)
     }
 }
 
+/* The decimal nearest to a power of two may be one that reads back as the double below, and the next one up be as short. */
+Test(decimal, shortest_powers_of_two)
+{
+    static const struct {
+        double number;
+        const char *text;
+    } cases[] = {{0x1p-1017, "7.120236347223045e-307"}, {0x1p-44, "5.684341886080802e-14"}, {0x1p-1074, "5e-324"}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct decimal decimal, expected;
+        cr_assert_eq(decimal_parse(bytes_of_text(cases[i].text), &expected), DECIMAL_OK);
+        cr_assert(decimal_from_double(cases[i].number, &decimal));
+        cr_expect_eq(decimal.count, expected.count);
+        cr_expect_arr_eq(decimal.digits, expected.digits, expected.count);
+        cr_expect_eq(decimal.exponent, expected.exponent);
+    }
+}
+
+Test(decimal, texts_of_any_length)
+{
+    char text[600];
+    double number;
+    memset(text, '0', sizeof(text));
+    memcpy(text, "9007199254740993.", 17);
+    strcpy(text + 500, "1");
+    cr_assert(decimal_text_to_double(text, &number));
+    cr_expect_eq(number, 9007199254740994.0);
+    cr_assert(decimal_text_to_double("-1e-99999999999999999999", &number));
+    cr_expect(number == 0 && signbit(number));
+    cr_expect_not(decimal_text_to_double("1e309", &number));
+}
+
 Test(decimal, goes_to_binary_integers_and_back)
 {
     static const struct {
@@ -310,15 +341,17 @@ Test(decimal, divides_exactly_where_it_ends)
         {"6e5", "3e-5", "20000000000"},
         {"0.00", "4", "0.00"},
         {"0", "-4", "0"},
-        {"1219326311370217952261850327336229233322374638011112635269", "98765432109876543210987654321",
-         "12345678901234567890123456789"},
-        {"1", "18446744073709551616", "0.0000000000000000000542101086242752217003726400434970855712890625"},
+        {"12193263114799573113362292332.089315664", "987654321098765432", "12345678902.345678902"},
+        {"9999999999999999989999999999999999999999999999000000000000000001", "999999999999999999",
+         "9999999999999999999999999999999999999999999999"},
+        {"1", "4294967296", "0.00000000023283064365386962890625"},
     };
     for (size_t i = 0; i < COUNT_OF(triples); i++)
         cr_expect_str_eq(quotient_of(triples[i][0], triples[i][1]), triples[i][2]);
     cr_expect_null(quotient_of("1", "0"));
     cr_expect_null(quotient_of("0", "0.0"));
     cr_expect_null(quotient_of("1e-400", "2"));
+    cr_expect_null(quotient_of("1", "1234567890123456789"));
 }
 
 Test(decimal, rounds_where_it_does_not_end)
@@ -328,7 +361,7 @@ Test(decimal, rounds_where_it_does_not_end)
         {"-2", "3", "-0.66666666666666666667"},
         {"1", "3.6", "0.27777777777777777778"},
         {"2e10", "3", "6666666666.6666666667"},
-        {"1e20", "36893488147419103233", "2.7105054312137610849"}, /* 2.71050543121376108494... */
+        {"1e20", "368934881474191033", "271.05054312137610800"}, /* 271.050543121376108002... */
         {"299999999999999999999", "3", "100000000000000000000"},   /* the nines are carried out in front */
     };
     for (size_t i = 0; i < COUNT_OF(triples); i++)
@@ -362,7 +395,7 @@ Test(decimal, divides_what_it_multiplied)
 {
     uint64_t state = 8;
     for (unsigned round = 0; round < 3000; round++) {
-        struct decimal a = some_decimal(&state, 32), b = some_decimal(&state, 32), product, again;
+        struct decimal a = some_decimal(&state, 46), b = some_decimal(&state, DECIMAL_FACTOR_MAX), product, again;
         cr_assert(decimal_multiply(&a, &b, &product));
         cr_assert(decimal_divide(&product, &b, &again));
         cr_assert(same_value(&a, &again));
@@ -377,7 +410,7 @@ Test(decimal, rounds_to_the_nearest)
 {
     uint64_t state = 9;
     for (unsigned round = 0; round < 3000; round++) {
-        struct decimal a = some_decimal(&state, 30), b = some_decimal(&state, 30);
+        struct decimal a = some_decimal(&state, 40), b = some_decimal(&state, DECIMAL_FACTOR_MAX);
         struct decimal quotient, back, difference, doubled, half;
         cr_assert(decimal_divide(&a, &b, &quotient));
         cr_assert(decimal_multiply(&quotient, &b, &back));

@@ -243,3 +243,43 @@ Test(json, many_similar_keys_are_sorted_and_not_hashed)
     cr_assert_eq(root->count, 2000);
     arena_free(arena);
 }
+
+Test(json, nul_only_where_it_is_asked_for)
+{
+    struct arena *arena = arena_new(ARENA_BYTES);
+    const struct node *root;
+    struct refusal refusal;
+    struct bytes text = BYTES_LITERAL("{\"a\\u0000\":\"\\u0000b\"}");
+    cr_expect(!json_read(text, &FORMAT_LIMITS_DEFAULT, arena, &root, &refusal));
+    cr_expect_eq(refusal.outcome, OUTCOME_BAD_VALUE);
+    cr_assert(json_read_with_nul(text, &FORMAT_LIMITS_DEFAULT, arena, &root, &refusal));
+    cr_expect(bytes_equal(node_first(root)->data, BYTES_LITERAL("a\0")));
+    cr_expect(bytes_equal(node_first(root)[1].data, BYTES_LITERAL("\0b")));
+    arena_free(arena);
+}
+
+Test(json, text_of_a_value)
+{
+    static const char *const values[] = {
+        "1.50", "null", "-1e5", "\"a\\\"}\"", "\"\"", "{}", "[ ]", "{ \"a\" : [ \"]\" , {\"b\":\"\\\\\"} ] }",
+        "[[1],[2]]",
+    };
+    static const char *const around[][2] = {
+        {"{\"k\":", "}"}, {" { \"\\u006b\\\"\" : ", " } "}, {"{\"k\"\n:\t", " ,\"z\":[1]}"}, {"{\"\":", ",\"z\":1}"},
+    };
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        for (size_t k = 0; k < COUNT_OF(around); k++) {
+            struct arena *arena = arena_new(ARENA_BYTES);
+            const struct node *root;
+            struct refusal refusal;
+            struct bytes exact;
+            char text[256];
+            int len = snprintf(text, sizeof(text), "%s%s%s", around[k][0], values[i], around[k][1]);
+            cr_assert(arena_copy(arena, bytes_of(text, (size_t)len), &exact));
+            cr_assert(json_read(exact, &FORMAT_LIMITS_DEFAULT, arena, &root, &refusal), "%s", text);
+            struct bytes value = json_value_text(exact, node_first(root));
+            cr_expect(bytes_equal_text(value, values[i]), "%s gives %s", text, arena_text(arena, value));
+            arena_free(arena);
+        }
+    }
+}

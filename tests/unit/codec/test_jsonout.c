@@ -38,3 +38,18 @@ Test(jsonout, other_text_goes_through_as_it_is)
     cr_assert(bytes_equal_text(json, "\"gr\xc3\xbc\xc3\x9f \xf0\x9f\x98\x80\"\"\"\"-_8\""));
     arena_free(arena);
 }
+
+Test(jsonout, ascii)
+{
+    struct arena *arena = arena_new(10000);
+    struct builder out;
+    struct bytes json;
+    builder_init(&out, arena, 8);
+    jsonout_ascii(&out, BYTES_LITERAL("a\xc2\x80 \xe2\x82\xac\xef\xbf\xbf\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf\0\x7f"));
+    jsonout_ascii(&out, BYTES_LITERAL("\"\n/z"));
+    jsonout_ascii(&out, bytes_of(NULL, 0));
+    cr_assert(builder_finish(&out, &json));
+    cr_expect(bytes_equal_text(json, "\"a\\u0080 \\u20ac\\uffff\\ud83d\\ude00\\udbff\\udfff\\u0000\\u007f\""
+                                     "\"\\\"\\n/z\"\"\""));
+    arena_free(arena);
+}

@@ -261,5 +261,12 @@ Test(opentrv_frame, a_node_with_a_key_has_to_use_it)
     /* A damaged frame asks nobody. */
     cr_expect_str_eq(told_frame(hex_bytes(arena, "084f02808102000124"), &crypto, arena, &list), "malformed");
     cr_expect_eq(world.finds, 2);
+    /* {"@":"80AB" in a frame without an id */
+    struct bytes anonymous = framed(arena, "4f000d7f107b2240223a223830414222");
+    world.node = "80AB";
+    cr_expect_str_eq(told_frame(anonymous, &crypto, arena, &list), "forbidden");
+    world.node = "80AC";
+    cr_expect_str_neq(told_frame(anonymous, &crypto, arena, &list), "forbidden");
+    cr_expect_eq(world.finds, 4);
     arena_free(arena);
 }

@@ -88,3 +88,16 @@ Test(timestamp, compares)
     cr_assert_gt(timestamp_compare(c, b), 0);
     cr_assert_eq(timestamp_compare(c, c), 0);
 }
+
+Test(timestamp, there_and_back)
+{
+    static const struct timestamp times[] = {
+        {0, 0}, {1276020076, 1000000}, {1276020076, 999999999}, {-1, 500000000}, {TIMESTAMP_LIMIT_S, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(times); i++) {
+        struct timestamp back = {77, 77};
+        cr_expect(timestamp_from_atto(timestamp_to_atto(times[i]), &back));
+        cr_expect_eq(timestamp_compare(back, times[i]), 0, "%lld.%09u", (long long)back.s, back.ns);
+    }
+    cr_expect(timestamp_to_atto((struct timestamp){-1, 500000000}) == -(timestamp_atto)500000000 * 1000000000);
+}
