@@ -1,29 +1,41 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One context per connection: connections to Redis are few and rare, and reading the files each time takes a renewed
- * certificate without a restart.
+ * Towards Redis one context per connection: those are few and rare, and reading the files each time takes a renewed
+ * certificate without a restart. A server has one for all of its connections.
  */
 #include <wolfssl/wolfcrypt/settings.h>
 #include <wolfssl/ssl.h>
 #include <wolfssl/error-ssl.h>
 
 #include "gateway/crypto_tls.h"
+#include "gateway/dtls_private.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 struct crypto_tls {
-    WOLFSSL_CTX *context;
+    WOLFSSL_CTX *context; /* its own; NULL: a server's */
     WOLFSSL *library;
     bool established;
     char error[CRYPTO_TLS_ERROR_MAX];
 };
 
+struct crypto_tls_server {
+    WOLFSSL_CTX *context;
+};
+
 static void init_library(void)
 {
     wolfSSL_Init();
+}
+
+static void need_library(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, init_library);
 }
 
 static bool is_given(const char *text)
@@ -66,8 +78,7 @@ static bool want_name(WOLFSSL *library, const char *name, char reterr[static CRY
 struct crypto_tls *crypto_tls_new(int fd, const struct crypto_tls_config *config,
                                   char reterr[static CRYPTO_TLS_ERROR_MAX])
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, init_library);
+    need_library();
     snprintf(reterr, CRYPTO_TLS_ERROR_MAX, "out of memory");
     struct crypto_tls *tls = calloc(1, sizeof *tls);
     if (!tls)
@@ -88,12 +99,80 @@ fail:
     return NULL;
 }
 
+static bool show_certificate(WOLFSSL_CTX *context, const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX])
+{
+    struct dtls_certificate own;
+    if (!dtls_certificate_load(settings, &own, reterr))
+        return false;
+    bool ok = wolfSSL_CTX_use_certificate_chain_buffer(context, own.chain_pem, (long)own.chain_pem_len) ==
+                  WOLFSSL_SUCCESS &&
+              wolfSSL_CTX_use_PrivateKey_buffer(context, own.key_pem, (long)own.key_pem_len, WOLFSSL_FILETYPE_PEM) ==
+                  WOLFSSL_SUCCESS;
+    dtls_certificate_deinit(&own);
+    if (!ok)
+        snprintf(reterr, SETTINGS_ERROR_MAX, "https: the certificate and its key do not fit together");
+    return ok;
+}
+
+struct crypto_tls_server *crypto_tls_server_new(const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX])
+{
+    need_library();
+    snprintf(reterr, SETTINGS_ERROR_MAX, "https: out of memory");
+    struct crypto_tls_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return NULL;
+    server->context = wolfSSL_CTX_new(wolfSSLv23_server_method());
+    if (!server->context || wolfSSL_CTX_SetMinVersion(server->context, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS)
+        goto fail;
+    wolfSSL_CTX_set_verify(server->context, WOLFSSL_VERIFY_NONE, NULL);
+    if (!show_certificate(server->context, settings, reterr))
+        goto fail;
+    return server;
+fail:
+    crypto_tls_server_free(server);
+    return NULL;
+}
+
+void crypto_tls_server_free(struct crypto_tls_server *server)
+{
+    if (!server)
+        return;
+    wolfSSL_CTX_free(server->context);
+    free(server);
+}
+
+struct crypto_tls *crypto_tls_accept(struct crypto_tls_server *server, int fd)
+{
+    struct crypto_tls *tls = calloc(1, sizeof *tls);
+    if (!tls)
+        return NULL;
+    tls->library = wolfSSL_new(server->context);
+    if (!tls->library || wolfSSL_set_fd(tls->library, fd) != WOLFSSL_SUCCESS) {
+        crypto_tls_free(tls);
+        return NULL;
+    }
+    wolfSSL_SetIOReadFlags(tls->library, MSG_DONTWAIT);
+    wolfSSL_SetIOWriteFlags(tls->library, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return tls;
+}
+
+bool crypto_tls_has_pending(const struct crypto_tls *tls)
+{
+    return tls->established && wolfSSL_pending(tls->library) > 0;
+}
+
+void crypto_tls_finish(struct crypto_tls *tls)
+{
+    if (tls->established)
+        wolfSSL_shutdown(tls->library);
+    tls->established = false;
+}
+
 void crypto_tls_free(struct crypto_tls *tls)
 {
     if (!tls)
         return;
-    if (tls->established)
-        wolfSSL_shutdown(tls->library);
+    crypto_tls_finish(tls);
     wolfSSL_free(tls->library);
     wolfSSL_CTX_free(tls->context);
     free(tls);
@@ -117,7 +196,7 @@ static enum crypto_tls_result judge(struct crypto_tls *tls, int result)
 
 enum crypto_tls_result crypto_tls_handshake(struct crypto_tls *tls)
 {
-    int result = wolfSSL_connect(tls->library);
+    int result = wolfSSL_negotiate(tls->library);
     if (result != WOLFSSL_SUCCESS)
         return judge(tls, result);
     tls->established = true;

@@ -53,6 +53,32 @@ static bool write_file(const char *path, const uint8_t *data, size_t len)
     return close(fd) == 0 && ok && rename(fresh, path) == 0;
 }
 
+enum { NAME_DNS = 0x82, NAME_ADDRESS = 0x87, DER_SEQUENCE = 0x30 };
+
+static size_t put_name(uint8_t *out, uint8_t tag, const void *name, size_t len)
+{
+    out[0] = tag;
+    out[1] = (uint8_t)len;
+    memcpy(out + 2, name, len);
+    return 2 + len;
+}
+
+/* subjectAltName (RFC 5280 4.2.1.6): the host, and what people on the box itself call it. */
+static void name_server(Cert *certificate, const char *host)
+{
+    static const uint8_t loopback[] = {127, 0, 0, 1};
+    uint8_t *out = certificate->altNames;
+    size_t len = strlen(host), used = 2;
+    if (len > 64)
+        return;
+    used += put_name(out + used, NAME_DNS, "localhost", 9);
+    used += put_name(out + used, NAME_ADDRESS, loopback, sizeof loopback);
+    used += put_name(out + used, NAME_DNS, host, len);
+    out[0] = DER_SEQUENCE;
+    out[1] = (uint8_t)(used - 2);
+    certificate->altNamesSz = (int)used;
+}
+
 static int make_certificate(ecc_key *key, WC_RNG *rng, uint8_t der[static DER_MAX])
 {
     Cert *certificate = wolfSSL_Malloc(sizeof *certificate);
@@ -63,6 +89,7 @@ static int make_certificate(ecc_key *key, WC_RNG *rng, uint8_t der[static DER_MA
     char host[CTC_NAME_SIZE - 1] = "weir";
     gethostname(host, sizeof host - 1);
     snprintf(certificate->subject.commonName, sizeof certificate->subject.commonName, "%s", host[0] ? host : "weir");
+    name_server(certificate, certificate->subject.commonName);
     certificate->sigType = CTC_SHA256wECDSA;
     certificate->daysValid = DAYS_VALID;
     certificate->selfSigned = 1;

@@ -28,7 +28,8 @@ struct http {
     struct worker *worker;
     struct MHD_Daemon *daemon;
     struct loop_watch watch; /* libmicrohttpd's own epoll, nested in ours */
-    struct http_gate *gate, *ops_gate;
+    struct http_gate *gate, *tls_gate, *ops_gate;
+    struct crypto_tls_server *tls; /* NULL: no HTTPS */
     struct http_gate_connection *opening; /* whom the connection belongs to that is being added */
     struct http_exchange *exchanges;      /* all that libmicrohttpd has a connection for */
     struct http_exchange *ready;          /* finished while suspended */
@@ -254,8 +255,16 @@ static bool watch_daemon(struct http *http)
     return loop_add(http->worker->loop, &http->watch, EPOLLIN);
 }
 
+struct listener {
+    const char *name;
+    enum wire wire;
+    const char *listen;
+    uint64_t port; /* 0: none */
+    struct crypto_tls_server *tls;
+};
+
 /* ret: NULL for port 0. */
-static bool open_gate(struct http *http, enum wire wire, const char *listen, uint64_t port, struct http_gate **ret,
+static bool open_gate(struct http *http, const struct listener *listener, struct http_gate **ret,
                       char reterr[static SETTINGS_ERROR_MAX])
 {
     struct http_gate_setup setup = {
@@ -263,18 +272,20 @@ static bool open_gate(struct http *http, enum wire wire, const char *listen, uin
         .metrics = &http->worker->metrics,
         .settings = http->worker->shared->settings,
         .hash_key = &http->worker->shared->hash_key,
-        .wire = wire,
-        .share_port = wire == WIRE_HTTP && http->worker->shared->worker_count > 1,
+        .wire = listener->wire,
+        .name = listener->name,
+        .tls = listener->tls,
+        .share_port = listener->wire == WIRE_HTTP && http->worker->shared->worker_count > 1,
         .claim_port = http->worker->index == 0,
         .open = open_connection,
         .pushed = bytes_pushed,
         .ctx = http,
     };
-    if (port == 0)
+    if (listener->port == 0)
         return true;
-    if (!address_parse(bytes_of_text(listen), (uint16_t)port, &setup.listen)) {
-        snprintf(reterr, SETTINGS_ERROR_MAX, "%s: \"%s\" is not an IPv4 or IPv6 address",
-                 wire == WIRE_OPS ? "ops_listen" : "http_listen", listen);
+    if (!address_parse(bytes_of_text(listener->listen), (uint16_t)listener->port, &setup.listen)) {
+        snprintf(reterr, SETTINGS_ERROR_MAX, "%s_listen: \"%s\" is not an IPv4 or IPv6 address", listener->name,
+                 listener->listen);
         return false;
     }
     *ret = http_gate_new(&setup, reterr);
@@ -284,10 +295,17 @@ static bool open_gate(struct http *http, enum wire wire, const char *listen, uin
 static bool open_gates(struct http *http, char reterr[static SETTINGS_ERROR_MAX])
 {
     const struct settings *settings = http->worker->shared->settings;
-    if (!open_gate(http, WIRE_HTTP, settings->http_listen, settings->http_port, &http->gate, reterr))
-        return false;
-    return http->worker->index != 0 ||
-           open_gate(http, WIRE_OPS, settings->ops_listen, settings->ops_port, &http->ops_gate, reterr);
+    struct listener plain = {"http", WIRE_HTTP, settings->http_listen, settings->http_port, NULL};
+    struct listener secure = {"https", WIRE_HTTP, settings->https_listen, settings->https_port, NULL};
+    struct listener ops = {"ops", WIRE_OPS, settings->ops_listen, settings->ops_port, NULL};
+    if (secure.port != 0) {
+        http->tls = crypto_tls_server_new(settings, reterr);
+        if (!http->tls)
+            return false;
+        secure.tls = http->tls;
+    }
+    return open_gate(http, &plain, &http->gate, reterr) && open_gate(http, &secure, &http->tls_gate, reterr) &&
+           (http->worker->index != 0 || open_gate(http, &ops, &http->ops_gate, reterr));
 }
 
 static void *http_start(struct worker *worker, char reterr[static SETTINGS_ERROR_MAX])
@@ -339,10 +357,10 @@ static void http_turn(void *ctx)
         MHD_run(http->daemon);
         resume_ready(http);
     }
-    if (http->gate)
-        http_gate_sweep(http->gate);
-    if (http->ops_gate)
-        http_gate_sweep(http->ops_gate);
+    struct http_gate *const gates[] = {http->gate, http->tls_gate, http->ops_gate};
+    for (size_t i = 0; i < sizeof gates / sizeof gates[0]; i++)
+        if (gates[i])
+            http_gate_sweep(gates[i]);
 }
 
 static uint64_t http_wait_ms(void *ctx)
@@ -366,7 +384,9 @@ static void http_stop(void *ctx)
         MHD_stop_daemon(http->daemon);
     }
     http_gate_free(http->gate);
+    http_gate_free(http->tls_gate);
     http_gate_free(http->ops_gate);
+    crypto_tls_server_free(http->tls);
     free(http);
 }
 

@@ -95,7 +95,7 @@ static void add_fields(const struct http_exchange *exchange, struct MHD_Response
                   exchange->had_token ? "Bearer realm=\"weir\", error=\"invalid_token\"" : "Bearer realm=\"weir\"");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         add_allow(answer, &exchange->request);
-    if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS)
+    if (status == MHD_HTTP_SERVICE_UNAVAILABLE || status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_ACCEPTED)
         add_retry_after(answer, response);
     if (exchange->is_body_left || http_gate_is_last(exchange->gate))
         add_field(answer, MHD_HTTP_HEADER_CONNECTION, "close");

@@ -33,12 +33,18 @@ static bool take_parameter(struct bytes *rest, struct bytes *ret_name, struct by
 
 int http_field_media_type(struct bytes value)
 {
-    struct bytes rest = value.ptr ? value : BYTES_LITERAL(""), type, name, parameter;
+    struct bytes rest = value.ptr ? value : BYTES_LITERAL(""), type, name, parameter, cose_type = {0};
     http_text_take_list_part(&rest, ';', &type);
-    while (take_parameter(&rest, &name, &parameter))
+    while (take_parameter(&rest, &name, &parameter)) {
         if (http_text_equal_ignoring_case(name, "charset") && !http_text_equal_ignoring_case(parameter, "utf-8"))
             return REQUEST_FORMAT_UNKNOWN;
-    return number_of(type);
+        if (http_text_equal_ignoring_case(name, "cose-type"))
+            cose_type = parameter;
+    }
+    if (!http_text_equal_ignoring_case(type, "application/cose"))
+        return number_of(type);
+    int number = format_of_cose(cose_type);
+    return number == CONTENT_FORMAT_NONE ? REQUEST_FORMAT_UNKNOWN : number;
 }
 
 /* --- Accept --- */

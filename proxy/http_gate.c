@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
+ * A TLS connection shakes hands first; from then on the octets are those inside of it (proxy/http_stream).
+ *
  * Bytes come in at socket_ready, wait in `in` until a head is whole, go to libmicrohttpd in push_request; answers
  * come back at pipe_ready and go out in relay, waiting in `out` only when the peer does not read.
  *
@@ -10,6 +12,7 @@
 
 #include "codec/problem.h"
 #include "proxy/http_backoff.h"
+#include "proxy/http_stream.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -27,6 +30,7 @@
 #define REFUSAL_BYTES_MAX 2048
 
 enum state {
+    STATE_HANDSHAKE, /* of TLS */
     STATE_HEAD,   /* waiting for a request, or in the middle of its head */
     STATE_BODY,   /* the head is checked; it and the body are going to libmicrohttpd */
     STATE_ANSWER, /* the request is whole; nothing is read until the answer is out */
@@ -39,7 +43,9 @@ struct http_gate_connection {
     struct http_gate *gate;
     struct loop_watch socket, pipe; /* the peer; our end of the pair to libmicrohttpd, -1 if there is none */
     uint32_t socket_events, pipe_events;
-    struct timer timer; /* the deadline of this state */
+    struct http_stream stream; /* over the socket */
+    struct timer timer;        /* the deadline of this state */
+    struct timer again;        /* TLS has read more from the socket than it was asked for */
     struct address remote;
     enum state state;
     bool is_open;  /* libmicrohttpd holds its end */
@@ -102,6 +108,8 @@ static void end(struct http_gate_connection *connection)
         return;
     connection->state = STATE_DEAD;
     timers_cancel(loop_timers(gate->setup.loop), &connection->timer);
+    timers_cancel(loop_timers(gate->setup.loop), &connection->again);
+    http_stream_deinit(&connection->stream);
     close_watch(connection, &connection->socket, &connection->socket_events);
     close_pipe(connection);
     free(connection->in);
@@ -131,9 +139,19 @@ static void set_deadline(struct http_gate_connection *connection, uint64_t after
     timers_set(loop_timers(loop), &connection->timer, loop_now_ms(loop) + after_ms);
 }
 
+/* What TLS holds for us no epoll tells of. */
+static void read_pending_soon(struct http_gate_connection *connection)
+{
+    struct loop *loop = connection->gate->setup.loop;
+    if (http_stream_has_pending(&connection->stream))
+        timers_set(loop_timers(loop), &connection->again, loop_now_ms(loop));
+}
+
 /* A hang-up is reported even when nothing is asked for: it ends the connection. */
 static void watch_socket(struct http_gate_connection *connection, uint32_t epoll_events)
 {
+    if (epoll_events & EPOLLIN)
+        read_pending_soon(connection);
     if (connection->socket_events == epoll_events || connection->socket.fd < 0)
         return;
     connection->socket_events = epoll_events;
@@ -161,7 +179,7 @@ static void linger(struct http_gate_connection *connection)
     close_pipe(connection);
     connection->state = STATE_LINGER;
     connection->in_start = connection->in_end = 0;
-    if (shutdown(connection->socket.fd, SHUT_WR) != 0) {
+    if (!http_stream_shutdown(&connection->stream)) {
         end(connection);
         return;
     }
@@ -190,7 +208,7 @@ static bool keep_out(struct http_gate_connection *connection, struct bytes rest)
 /* Sends; false: not all of it is out yet, or the connection has ended. */
 static bool send_out(struct http_gate_connection *connection, struct bytes bytes)
 {
-    ssize_t sent = send(connection->socket.fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t sent = http_stream_write(&connection->stream, bytes);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         end(connection);
         return false;
@@ -250,8 +268,8 @@ static void flush_out(struct http_gate_connection *connection)
 {
     if (!connection->out)
         return;
-    ssize_t sent = send(connection->socket.fd, connection->out + connection->out_start,
-                        connection->out_end - connection->out_start, MSG_NOSIGNAL | MSG_DONTWAIT);
+    struct bytes rest = bytes_of(connection->out + connection->out_start, connection->out_end - connection->out_start);
+    ssize_t sent = http_stream_write(&connection->stream, rest);
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
         end(connection);
         return;
@@ -482,7 +500,7 @@ static bool receive(struct http_gate_connection *connection)
         watch_socket(connection, 0);
         return false;
     }
-    ssize_t got = recv(connection->socket.fd, connection->in + connection->in_end, room, MSG_DONTWAIT);
+    ssize_t got = http_stream_read(&connection->stream, connection->in + connection->in_end, room);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
     if (got <= 0) {
@@ -492,6 +510,7 @@ static bool receive(struct http_gate_connection *connection)
     if (connection->state == STATE_HEAD && connection->served && connection->in_end == 0)
         set_deadline(connection, connection->gate->setup.settings->http_header_timeout_s * 1000);
     connection->in_end += (size_t)got;
+    read_pending_soon(connection);
     return true;
 }
 
@@ -503,6 +522,39 @@ static void throw_away(struct http_gate_connection *connection)
         end(connection);
 }
 
+static void shake_hands(struct http_gate_connection *connection)
+{
+    switch (http_stream_handshake(&connection->stream)) {
+    case HTTP_STREAM_READY:
+        start_request(connection);
+        return;
+    case HTTP_STREAM_WAITS:
+        watch_socket(connection, connection->stream.wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        return;
+    case HTTP_STREAM_FAILED:
+        metrics_add(connection->gate->setup.metrics, METRIC_HTTP_REFUSED, 1);
+        end(connection);
+        return;
+    }
+}
+
+static void socket_readable(struct http_gate_connection *connection)
+{
+    if (connection->state == STATE_LINGER)
+        throw_away(connection);
+    else if (connection->state > STATE_BODY)
+        watch_socket(connection, connection->socket_events & ~(uint32_t)EPOLLIN);
+    else if (receive(connection))
+        progress(connection);
+}
+
+static void read_again(struct timer *timer)
+{
+    struct http_gate_connection *connection = CONTAINER_OF(timer, struct http_gate_connection, again);
+    if (connection->socket_events & EPOLLIN)
+        socket_readable(connection);
+}
+
 static void socket_ready(struct loop_watch *watch, uint32_t epoll_events)
 {
     struct http_gate_connection *connection = CONTAINER_OF(watch, struct http_gate_connection, socket);
@@ -510,16 +562,14 @@ static void socket_ready(struct loop_watch *watch, uint32_t epoll_events)
         end(connection);
         return;
     }
+    if (connection->state == STATE_HANDSHAKE) {
+        shake_hands(connection);
+        return;
+    }
     if (epoll_events & EPOLLOUT)
         flush_out(connection);
-    if (!(epoll_events & EPOLLIN))
-        return;
-    if (connection->state == STATE_LINGER)
-        throw_away(connection);
-    else if (connection->state > STATE_BODY)
-        watch_socket(connection, connection->socket_events & ~(uint32_t)EPOLLIN);
-    else if (receive(connection))
-        progress(connection);
+    if (epoll_events & EPOLLIN)
+        socket_readable(connection);
 }
 
 static void deadline_passed(struct timer *timer)
@@ -554,10 +604,13 @@ static bool enter(struct http_gate *gate, int fd, const struct address *remote)
     connection->gate = gate;
     connection->remote = *remote;
     connection->timer.fire = deadline_passed;
+    connection->again.fire = read_again;
     connection->socket = (struct loop_watch){fd, socket_ready};
     connection->pipe = (struct loop_watch){-1, pipe_ready};
     connection->socket_events = EPOLLIN;
-    if (!loop_add(gate->setup.loop, &connection->socket, EPOLLIN)) {
+    if (!http_stream_init(&connection->stream, fd, gate->setup.tls) ||
+        !loop_add(gate->setup.loop, &connection->socket, EPOLLIN)) {
+        http_stream_deinit(&connection->stream);
         free(connection);
         return false;
     }
@@ -568,7 +621,10 @@ static bool enter(struct http_gate *gate, int fd, const struct address *remote)
     gate->buckets[bucket] = connection;
     gate->connection_count++;
     metrics_add(gate->setup.metrics, METRIC_HTTP_CONNECTIONS, 1);
-    start_request(connection);
+    if (gate->setup.tls)
+        set_deadline(connection, gate->setup.settings->http_header_timeout_s * 1000);
+    else
+        start_request(connection);
     return true;
 }
 
@@ -658,7 +714,7 @@ struct http_gate *http_gate_new(const struct http_gate_setup *setup, char reterr
     if (gate->arena && listen_on(gate))
         return gate;
     char text[ADDRESS_TEXT_MAX];
-    const char *name = setup->wire == WIRE_OPS ? "ops" : "http";
+    const char *name = setup->name;
     snprintf(reterr, SETTINGS_ERROR_MAX, "cannot listen on %s: %s; stop who has it, or change %s_listen or %s_port",
              address_text(&setup->listen, text), gate->arena ? strerror(errno) : "out of memory", name, name);
     http_gate_free(gate);

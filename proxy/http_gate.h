@@ -3,15 +3,15 @@
  * The gate in front of libmicrohttpd: a listener, its TCP connections, and everything about them that must hold
  * whatever a peer sends.
  *
- *   peer <-- TCP --> gate <-- socketpair --> libmicrohttpd --> http.c
+ *   peer <-- TCP, or TLS --> gate <-- socketpair --> libmicrohttpd --> http.c
  *
  * Why: libmicrohttpd 0.9.75 reads heads leniently without telling (bare CR and LF, folded lines, two lengths), serves
  * what stands behind a doubtful request, and its time-out restarts with every byte. Patching its socket calls would be
  * worse, so it gets a socket of its own on which only whole, strictly checked heads and bodies of known length arrive,
  * one request at a time. docs/decisions has the reasons and the price.
  *
- * What holds: at most connections_max connections, at most per_address of one client; a head within its deadline from
- * its first byte, a body within its own, an answer read within 30 s, each absolute; after a refusal nothing more of the
+ * What holds: at most connections_max connections, at most per_address of one client; a handshake and a head each within
+ * its deadline, a body within its own, an answer read within 30 s, each absolute; after a refusal nothing more of the
  * connection is looked at; memory per connection is fixed and exists only while there are bytes.
  *
  * Life of a connection: accepted -> head -> body -> answer -> head ... -> lingering close. The gate frees it when the
@@ -21,6 +21,7 @@
 #pragma once
 
 #include "gateway/address.h"
+#include "gateway/crypto_tls.h"
 #include "gateway/rt/loop.h"
 #include "gateway/rt/metrics.h"
 #include "gateway/settings.h"
@@ -36,6 +37,8 @@ struct http_gate_setup {
     const struct hash_key *hash_key;
     struct address listen;
     enum wire wire;
+    const char *name;              /* of its settings: "http", "https", "ops" */
+    struct crypto_tls_server *tls; /* NULL: plain */
     bool share_port; /* other workers listen there too */
     bool claim_port; /* the first of them: nobody else may */
     /* Gives libmicrohttpd its end of a connection, which it then owns. False: it could not take it (and closed it). */
