@@ -4,7 +4,7 @@
  * answers nil found a watched key changed by somebody else in between: all of it is tried again, a few times.
  *
  * Removing a tenant takes its name and record away first and tells that, so that nobody may speak from then on; then
- * its devices, tokens, rules, retention, profiles and codecs go in runs of CHUNK keys, so that Redis is never held up by a
+ * its devices, tokens, groups, rules, retention, profiles and codecs go in runs of CHUNK keys, so that Redis is never held up by a
  * large one.
  * Ended half-way, what is left speaks for nobody, and removing it again is refused only when nothing is left.
  *
@@ -12,6 +12,9 @@
  */
 #include "gateway/accounts.h"
 
+#include "gateway/crypto.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TRIES 5
@@ -27,7 +30,7 @@ struct thing {
     char key[SCHEMA_KEY_MAX], set_key[SCHEMA_KEY_MAX], meta_key[SCHEMA_KEY_MAX];
 };
 
-enum kind { KIND_TENANT, KIND_DEVICE, KIND_TOKEN, KIND_RULE, KIND_STREAM, KIND_PROFILE, KIND_CODEC };
+enum kind { KIND_TENANT, KIND_DEVICE, KIND_TOKEN, KIND_RULE, KIND_STREAM, KIND_PROFILE, KIND_CODEC, KIND_GROUP, KIND_BATCH, KIND_CA };
 
 /* Where things of a kind stand, and what changes of them are called. Tenants are in a set of their own. */
 static const struct {
@@ -40,6 +43,9 @@ static const struct {
     [KIND_STREAM] = {SCHEMA_OBJECT_STREAM, SCHEMA_SUFFIX_STREAMS, SCHEMA_KIND_RETENTION},
     [KIND_PROFILE] = {SCHEMA_OBJECT_PROFILE, SCHEMA_SUFFIX_PROFILES, SCHEMA_KIND_PROFILE},
     [KIND_CODEC] = {SCHEMA_OBJECT_CODEC, SCHEMA_SUFFIX_CODECS, SCHEMA_KIND_CODEC},
+    [KIND_GROUP] = {SCHEMA_OBJECT_GROUP, SCHEMA_SUFFIX_GROUPS, SCHEMA_KIND_GROUP},
+    [KIND_BATCH] = {SCHEMA_OBJECT_BATCH, SCHEMA_SUFFIX_BATCHES, SCHEMA_KIND_BATCH},
+    [KIND_CA] = {SCHEMA_OBJECT_CA, SCHEMA_SUFFIX_CAS, SCHEMA_KIND_CA},
 };
 
 static struct thing thing_of(enum kind kind, struct bytes tenant, struct bytes id)
@@ -124,6 +130,25 @@ struct reading {
     size_t count;
 };
 
+/* The sum of the fields' digests: Redis may tell them in another order the next time. */
+static bool version_of(const struct reading *reading, uint8_t ret[static RECORD_DIGEST_BYTES])
+{
+    uint8_t digest[CRYPTO_SHA256_BYTES], name[CRYPTO_SHA256_BYTES];
+    memset(ret, 0, RECORD_DIGEST_BYTES);
+    for (size_t i = 0; i < reading->count; i++) {
+        if (!crypto_sha256(reading->fields[i].name, (struct bytes){0}, name) ||
+            !crypto_sha256(bytes_of(name, sizeof name), reading->fields[i].value, digest))
+            return false;
+        unsigned carry = 0;
+        for (size_t j = 0; j < RECORD_DIGEST_BYTES; j++) {
+            carry += (unsigned)ret[j] + digest[j];
+            ret[j] = (uint8_t)carry;
+            carry >>= 8;
+        }
+    }
+    return true;
+}
+
 static enum accounts_result read_fields(struct accounts *accounts, const char *key, struct reading *ret)
 {
     struct bytes arguments[] = {WORD("HGETALL"), bytes_of_text(key)};
@@ -131,12 +156,31 @@ static enum accounts_result read_fields(struct accounts *accounts, const char *k
     enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
+    accounts->last_read.exists = false;
     if (reply->type != STORE_LIST || reply->count == 0)
         return ACCOUNTS_NOT_FOUND;
     ret->count = 0;
     for (size_t i = 0; i + 1 < reply->count && ret->count < RECORD_FIELDS_MAX; i += 2)
         ret->fields[ret->count++] = (struct record_field){reply->items[i].text, reply->items[i + 1].text};
-    return ACCOUNTS_DONE;
+    accounts->last_read.exists = true;
+    return version_of(ret, accounts->last_read.digest) ? ACCOUNTS_DONE : ACCOUNTS_AWAY;
+}
+
+/* Whether the thing, which is watched, is what accounts->only_if says. */
+static enum accounts_result check_version(struct accounts *accounts, const struct thing *thing)
+{
+    const struct accounts_version *wanted = accounts->only_if;
+    struct reading reading;
+    if (!wanted)
+        return ACCOUNTS_DONE;
+    enum accounts_result result = read_fields(accounts, thing->key, &reading);
+    if (result != ACCOUNTS_DONE && result != ACCOUNTS_NOT_FOUND)
+        return result;
+    bool exists = result == ACCOUNTS_DONE;
+    return exists == wanted->exists &&
+                   (!exists || memcmp(accounts->last_read.digest, wanted->digest, sizeof wanted->digest) == 0)
+               ? ACCOUNTS_DONE
+               : ACCOUNTS_STALE;
 }
 
 static enum accounts_result read_thing(struct accounts *accounts, enum kind kind, struct bytes tenant, struct bytes id,
@@ -161,12 +205,12 @@ enum accounts_result accounts_get_tenant(struct accounts *accounts, struct bytes
 }
 
 enum accounts_result accounts_get_device(struct accounts *accounts, struct bytes tenant, struct bytes id,
-                                         struct device_record *ret)
+                                         struct record_room *room, struct device_record *ret)
 {
     struct reading reading;
     enum accounts_result result = read_thing(accounts, KIND_DEVICE, tenant, id, &reading);
     return judge(result, result == ACCOUNTS_DONE &&
-                             record_to_device(tenant, id, reading.fields, reading.count, ret));
+                             record_to_device(tenant, id, reading.fields, reading.count, accounts->vault, room, ret));
 }
 
 enum accounts_result accounts_get_token_of(struct accounts *accounts, struct bytes tenant, struct bytes id,
@@ -175,7 +219,34 @@ enum accounts_result accounts_get_token_of(struct accounts *accounts, struct byt
     struct reading reading;
     enum accounts_result result = read_thing(accounts, KIND_TOKEN, tenant, id, &reading);
     return judge(result, result == ACCOUNTS_DONE &&
-                             record_to_token(tenant, id, reading.fields, reading.count, ret));
+                             record_to_token(tenant, id, reading.fields, reading.count, accounts->vault, ret));
+}
+
+enum accounts_result accounts_get_group(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                        struct group_record *ret)
+{
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_GROUP, tenant, id, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_group(tenant, id, reading.fields, reading.count, accounts->vault, ret));
+}
+
+enum accounts_result accounts_get_batch(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                        struct batch_record *ret)
+{
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_BATCH, tenant, id, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_batch(tenant, id, reading.fields, reading.count, accounts->vault, ret));
+}
+
+enum accounts_result accounts_get_ca(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                     struct ca_record *ret)
+{
+    struct reading reading;
+    enum accounts_result result = read_thing(accounts, KIND_CA, tenant, id, &reading);
+    return judge(result, result == ACCOUNTS_DONE &&
+                             record_to_ca(tenant, id, reading.fields, reading.count, accounts->vault, ret));
 }
 
 enum accounts_result accounts_get_token(struct accounts *accounts, struct bytes id, struct token_record *ret)
@@ -262,6 +333,21 @@ enum accounts_result accounts_list_profiles(struct accounts *accounts, struct by
     return list_of_tenant(accounts, tenant, KIND_PROFILE, ret);
 }
 
+enum accounts_result accounts_list_groups(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, KIND_GROUP, ret);
+}
+
+enum accounts_result accounts_list_batches(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, KIND_BATCH, ret);
+}
+
+enum accounts_result accounts_list_cas(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    return list_of_tenant(accounts, tenant, KIND_CA, ret);
+}
+
 enum accounts_result accounts_list_codecs(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
 {
     return list_of_tenant(accounts, tenant, KIND_CODEC, ret);
@@ -310,6 +396,7 @@ struct change {
     const struct record_field *fields;
     size_t count;
     struct bytes stream; /* a rule: the stream it names; else empty */
+    struct plan *plan;   /* a device: what becomes of its credentials; else NULL */
 };
 
 typedef enum accounts_result write_fn(struct accounts *accounts, const struct change *change);
@@ -450,6 +537,203 @@ static enum accounts_result write_removal(struct accounts *accounts, const struc
     return result;
 }
 
+/*
+ * Credentials of a device. Ids of signature keys are unique within a tenant: weir:{T}:kids says whose each is, is watched
+ * with the device and written in the same MULTI.
+ */
+
+struct plan {
+    const struct credential *fresh; /* which it gets */
+    size_t fresh_count;
+    struct bytes only; /* the id of the one that this is about; empty: all */
+    bool puts;         /* adds to the record or replaces one, else the record is written whole or goes */
+    bool replaces;
+    /* What was decided. */
+    char gone[RECORD_FIELDS_MAX][CREDENTIAL_ID_MAX + 1]; /* kids that it has no longer */
+    size_t gone_count;
+    struct record_field fields[RECORD_FIELDS_MAX];
+    size_t count;
+    char scratch[RECORD_TEXT_MAX];
+};
+
+/* Fields of an older weir, which are also the ids that their credentials have. */
+static const char *const old_fields[] = {"psk", "x509", "rpk", "frame_key"};
+
+static bool is_credential_field(struct bytes name, struct bytes *ret_id)
+{
+    struct bytes prefix = WORD(SCHEMA_DEVICE_KEY_PREFIX);
+    if (bytes_starts_with(name, prefix)) {
+        *ret_id = bytes_of(name.ptr + prefix.len, name.len - prefix.len);
+        return true;
+    }
+    *ret_id = name;
+    for (size_t i = 0; i < COUNT_OF(old_fields); i++)
+        if (bytes_equal_text(name, old_fields[i]))
+            return true;
+    return false;
+}
+
+/* "KIND ..." or "KIND? ..." */
+static bool is_signature_text(struct bytes text)
+{
+    enum credential_kind kind;
+    size_t len = 0;
+    while (len < text.len && text.ptr[len] != ' ' && text.ptr[len] != '?')
+        len++;
+    return credential_kind_of_name(bytes_of(text.ptr, len), &kind) && credential_is_signature(kind);
+}
+
+/* The kids that the record has and the change takes, and whether it has the one that this is about. */
+static bool find_gone(const struct reading *reading, struct plan *plan)
+{
+    bool found = false;
+    plan->gone_count = 0;
+    for (size_t i = 0; i < reading->count; i++) {
+        struct bytes id;
+        if (!is_credential_field(reading->fields[i].name, &id) || id.len > CREDENTIAL_ID_MAX ||
+            (plan->only.len && !bytes_equal(id, plan->only)))
+            continue;
+        found |= plan->only.len > 0;
+        if (!is_signature_text(reading->fields[i].value))
+            continue;
+        char *gone = plan->gone[plan->gone_count++];
+        memcpy(gone, id.ptr, id.len);
+        gone[id.len] = '\0';
+    }
+    return found;
+}
+
+/* The device's credentials with the new one, in ret. */
+static enum accounts_result merge(const struct device_record *record, const struct plan *plan,
+                                  struct credential ret[static CREDENTIALS_MAX + 1], size_t *ret_count)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < record->credential_count; i++)
+        if (!bytes_equal_text(plan->only, record->credentials[i].id))
+            ret[count++] = record->credentials[i];
+    ret[count++] = plan->fresh[0];
+    *ret_count = count;
+    return count > CREDENTIALS_MAX ? ACCOUNTS_FULL : ACCOUNTS_DONE;
+}
+
+/* Writes all credentials anew, so that what an older weir left in plain text is wrapped. */
+static enum accounts_result plan_put(struct accounts *accounts, const struct change *change,
+                                     const struct reading *reading)
+{
+    struct plan *plan = change->plan;
+    struct record_room room;
+    struct credential merged[CREDENTIALS_MAX + 1];
+    struct device_record record;
+    size_t count = 0;
+    if (!record_to_device(change->thing->tenant, change->thing->id, reading->fields, reading->count, accounts->vault,
+                          &room, &record))
+        return ACCOUNTS_DAMAGED;
+    enum accounts_result result = merge(&record, plan, merged, &count);
+    record.credentials = merged;
+    record.credential_count = (uint8_t)count;
+    if (result == ACCOUNTS_DONE && !record_secrets_are_distinct(&record))
+        result = ACCOUNTS_SAME_SECRET;
+    if (result == ACCOUNTS_DONE) {
+        struct record_field all[RECORD_FIELDS_MAX];
+        size_t all_count = record_of_device(&record, accounts->vault, all, plan->scratch);
+        result = all_count ? ACCOUNTS_DONE : ACCOUNTS_NOT_SEALED;
+        plan->count = 0;
+        for (size_t i = 0; i < all_count; i++)
+            if (bytes_starts_with(all[i].name, WORD(SCHEMA_DEVICE_KEY_PREFIX)))
+                plan->fields[plan->count++] = all[i];
+    }
+    record_wipe_room(&room);
+    explicit_bzero(merged, sizeof merged);
+    return result;
+}
+
+/* ACCOUNTS_EXISTS: another device has a signature key of the id. */
+static enum accounts_result check_kid(struct accounts *accounts, const struct change *change, const char *kids_key,
+                                      const struct credential *credential)
+{
+    struct bytes arguments[] = {WORD("HGET"), bytes_of_text(kids_key), bytes_of_text(credential->id)};
+    const struct store_reply *reply = NULL;
+    if (!credential_is_signature(credential->kind))
+        return ACCOUNTS_DONE;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    return reply->text.len && !bytes_equal(reply->text, change->thing->id) ? ACCOUNTS_EXISTS : ACCOUNTS_DONE;
+}
+
+static enum accounts_result decide(struct accounts *accounts, const struct change *change)
+{
+    struct plan *plan = change->plan;
+    struct reading reading = {.count = 0};
+    char kids_key[SCHEMA_KEY_MAX];
+    schema_key(kids_key, change->thing->tenant, SCHEMA_SUFFIX_KIDS);
+    struct bytes watch_kids[] = {WORD("WATCH"), bytes_of_text(kids_key)};
+    enum accounts_result result = run(accounts, watch_kids, COUNT_OF(watch_kids));
+    if (result == ACCOUNTS_DONE)
+        result = read_fields(accounts, change->thing->key, &reading);
+    if (result != ACCOUNTS_DONE && result != ACCOUNTS_NOT_FOUND)
+        return result;
+    bool found = find_gone(&reading, plan);
+    if (plan->puts && found && !plan->replaces)
+        return ACCOUNTS_EXISTS;
+    if (plan->only.len && !plan->puts && !found)
+        return ACCOUNTS_NOT_FOUND;
+    result = plan->puts ? plan_put(accounts, change, &reading) : ACCOUNTS_DONE;
+    for (size_t i = 0; i < plan->fresh_count && result == ACCOUNTS_DONE; i++)
+        result = check_kid(accounts, change, kids_key, &plan->fresh[i]);
+    return result;
+}
+
+static enum accounts_result write_kids(struct accounts *accounts, const struct change *change)
+{
+    const struct plan *plan = change->plan;
+    char key[SCHEMA_KEY_MAX];
+    schema_key(key, change->thing->tenant, SCHEMA_SUFFIX_KIDS);
+    struct bytes gone[2 + RECORD_FIELDS_MAX] = {WORD("HDEL"), bytes_of_text(key)};
+    struct bytes claimed[2 + 2 * CREDENTIALS_MAX] = {WORD("HSET"), bytes_of_text(key)};
+    size_t gone_count = 2, claimed_count = 2;
+    for (size_t i = 0; i < plan->gone_count; i++)
+        gone[gone_count++] = bytes_of_text(plan->gone[i]);
+    for (size_t i = 0; i < plan->fresh_count; i++)
+        if (credential_is_signature(plan->fresh[i].kind)) {
+            claimed[claimed_count++] = bytes_of_text(plan->fresh[i].id);
+            claimed[claimed_count++] = change->thing->id;
+        }
+    enum accounts_result result = gone_count > 2 ? run(accounts, gone, gone_count) : ACCOUNTS_DONE;
+    return result == ACCOUNTS_DONE && claimed_count > 2 ? run(accounts, claimed, claimed_count) : result;
+}
+
+static enum accounts_result write_device(struct accounts *accounts, const struct change *change)
+{
+    enum accounts_result result = write_whole(accounts, change);
+    return result == ACCOUNTS_DONE ? write_kids(accounts, change) : result;
+}
+
+static enum accounts_result write_credentials(struct accounts *accounts, const struct change *change)
+{
+    struct change fields = {.thing = change->thing, .fields = change->plan->fields, .count = change->plan->count};
+    struct bytes clear[2 + COUNT_OF(old_fields)] = {WORD("HDEL"), bytes_of_text(change->thing->key)};
+    for (size_t i = 0; i < COUNT_OF(old_fields); i++)
+        clear[2 + i] = bytes_of_text(old_fields[i]);
+    enum accounts_result result = write_fields(accounts, &fields);
+    if (result == ACCOUNTS_DONE)
+        result = run(accounts, clear, COUNT_OF(clear));
+    return result == ACCOUNTS_DONE ? write_kids(accounts, change) : result;
+}
+
+static enum accounts_result write_credential_removal(struct accounts *accounts, const struct change *change)
+{
+    char field[sizeof SCHEMA_DEVICE_KEY_PREFIX + CREDENTIAL_ID_MAX];
+    struct bytes id = change->plan->only, old;
+    size_t prefix_len = sizeof SCHEMA_DEVICE_KEY_PREFIX - 1;
+    memcpy(field, SCHEMA_DEVICE_KEY_PREFIX, prefix_len);
+    memcpy(field + prefix_len, id.ptr, id.len);
+    struct bytes clear[] = {WORD("HDEL"), bytes_of_text(change->thing->key), bytes_of(field, prefix_len + id.len), id};
+    size_t count = is_credential_field(id, &old) ? 4 : 3;
+    enum accounts_result result = run(accounts, clear, count);
+    return result == ACCOUNTS_DONE ? write_kids(accounts, change) : result;
+}
+
 /* A device's counters go with it: one of the same id begins anew. */
 static enum accounts_result write_device_removal(struct accounts *accounts, const struct change *change)
 {
@@ -457,6 +741,8 @@ static enum accounts_result write_device_removal(struct accounts *accounts, cons
     schema_key_of(key, change->thing->tenant, SCHEMA_KIND_TOTAL, change->thing->id);
     struct bytes clear[] = {WORD("DEL"), bytes_of_text(key)};
     enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
+    if (result == ACCOUNTS_DONE)
+        result = write_kids(accounts, change);
     return result == ACCOUNTS_DONE ? write_removal(accounts, change) : result;
 }
 
@@ -499,6 +785,10 @@ static enum accounts_result add_by(struct accounts *accounts, write_fn *write, c
         result = watch(accounts, change->thing);
         if (result == ACCOUNTS_DONE)
             result = check_place(accounts, change->thing, replace);
+        if (result == ACCOUNTS_DONE)
+            result = check_version(accounts, change->thing);
+        if (result == ACCOUNTS_DONE && change->plan)
+            result = decide(accounts, change);
         if (result != ACCOUNTS_DONE)
             return unwatch(accounts, change->thing, result);
         result = transact(accounts, write, change);
@@ -522,6 +812,10 @@ static enum accounts_result alter(struct accounts *accounts, write_fn *write, co
             result = exists(accounts, change->thing->key, &there);
         if (result == ACCOUNTS_DONE && !there)
             result = ACCOUNTS_NOT_FOUND;
+        if (result == ACCOUNTS_DONE)
+            result = check_version(accounts, change->thing);
+        if (result == ACCOUNTS_DONE && change->plan)
+            result = decide(accounts, change);
         if (result != ACCOUNTS_DONE)
             return unwatch(accounts, change->thing, result);
         result = transact(accounts, write, change);
@@ -568,9 +862,16 @@ enum accounts_result accounts_add_device(struct accounts *accounts, const struct
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
+    struct plan plan = {.fresh = record->credentials, .fresh_count = record->credential_count};
     struct thing thing = thing_of(KIND_DEVICE, bytes_of_text(record->tenant), bytes_of_text(record->id));
-    struct change change = {.thing = &thing, .fields = fields, .count = record_of_device(record, fields, scratch)};
-    enum accounts_result result = add(accounts, &change, replace);
+    struct change change = {.thing = &thing, .fields = fields, .plan = &plan};
+    if (record->credential_count > CREDENTIALS_MAX)
+        return ACCOUNTS_FULL;
+    if (!record_secrets_are_distinct(record))
+        return ACCOUNTS_SAME_SECRET;
+    change.count = record_of_device(record, accounts->vault, fields, scratch);
+    enum accounts_result result =
+        change.count ? add_by(accounts, write_device, &change, replace) : ACCOUNTS_NOT_SEALED;
     explicit_bzero(scratch, sizeof scratch);
     return result;
 }
@@ -590,10 +891,33 @@ enum accounts_result accounts_set_device_fields(struct accounts *accounts, struc
     return alter(accounts, write_parts, &change);
 }
 
+enum accounts_result accounts_put_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                             const struct credential *credential, bool replace)
+{
+    struct plan plan = {.fresh = credential, .fresh_count = 1, .only = bytes_of_text(credential->id), .puts = true,
+                        .replaces = replace};
+    struct thing thing = thing_of(KIND_DEVICE, tenant, device);
+    struct change change = {.thing = &thing, .plan = &plan};
+    enum accounts_result result = alter(accounts, write_credentials, &change);
+    explicit_bzero(plan.scratch, sizeof plan.scratch);
+    return result;
+}
+
+enum accounts_result accounts_remove_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                                struct bytes id)
+{
+    struct plan plan = {.only = id};
+    struct thing thing = thing_of(KIND_DEVICE, tenant, device);
+    struct change change = {.thing = &thing, .plan = &plan};
+    return id.len && id.len <= CREDENTIAL_ID_MAX ? alter(accounts, write_credential_removal, &change)
+                                                 : ACCOUNTS_NOT_FOUND;
+}
+
 enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
+    struct plan plan = {.fresh_count = 0};
     struct thing thing = thing_of(KIND_DEVICE, tenant, id);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .plan = &plan};
     return alter(accounts, write_device_removal, &change);
 }
 
@@ -603,8 +927,11 @@ enum accounts_result accounts_add_token(struct accounts *accounts, const struct 
     char scratch[RECORD_TEXT_MAX];
     struct bytes tenant = bytes_of_text(record->tenant);
     struct thing thing = thing_of(KIND_TOKEN, tenant, bytes_of_text(record->id));
-    struct change change = {.thing = &thing, .fields = fields, .count = record_of_token(record, fields, scratch)};
-    if (record->role == TOKEN_DEVICE) {
+    struct change change = {
+        .thing = &thing, .fields = fields, .count = record_of_token(record, accounts->vault, fields, scratch)};
+    if (change.count == 0)
+        return ACCOUNTS_NOT_SEALED;
+    if (record->role == ROLE_DEVICE) {
         struct thing device = thing_of(KIND_DEVICE, tenant, bytes_of_text(record->device));
         bool there = false;
         enum accounts_result result = exists(accounts, device.key, &there);
@@ -620,7 +947,12 @@ enum accounts_result accounts_revoke_token(struct accounts *accounts, struct byt
     enum accounts_result result = accounts_get_token(accounts, id, &record);
     if (result != ACCOUNTS_DONE)
         return result;
-    struct thing thing = thing_of(KIND_TOKEN, bytes_of_text(record.tenant), id);
+    return accounts_revoke_token_of(accounts, bytes_of_text(record.tenant), id);
+}
+
+enum accounts_result accounts_revoke_token_of(struct accounts *accounts, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = thing_of(KIND_TOKEN, tenant, id);
     return set_flag(accounts, &thing, "revoked", true);
 }
 
@@ -713,6 +1045,103 @@ enum accounts_result accounts_add_codec(struct accounts *accounts, const struct 
     return result == ACCOUNTS_DONE ? add(accounts, &change, replace) : result;
 }
 
+enum accounts_result accounts_add_group(struct accounts *accounts, const struct group_record *record, bool replace)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of(KIND_GROUP, bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct change change = {
+        .thing = &thing, .fields = fields, .count = record_of_group(record, accounts->vault, fields, scratch)};
+    if (change.count == 0)
+        return ACCOUNTS_NOT_SEALED;
+    enum accounts_result result = check_room(accounts, &thing, RECORD_CODECS_MAX);
+    if (result == ACCOUNTS_DONE)
+        result = add(accounts, &change, replace);
+    explicit_bzero(scratch, sizeof scratch);
+    return result;
+}
+
+enum accounts_result accounts_set_group_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                 bool disabled)
+{
+    struct thing thing = thing_of(KIND_GROUP, tenant, id);
+    return set_flag(accounts, &thing, "disabled", disabled);
+}
+
+enum accounts_result accounts_remove_group(struct accounts *accounts, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = thing_of(KIND_GROUP, tenant, id);
+    struct change change = {.thing = &thing};
+    return alter(accounts, write_removal, &change);
+}
+
+enum accounts_result accounts_add_batch(struct accounts *accounts, const struct batch_record *record, bool replace)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of(KIND_BATCH, bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct change change = {
+        .thing = &thing, .fields = fields, .count = record_of_batch(record, accounts->vault, fields, scratch)};
+    if (change.count == 0)
+        return ACCOUNTS_NOT_SEALED;
+    enum accounts_result result = check_room(accounts, &thing, BATCHES_MAX);
+    if (result == ACCOUNTS_DONE)
+        result = add(accounts, &change, replace);
+    explicit_bzero(scratch, sizeof scratch);
+    return result;
+}
+
+enum accounts_result accounts_set_batch_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                 bool disabled)
+{
+    struct thing thing = thing_of(KIND_BATCH, tenant, id);
+    return set_flag(accounts, &thing, "disabled", disabled);
+}
+
+/* What was approved for it and who came by it goes with it: one of the same id begins anew. */
+static enum accounts_result write_batch_removal(struct accounts *accounts, const struct change *change)
+{
+    char serials[SCHEMA_KEY_MAX], used[SCHEMA_KEY_MAX];
+    schema_key_of(serials, change->thing->tenant, SCHEMA_KIND_SERIALS, change->thing->id);
+    schema_key_of(used, change->thing->tenant, SCHEMA_KIND_USED, change->thing->id);
+    struct bytes clear[] = {WORD("DEL"), bytes_of_text(serials), bytes_of_text(used)};
+    enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
+    return result == ACCOUNTS_DONE ? write_removal(accounts, change) : result;
+}
+
+enum accounts_result accounts_remove_batch(struct accounts *accounts, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = thing_of(KIND_BATCH, tenant, id);
+    struct change change = {.thing = &thing};
+    return alter(accounts, write_batch_removal, &change);
+}
+
+enum accounts_result accounts_add_ca(struct accounts *accounts, const struct ca_record *record)
+{
+    struct record_field fields[RECORD_FIELDS_MAX];
+    char scratch[RECORD_TEXT_MAX];
+    struct thing thing = thing_of(KIND_CA, bytes_of_text(record->tenant), bytes_of_text(record->id));
+    struct change change = {
+        .thing = &thing, .fields = fields, .count = record_of_ca(record, accounts->vault, fields, scratch)};
+    enum accounts_result result = change.count ? add(accounts, &change, false) : ACCOUNTS_NOT_SEALED;
+    explicit_bzero(scratch, sizeof scratch);
+    return result;
+}
+
+enum accounts_result accounts_set_ca_retired(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                             bool retired)
+{
+    struct thing thing = thing_of(KIND_CA, tenant, id);
+    return set_flag(accounts, &thing, "retired", retired);
+}
+
+enum accounts_result accounts_remove_ca(struct accounts *accounts, struct bytes tenant, struct bytes id)
+{
+    struct thing thing = thing_of(KIND_CA, tenant, id);
+    struct change change = {.thing = &thing};
+    return alter(accounts, write_removal, &change);
+}
+
 /* The first octets of a text, cut where a character begins. */
 static struct bytes cut_text(struct bytes text, size_t max)
 {
@@ -733,6 +1162,35 @@ enum accounts_result accounts_set_codec_quarantined(struct accounts *accounts, s
     };
     struct change change = {.thing = &thing, .fields = fields, .count = COUNT_OF(fields)};
     return alter(accounts, write_parts, &change);
+}
+
+/* The list with one more. False: it is full, or has him. */
+static bool add_witness(const char *witnesses, struct bytes witness, char ret[static RECORD_WITNESSES_MAX + 1])
+{
+    struct bytes rest = bytes_of_text(witnesses), known;
+    unsigned count = 0;
+    for (; record_next_witness(&rest, &known); count++)
+        if (bytes_equal(known, witness))
+            return false;
+    if (count == RECORD_WITNESSES || witness.len == 0 || witness.len > RECORD_WITNESS_MAX)
+        return false;
+    snprintf(ret, RECORD_WITNESSES_MAX + 1, "%s%s%.*s", witnesses, count ? "," : "", (int)witness.len,
+             (const char *)witness.ptr);
+    return true;
+}
+
+enum accounts_result accounts_add_codec_witness(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                struct bytes definition, struct bytes witness)
+{
+    char witnesses[RECORD_WITNESSES_MAX + 1];
+    struct codec_record record;
+    struct thing thing = thing_of(KIND_CODEC, tenant, id);
+    enum accounts_result result = accounts_get_codec(accounts, tenant, id, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (!bytes_equal(record.definition, definition) || !add_witness(record.witnesses, witness, witnesses))
+        return ACCOUNTS_EXISTS;
+    return set_field(accounts, &thing, "witnesses", bytes_of_text(witnesses));
 }
 
 enum accounts_result accounts_remove_codec(struct accounts *accounts, struct bytes tenant, struct bytes id)
@@ -782,9 +1240,10 @@ enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct by
     enum accounts_result result = ACCOUNTS_DONE;
     for (enum kind kind = KIND_DEVICE; kind < COUNT_OF(kinds) && result == ACCOUNTS_DONE; kind++)
         result = remove_members(accounts, tenant, kind, kind == KIND_DEVICE ? SCHEMA_KIND_TOTAL : NULL);
-    char quarantine[SCHEMA_KEY_MAX];
+    char quarantine[SCHEMA_KEY_MAX], kids[SCHEMA_KEY_MAX];
     schema_key(quarantine, tenant, SCHEMA_SUFFIX_QUARANTINE);
-    struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(quarantine)};
+    schema_key(kids, tenant, SCHEMA_SUFFIX_KIDS);
+    struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(quarantine), bytes_of_text(kids)};
     if (result == ACCOUNTS_DONE)
         result = run(accounts, unlink, COUNT_OF(unlink));
     return result == ACCOUNTS_DONE ? removed : result;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Tenants, devices, tokens, rules, streams, profiles and codecs as they stand in Redis: made, read, changed, removed. The
+ * Tenants, devices, tokens, groups, rules, streams, profiles and codecs as they stand in Redis: made, read, changed, removed. The
  * only writer of these keys, for the CLI now and for whoever administers over a wire later. Knows neither words on a
  * screen nor the registry in memory: every change is told through weir:changes and comes back by gateway/follow.
  *
@@ -12,6 +12,7 @@
 
 #include "gateway/delivery.h"
 #include "gateway/store_client.h"
+#include "registry/commission.h"
 #include "registry/record.h"
 
 enum accounts_result {
@@ -25,12 +26,27 @@ enum accounts_result {
     ACCOUNTS_BUSY,      /* others changed the same thing again and again */
     ACCOUNTS_REFUSED,   /* Redis answered with an error: accounts_error */
     ACCOUNTS_AWAY,      /* no answer; whether a change happened is not known */
+    ACCOUNTS_NOT_SEALED,  /* a secret cannot be wrapped; nothing was written */
+    ACCOUNTS_SAME_SECRET, /* two credentials of a device with one secret; nothing was written */
+    ACCOUNTS_STALE,       /* accounts.only_if: it is no longer what was read; nothing was written */
 };
 
-/* Borrows the client, which must outlive it. */
+/* A thing as it stood in Redis when it was read; to be compared only. */
+struct accounts_version {
+    bool exists;
+    uint8_t digest[RECORD_DIGEST_BYTES];
+};
+
+/* Borrows client, vault and only_if, which must outlive it. */
 struct accounts {
     struct store_client *client;
+    const struct record_vault *vault; /* wraps and opens secrets; NULL: they are plain text */
     char error[STORE_CLIENT_ERROR_MAX]; /* what Redis said, after ACCOUNTS_REFUSED */
+    struct accounts_version last_read;  /* what the last accounts_get_ found, if it was ACCOUNTS_DONE, _DAMAGED or
+                                         * _NOT_FOUND */
+    /* Changes happen only while their thing is still in this version, else ACCOUNTS_STALE: so what was read, judged and
+     * changed is what is written over, whoever else writes. NULL: whatever it is. Of a credential it is the device's. */
+    const struct accounts_version *only_if;
 };
 
 /* Ids must be valid (registry/schema.h), and so must the fields of records. */
@@ -40,17 +56,27 @@ enum accounts_result accounts_get_tenant(struct accounts *accounts, struct bytes
 enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, struct bytes tenant, bool disabled);
 enum accounts_result accounts_set_tenant_level(struct accounts *accounts, struct bytes tenant,
                                                enum delivery_level level);
-/* With all its devices, tokens, rules, retention, profiles, codecs and what codecs could not read; its streams stay. */
+/* With all its devices, tokens, groups, rules, retention, profiles, codecs and what codecs could not read; its streams stay. */
 enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct bytes tenant);
 
 enum accounts_result accounts_add_device(struct accounts *accounts, const struct device_record *record, bool replace);
+/* The record borrows from the room, which the caller wipes. */
 enum accounts_result accounts_get_device(struct accounts *accounts, struct bytes tenant, struct bytes id,
-                                         struct device_record *ret);
+                                         struct record_room *room, struct device_record *ret);
 enum accounts_result accounts_set_device_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                   bool disabled);
 /* Changes single fields, each valid by itself; one with an empty value is taken away. The others stay as they are. */
 enum accounts_result accounts_set_device_fields(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                 const struct record_field *fields, size_t count);
+/*
+ * One credential of a device. ACCOUNTS_EXISTS: it has one of this id (and replacing was not asked for), or another device
+ * of the tenant has a signature key of this id; ACCOUNTS_FULL: it has CREDENTIALS_MAX; ACCOUNTS_SAME_SECRET. What else an
+ * older weir left in plain text of this device is wrapped with it.
+ */
+enum accounts_result accounts_put_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                             const struct credential *credential, bool replace);
+enum accounts_result accounts_remove_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                                struct bytes id);
 enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id);
 
 enum accounts_result accounts_add_token(struct accounts *accounts, const struct token_record *record);
@@ -60,6 +86,31 @@ enum accounts_result accounts_get_token_of(struct accounts *accounts, struct byt
 enum accounts_result accounts_get_token(struct accounts *accounts, struct bytes id, struct token_record *ret);
 /* The record stays, so that `token list` can tell that it was revoked. */
 enum accounts_result accounts_revoke_token(struct accounts *accounts, struct bytes id);
+enum accounts_result accounts_revoke_token_of(struct accounts *accounts, struct bytes tenant, struct bytes id);
+
+/* ACCOUNTS_FULL: RECORD_CODECS_MAX. */
+enum accounts_result accounts_add_group(struct accounts *accounts, const struct group_record *record, bool replace);
+enum accounts_result accounts_get_group(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                        struct group_record *ret);
+enum accounts_result accounts_set_group_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                 bool disabled);
+enum accounts_result accounts_remove_group(struct accounts *accounts, struct bytes tenant, struct bytes id);
+
+/* ACCOUNTS_FULL: BATCHES_MAX. */
+enum accounts_result accounts_add_batch(struct accounts *accounts, const struct batch_record *record, bool replace);
+enum accounts_result accounts_get_batch(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                        struct batch_record *ret);
+enum accounts_result accounts_set_batch_disabled(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                 bool disabled);
+/* With its approved serial numbers; the devices that came by it stay. */
+enum accounts_result accounts_remove_batch(struct accounts *accounts, struct bytes tenant, struct bytes id);
+
+enum accounts_result accounts_add_ca(struct accounts *accounts, const struct ca_record *record);
+enum accounts_result accounts_get_ca(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                     struct ca_record *ret);
+enum accounts_result accounts_set_ca_retired(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                             bool retired);
+enum accounts_result accounts_remove_ca(struct accounts *accounts, struct bytes tenant, struct bytes id);
 
 /* ACCOUNTS_FULL: RECORD_RULES_MAX. The stream it names joins accounts_list_streams. */
 enum accounts_result accounts_add_rule(struct accounts *accounts, const struct rule_record *record, bool replace);
@@ -87,6 +138,12 @@ enum accounts_result accounts_get_codec(struct accounts *accounts, struct bytes 
 /* reason: as record.reason, cut to its length; empty when it is released. */
 enum accounts_result accounts_set_codec_quarantined(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                     bool quarantined, struct bytes reason);
+/*
+ * Somebody who speaks it was read: once more than the record knows, up to RECORD_WITNESSES. definition is that which
+ * read him. ACCOUNTS_EXISTS: nothing to add, or it is another definition by now.
+ */
+enum accounts_result accounts_add_codec_witness(struct accounts *accounts, struct bytes tenant, struct bytes id,
+                                                struct bytes definition, struct bytes witness);
 enum accounts_result accounts_remove_codec(struct accounts *accounts, struct bytes tenant, struct bytes id);
 
 /* Ids in the order of their characters, in one block that the caller frees. */
@@ -102,4 +159,7 @@ enum accounts_result accounts_list_rules(struct accounts *accounts, struct bytes
 /* Names that a rule or a retention has ever used; "obs" only if it has retention. */
 enum accounts_result accounts_list_streams(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
 enum accounts_result accounts_list_profiles(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
+enum accounts_result accounts_list_groups(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
+enum accounts_result accounts_list_batches(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
+enum accounts_result accounts_list_cas(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
 enum accounts_result accounts_list_codecs(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);

@@ -49,7 +49,8 @@ struct stream_info {
 };
 
 /* In the order in which they are loaded: what devices need is there before they may speak. */
-enum what { WHAT_TENANT, WHAT_RULE, WHAT_STREAM, WHAT_CODEC, WHAT_PROFILE, WHAT_DEVICE, WHAT_TOKEN, WHAT_COUNT };
+enum what { WHAT_TENANT, WHAT_RULE, WHAT_STREAM, WHAT_CODEC, WHAT_PROFILE, WHAT_GROUP, WHAT_BATCH, WHAT_CA, WHAT_DEVICE, WHAT_TOKEN,
+            WHAT_COUNT };
 
 /* Where things of a kind stand in Redis, and what changes of them are called. A tenant has no id. */
 static const struct {
@@ -61,6 +62,9 @@ static const struct {
     [WHAT_STREAM] = {SCHEMA_OBJECT_STREAM, SCHEMA_SUFFIX_STREAMS, SCHEMA_KIND_RETENTION, schema_stream_is_valid},
     [WHAT_CODEC] = {SCHEMA_OBJECT_CODEC, SCHEMA_SUFFIX_CODECS, SCHEMA_KIND_CODEC, schema_profile_is_valid},
     [WHAT_PROFILE] = {SCHEMA_OBJECT_PROFILE, SCHEMA_SUFFIX_PROFILES, SCHEMA_KIND_PROFILE, schema_profile_is_valid},
+    [WHAT_GROUP] = {SCHEMA_OBJECT_GROUP, SCHEMA_SUFFIX_GROUPS, SCHEMA_KIND_GROUP, schema_group_is_valid},
+    [WHAT_BATCH] = {SCHEMA_OBJECT_BATCH, SCHEMA_SUFFIX_BATCHES, SCHEMA_KIND_BATCH, schema_group_is_valid},
+    [WHAT_CA] = {SCHEMA_OBJECT_CA, SCHEMA_SUFFIX_CAS, SCHEMA_KIND_CA, schema_group_is_valid},
     [WHAT_DEVICE] = {SCHEMA_OBJECT_DEVICE, SCHEMA_SUFFIX_DEVICES, SCHEMA_KIND_DEVICE, schema_device_is_valid},
     [WHAT_TOKEN] = {SCHEMA_OBJECT_TOKEN, SCHEMA_SUFFIX_TOKENS, SCHEMA_KIND_TOKEN, record_token_id_is_valid},
 };
@@ -87,6 +91,7 @@ struct follow {
     size_t records;  /* HGETALLs under way */
     bool is_full;    /* the registry could not take a record */
     struct log_rate bad_records;
+    uint64_t not_opened; /* secrets, as far as was told */
 
     /* The load under way: which tenant, what of it, and how far SSCAN has come (empty: to the end). */
     char (*tenants)[SCHEMA_TENANT_MAX + 1];
@@ -115,6 +120,7 @@ struct query {
 };
 
 static void load_next(struct follow *follow);
+static void tell_not_opened(struct follow *follow);
 static void read_changes(struct follow *follow);
 static void verify(struct follow *follow);
 
@@ -255,6 +261,15 @@ static void remove_thing(struct follow *follow, const struct query *query)
     case WHAT_PROFILE:
         registry_remove_profile(registry, tenant, id);
         break;
+    case WHAT_GROUP:
+        registry_remove_group(registry, tenant, id);
+        break;
+    case WHAT_BATCH:
+        registry_remove_batch(registry, tenant, id);
+        break;
+    case WHAT_CA:
+        registry_remove_ca(registry, tenant, id);
+        break;
     case WHAT_DEVICE:
         registry_remove_device(registry, tenant, id);
         break;
@@ -279,33 +294,80 @@ static enum put put_tenant(struct registry *registry, struct bytes id, const str
 
 static bool may_the_same(const struct device_record *a, const struct device_record *b)
 {
-    return a->disabled == b->disabled && a->concentrator == b->concentrator && strcmp(a->prefix, b->prefix) == 0 &&
-           secret_equal(&a->psk, &b->psk) && strcmp(a->x509, b->x509) == 0 && a->has_rpk == b->has_rpk &&
-           memcmp(a->rpk, b->rpk, sizeof a->rpk) == 0 && a->created_s == b->created_s;
+    if (a->disabled != b->disabled || a->concentrator != b->concentrator || a->role != b->role ||
+        strcmp(a->prefix, b->prefix) != 0 || strcmp(a->group, b->group) != 0 || a->created_s != b->created_s ||
+        a->credential_count != b->credential_count)
+        return false;
+    /* Where a person may look ends with the session that it was told to. */
+    if (a->role != ROLE_DEVICE && strcmp(a->site, b->site) != 0)
+        return false;
+    for (size_t i = 0; i < a->credential_count; i++)
+        if (!credential_equal(&a->credentials[i], &b->credentials[i]))
+            return false;
+    return true;
 }
 
-static enum put put_device(struct registry *registry, const struct query *query, const struct record_field *fields,
+static enum put put_device(struct follow *follow, const struct query *query, const struct record_field *fields,
                            size_t count)
 {
+    struct registry *registry = follow->config.registry;
     struct device_record record;
-    if (!record_to_device(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count, &record))
+    struct record_room room;
+    if (!record_to_device(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count,
+                          vault_of_records(follow->config.vault), &room, &record))
         return PUT_NOT_VALID;
     const struct device_record *old = registry_device(registry, bytes_of_text(record.tenant), bytes_of_text(record.id));
     enum put put = old && may_the_same(old, &record) ? PUT_QUIET : PUT_DONE;
     if (!registry_put_device(registry, &record))
         put = PUT_FULL;
-    secret_wipe(&record.psk);
-    secret_wipe(&record.frame_key);
+    record_wipe_room(&room);
     return put;
 }
 
-static enum put put_token(struct registry *registry, const struct query *query, const struct record_field *fields,
+static enum put put_group(struct follow *follow, const struct query *query, const struct record_field *fields,
+                          size_t count)
+{
+    struct group_record record;
+    if (!record_to_group(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count,
+                         vault_of_records(follow->config.vault), &record))
+        return PUT_NOT_VALID;
+    enum put put = registry_put_group(follow->config.registry, &record) ? PUT_DONE : PUT_FULL;
+    secret_wipe(&record.key);
+    return put;
+}
+
+static enum put put_batch(struct follow *follow, const struct query *query, const struct record_field *fields,
+                          size_t count)
+{
+    struct batch_record record;
+    if (!record_to_batch(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count,
+                         vault_of_records(follow->config.vault), &record))
+        return PUT_NOT_VALID;
+    enum put put = registry_put_batch(follow->config.registry, &record) ? PUT_DONE : PUT_FULL;
+    explicit_bzero(&record, sizeof record);
+    return put;
+}
+
+static enum put put_ca(struct follow *follow, const struct query *query, const struct record_field *fields,
+                       size_t count)
+{
+    struct ca_record record;
+    if (!record_to_ca(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count,
+                      vault_of_records(follow->config.vault), &record))
+        return PUT_NOT_VALID;
+    enum put put = registry_put_ca(follow->config.registry, &record) ? PUT_DONE : PUT_FULL;
+    explicit_bzero(&record, sizeof record);
+    return put;
+}
+
+static enum put put_token(struct follow *follow, const struct query *query, const struct record_field *fields,
                           size_t count)
 {
     struct token_record record;
-    if (!record_to_token(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count, &record))
+    if (!record_to_token(bytes_of_text(query->tenant), bytes_of_text(query->id), fields, count,
+                         vault_of_records(follow->config.vault), &record))
         return PUT_NOT_VALID;
-    enum put put = registry_put_token(registry, &record) ? PUT_DONE : PUT_FULL;
+    enum put put = registry_put_token(follow->config.registry, &record) ? PUT_DONE : PUT_FULL;
     secret_wipe(&record.apikey);
     return put;
 }
@@ -364,9 +426,15 @@ static enum put put_thing(struct follow *follow, const struct query *query, cons
     case WHAT_TENANT:
         return put_tenant(registry, bytes_of_text(query->tenant), fields, count);
     case WHAT_DEVICE:
-        return put_device(registry, query, fields, count);
+        return put_device(follow, query, fields, count);
+    case WHAT_GROUP:
+        return put_group(follow, query, fields, count);
+    case WHAT_BATCH:
+        return put_batch(follow, query, fields, count);
+    case WHAT_CA:
+        return put_ca(follow, query, fields, count);
     case WHAT_TOKEN:
-        return put_token(registry, query, fields, count);
+        return put_token(follow, query, fields, count);
     case WHAT_RULE:
         return put_rule(registry, query, fields, count);
     case WHAT_STREAM:
@@ -396,6 +464,14 @@ static bool is_wrong_type(const struct store_reply *reply)
     return reply->type == STORE_ERROR && bytes_starts_with(reply->text, WORD("WRONGTYPE"));
 }
 
+/* Those who enrol with a batch are known by its name with a mark. */
+static void tell_batch_changed(struct follow *follow, const struct query *query)
+{
+    char device[SCHEMA_GROUP_MAX + 2];
+    int len = snprintf(device, sizeof device, "%c%.*s", BATCH_MARK, SCHEMA_GROUP_MAX, query->id);
+    tell_changed(follow, bytes_of_text(query->tenant), bytes_of(device, (size_t)len));
+}
+
 static void take_record(struct follow *follow, const struct query *query, const struct store_reply *reply)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
@@ -409,11 +485,19 @@ static void take_record(struct follow *follow, const struct query *query, const 
     follow->is_full |= put == PUT_FULL;
     if (query->is_change && put != PUT_QUIET && (query->what == WHAT_TENANT || query->what == WHAT_DEVICE))
         tell_changed(follow, bytes_of_text(query->tenant), bytes_of_text(query->id));
+    if (query->is_change && query->what == WHAT_BATCH)
+        tell_batch_changed(follow, query);
+    /* Their certificates may be good no more. */
+    if (query->is_change && query->what == WHAT_CA)
+        tell_changed(follow, bytes_of_text(query->tenant), (struct bytes){0});
+    if (query->is_change && query->what == WHAT_GROUP) /* any device may have a key of it */
+        tell_changed(follow, bytes_of_text(query->tenant), (struct bytes){0});
 }
 
 /* The changes of one XREAD are in the registry. */
 static void changes_done(struct follow *follow)
 {
+    tell_not_opened(follow);
     follow->position = follow->read_upto;
     follow->added += follow->read_count;
     read_changes(follow);
@@ -494,14 +578,34 @@ static bool ask_page(struct follow *follow)
     return ask(follow, &query, arguments[1], arguments, COUNT_OF(arguments));
 }
 
+/* One line for all that were read since the last one: after each load, and after changes. */
+static void tell_not_opened(struct follow *follow)
+{
+    uint8_t id[VAULT_ID_BYTES];
+    char text[2 * VAULT_ID_BYTES + 1];
+    uint64_t all = vault_failures(follow->config.vault), more = all - follow->not_opened;
+    if (more == 0)
+        return;
+    vault_id(follow->config.vault, id);
+    for (size_t i = 0; i < sizeof id; i++)
+        snprintf(text + 2 * i, 3, "%02x", id[i]);
+    log_write(LOG_WARN, "follow", "secrets in Redis cannot be opened with this kek; who has them is refused",
+              "secrets=%llu kek=%s", (unsigned long long)more, text);
+    if (follow->config.metrics)
+        metrics_add(follow->config.metrics, METRIC_SECRETS_NOT_OPENED, (int64_t)more);
+    follow->not_opened = all;
+}
+
 static void load_done(struct follow *follow)
 {
     struct registry *registry = follow->config.registry;
     registry_resync_end(registry, tell_changed, follow);
     struct registry_counts counts = registry_count(registry);
     log_write(LOG_INFO, "follow", "registry loaded",
-              "tenants=%zu devices=%zu tokens=%zu rules=%zu streams=%zu profiles=%zu codecs=%zu", counts.tenants,
-              counts.devices, counts.tokens, counts.rules, counts.streams, counts.profiles, counts.codecs);
+              "tenants=%zu devices=%zu credentials=%zu groups=%zu tokens=%zu rules=%zu streams=%zu profiles=%zu codecs=%zu",
+              counts.tenants, counts.devices, counts.credentials, counts.groups, counts.tokens, counts.rules,
+              counts.streams, counts.profiles, counts.codecs);
+    tell_not_opened(follow);
     follow->phase = PHASE_LOADED;
     follow->verified = true;
     read_changes(follow);

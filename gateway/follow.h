@@ -9,16 +9,20 @@
 #pragma once
 
 #include "gateway/rt/loop.h"
+#include "gateway/rt/metrics.h"
 #include "gateway/store_target.h"
+#include "gateway/vault.h"
 #include "registry/registry.h"
 
 struct follow;
 
 /* changed: what the device may do or how it proves itself was changed, or it was disabled or removed (device empty: the
- * tenant's record was changed); end what is not allowed. */
+ * tenant's record was changed, or one of its groups); end what is not allowed. */
 struct follow_config {
     const struct store_target *redis;
     struct registry *registry;
+    const struct vault *vault; /* opens secrets; NULL: only plain ones are read */
+    struct metrics *metrics;   /* of the main thread; NULL: nobody counts */
     registry_gone_fn *changed;
     void (*fresh)(void *ctx, bool fresh); /* true: loaded and following */
     void *ctx;

@@ -10,13 +10,73 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define GROUPS_NONE "-" /* in Redis: nobody is asked */
+#define OFFERED_MARK "?" /* behind the kind of a credential */
+#define GROUP_KEY_MIN 32
+
+/* What a vault knows the secrets by that are no credentials. */
+#define LABEL_APIKEY "apikey"
+#define LABEL_GROUP_KEY "key"
 
 /* The words of gateway/delivery, by its numbers; a test there compares them. */
 static const char *const levels[RECORD_LEVELS] = {"spooled", "stored", "replicated"};
 
+static const char *const roles[ROLES] = {"device", "bootstrap", "viewer", "operator", "admin"};
+
 static const char *const clocks[CLOCK_POLICIES] = {"trust", "correct", "replace", "refuse"};
+
+/* Roles and credentials. */
+
+const char *role_name(enum role role)
+{
+    return roles[role];
+}
+
+bool role_of_name(struct bytes name, enum role *ret)
+{
+    for (unsigned i = 0; i < ROLES; i++)
+        if (bytes_equal_text(name, roles[i])) {
+            *ret = (enum role)i;
+            return true;
+        }
+    return false;
+}
+
+void record_wipe_room(struct record_room *room)
+{
+    explicit_bzero(room, sizeof *room);
+}
+
+const struct credential *record_credential(const struct device_record *device, enum credential_kind kind, int64_t now_s,
+                                           const struct credential *after)
+{
+    const struct credential *end = device->credentials + device->credential_count;
+    for (const struct credential *one = after ? after + 1 : device->credentials; one < end; one++)
+        if (one->kind == kind && credential_is_good_at(one, now_s))
+            return one;
+    return NULL;
+}
+
+const struct credential *record_credential_of_id(const struct device_record *device, struct bytes id)
+{
+    for (size_t i = 0; i < device->credential_count; i++)
+        if (bytes_equal_text(id, device->credentials[i].id))
+            return &device->credentials[i];
+    return NULL;
+}
+
+bool record_secrets_are_distinct(const struct device_record *device)
+{
+    for (size_t i = 0; i < device->credential_count; i++)
+        for (size_t k = 0; k < i; k++) {
+            const struct credential *a = &device->credentials[i], *b = &device->credentials[k];
+            if (credential_is_secret(a->kind) && credential_is_secret(b->kind) && secret_equal(&a->secret, &b->secret))
+                return false;
+        }
+    return true;
+}
 
 /* Writing: a column of puts. Empty fields are left out, so a hash holds only what the device has. */
 
@@ -51,7 +111,16 @@ static void put_number(struct writer *w, const char *name, int64_t number)
     put_bytes(w, name, bytes_of(text, (size_t)len));
 }
 
-static void put_hex(struct writer *w, const char *name, const uint8_t *octets, size_t len)
+static struct bytes add_text(struct writer *w, struct bytes text)
+{
+    char *at = w->text + w->used;
+    if (text.len)
+        memcpy(at, text.ptr, text.len);
+    w->used += text.len;
+    return bytes_of(at, text.len);
+}
+
+static struct bytes add_hex(struct writer *w, const uint8_t *octets, size_t len)
 {
     static const char digits[] = "0123456789abcdef";
     char *text = w->text + w->used;
@@ -60,11 +129,73 @@ static void put_hex(struct writer *w, const char *name, const uint8_t *octets, s
         text[2 * i + 1] = digits[octets[i] & 15];
     }
     w->used += 2 * len;
-    put_bytes(w, name, bytes_of(text, 2 * len));
+    return bytes_of(text, 2 * len);
 }
 
-_Static_assert(RECORD_TEXT_MAX >= 2 * SECRET_MAX + 2 * RECORD_FRAME_KEY_MAX + 2 * RECORD_DIGEST_BYTES + 2 * 32 + 3 * 24,
-               "all that is converted");
+static void put_hex(struct writer *w, const char *name, const uint8_t *octets, size_t len)
+{
+    put_bytes(w, name, add_hex(w, octets, len));
+}
+
+/* Whose a secret is, for its vault. */
+struct place {
+    const struct record_vault *vault; /* NULL: as it is */
+    struct bytes tenant, owner;
+};
+
+/* Empty: it could not be wrapped. */
+static struct bytes add_sealed(struct writer *w, const struct place *place, struct bytes label,
+                               const struct secret *secret)
+{
+    char sealed[RECORD_SEALED_MAX];
+    const struct record_vault *vault = place->vault;
+    size_t len = vault->seal(vault->ctx, place->tenant, place->owner, label, secret, sealed);
+    return add_text(w, bytes_of(sealed, len));
+}
+
+static struct bytes label_of(const struct credential *credential, char ret[static 2 * CREDENTIAL_ID_MAX])
+{
+    int len = snprintf(ret, 2 * CREDENTIAL_ID_MAX, "%s %s", credential->id, credential_kind_name(credential->kind));
+    return bytes_of(ret, (size_t)len);
+}
+
+/* False: a secret could not be wrapped. */
+static bool add_material(struct writer *w, const struct place *place, const struct credential *credential)
+{
+    char label[2 * CREDENTIAL_ID_MAX];
+    if (credential_is_secret(credential->kind))
+        return (place->vault ? add_sealed(w, place, label_of(credential, label), &credential->secret)
+                             : add_hex(w, credential->secret.octets, credential->secret.len))
+                   .len > 0;
+    add_hex(w, credential->public, credential->public_len);
+    if (credential->public_len && credential->name)
+        add_text(w, BYTES_LITERAL(" "));
+    add_text(w, credential_name(credential));
+    return true;
+}
+
+/* One field: key:ID, "KIND CREATED NOT_BEFORE NOT_AFTER MATERIAL". */
+static bool put_credential(struct writer *w, const struct place *place, const struct credential *credential)
+{
+    char text[128];
+    int len = snprintf(text, sizeof text, SCHEMA_DEVICE_KEY_PREFIX "%s", credential->id);
+    struct bytes name = add_text(w, bytes_of(text, (size_t)len));
+    size_t start = w->used;
+    len = snprintf(text, sizeof text, "%s%s %" PRId64 " %" PRId64 " %" PRId64 " ",
+                   credential_kind_name(credential->kind), credential->offered ? OFFERED_MARK : "",
+                   credential->created_s, credential->not_before_s, credential->not_after_s);
+    add_text(w, bytes_of(text, (size_t)len));
+    if (!add_material(w, place, credential))
+        return false;
+    w->fields[w->count++] = (struct record_field){name, bytes_of(w->text + start, w->used - start)};
+    return true;
+}
+
+#define CREDENTIAL_TEXT_MAX                                                                                            \
+    (4 + CREDENTIAL_ID_MAX + 10 + 3 * 22 + 2 * CREDENTIAL_PUBLIC_MAX + 1 + CREDENTIAL_NAME_MAX + RECORD_SEALED_MAX)
+_Static_assert(RECORD_TEXT_MAX >= CREDENTIALS_MAX * CREDENTIAL_TEXT_MAX + 24, "all credentials and a number");
+_Static_assert(RECORD_FIELDS_MAX >= 11 + CREDENTIALS_MAX, "all of them");
+_Static_assert(2 * SECRET_MAX <= RECORD_SEALED_MAX, "hexadecimal is no longer than what is wrapped");
 _Static_assert(RECORD_APIKEY_MAX <= SECRET_MAX && RECORD_FRAME_KEY_MAX <= SECRET_MAX, "they are kept as secrets");
 
 size_t record_of_tenant(const struct tenant_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
@@ -77,33 +208,46 @@ size_t record_of_tenant(const struct tenant_record *record, struct record_field 
     return w.count;
 }
 
-size_t record_of_device(const struct device_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
-                        char scratch[static RECORD_TEXT_MAX])
+size_t record_of_device(const struct device_record *record, const struct record_vault *vault,
+                        struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
 {
     struct writer w = {.fields = ret, .text = scratch};
+    struct place place = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    if (record->credential_count > CREDENTIALS_MAX || !record_secrets_are_distinct(record))
+        return 0;
     put_flag(&w, "disabled", record->disabled);
     put_flag(&w, "concentrator", record->concentrator);
+    put_text(&w, "role", record->role == ROLE_DEVICE ? "" : role_name(record->role));
     put_text(&w, "prefix", record->prefix);
     put_text(&w, "site", record->site);
     put_text(&w, "tags", record->tags);
-    put_hex(&w, "psk", record->psk.octets, record->psk.len);
-    put_text(&w, "x509", record->x509);
-    if (record->has_rpk)
-        put_hex(&w, "rpk", record->rpk, sizeof record->rpk);
+    put_text(&w, "group", record->group);
+    put_text(&w, "serial", record->serial);
+    put_text(&w, "model", record->model);
     put_text(&w, "profile", record->profile);
-    put_hex(&w, "frame_key", record->frame_key.octets, record->frame_key.len);
     put_number(&w, "created", record->created_s);
+    for (size_t i = 0; i < record->credential_count; i++)
+        if (!put_credential(&w, &place, &record->credentials[i]))
+            return 0;
     return w.count;
 }
 
-size_t record_of_token(const struct token_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
-                       char scratch[static RECORD_TEXT_MAX])
+size_t record_of_token(const struct token_record *record, const struct record_vault *vault,
+                       struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
 {
     struct writer w = {.fields = ret, .text = scratch};
-    put_text(&w, "role", record->role == TOKEN_OPERATOR ? "operator" : "device");
+    struct place place = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    struct bytes apikey = bytes_of(record->apikey.octets, record->apikey.len);
+    put_text(&w, "role", role_name(record->role));
     put_text(&w, "device", record->device);
-    if (secret_is_set(&record->apikey)) {
-        put_bytes(&w, "apikey", bytes_of(record->apikey.octets, record->apikey.len));
+    put_text(&w, "sites", record->sites);
+    put_text(&w, "label", record->label);
+    if (apikey.len) {
+        if (vault)
+            apikey = add_sealed(&w, &place, BYTES_LITERAL(LABEL_APIKEY), &record->apikey);
+        if (apikey.len == 0)
+            return 0;
+        put_bytes(&w, "apikey", apikey);
     } else {
         put_hex(&w, "salt", record->salt, sizeof record->salt);
         put_hex(&w, "digest", record->digest, sizeof record->digest);
@@ -111,6 +255,25 @@ size_t record_of_token(const struct token_record *record, struct record_field re
     put_number(&w, "created", record->created_s);
     put_number(&w, "expires", record->expires_s);
     put_flag(&w, "revoked", record->revoked);
+    return w.count;
+}
+
+size_t record_of_group(const struct group_record *record, const struct record_vault *vault,
+                       struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
+{
+    struct writer w = {.fields = ret, .text = scratch};
+    struct place place = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    struct bytes key = vault ? add_sealed(&w, &place, BYTES_LITERAL(LABEL_GROUP_KEY), &record->key)
+                             : add_hex(&w, record->key.octets, record->key.len);
+    if (key.len == 0)
+        return 0;
+    put_flag(&w, "disabled", record->disabled);
+    put_text(&w, "pattern", record->pattern);
+    put_bytes(&w, "key", key);
+    put_text(&w, "site", record->site);
+    put_text(&w, "tags", record->tags);
+    put_text(&w, "profile", record->profile);
+    put_number(&w, "created", record->created_s);
     return w.count;
 }
 
@@ -173,6 +336,7 @@ size_t record_of_codec(const struct codec_record *record, struct record_field re
     put_bytes(&w, "definition", record->definition);
     put_flag(&w, "quarantined", record->quarantined);
     put_text(&w, "reason", record->reason);
+    put_text(&w, "witnesses", record->witnesses);
     put_number(&w, "created", record->created_s);
     return w.count;
 }
@@ -201,9 +365,8 @@ static bool read_flag(const struct reader *r, const char *name, bool *ret)
 }
 
 /* Unix seconds: at most 12 digits, no sign. */
-static bool read_seconds(const struct reader *r, const char *name, int64_t *ret)
+static bool parse_seconds(struct bytes value, int64_t *ret)
 {
-    struct bytes value = find(r, name);
     int64_t seconds = 0;
     if (value.len > 12)
         return false;
@@ -214,6 +377,11 @@ static bool read_seconds(const struct reader *r, const char *name, int64_t *ret)
     }
     *ret = seconds;
     return true;
+}
+
+static bool read_seconds(const struct reader *r, const char *name, int64_t *ret)
+{
+    return parse_seconds(find(r, name), ret);
 }
 
 static void copy_text(char *ret, struct bytes value)
@@ -272,6 +440,17 @@ bool record_tags_are_valid(struct bytes tags)
     return (tags.len == 0 || !word_is_empty) && record_text_is_valid(tags);
 }
 
+bool record_sites_are_valid(struct bytes sites)
+{
+    bool word_is_empty = true;
+    for (size_t i = 0; i < sites.len; i++) {
+        if (sites.ptr[i] == ',' && word_is_empty)
+            return false;
+        word_is_empty = sites.ptr[i] == ',';
+    }
+    return (sites.len == 0 || !word_is_empty) && record_text_is_valid(sites);
+}
+
 bool record_prefix_is_valid(struct bytes prefix)
 {
     if (bytes_equal_text(prefix, "*"))
@@ -283,18 +462,6 @@ bool record_prefix_is_valid(struct bytes prefix)
     for (size_t i = 0; i < prefix.len; i++)
         without_slashes[i] = i > 0 && prefix.ptr[i] == '/' ? '-' : prefix.ptr[i];
     return schema_device_is_valid(bytes_of(without_slashes, prefix.len));
-}
-
-static bool read_psk(const struct reader *r, struct secret *ret)
-{
-    struct bytes value = find(r, "psk");
-    return value.len == 0 || secret_set_hex(ret, value);
-}
-
-static bool read_rpk(const struct reader *r, struct device_record *ret)
-{
-    ret->has_rpk = find(r, "rpk").len > 0;
-    return !ret->has_rpk || read_hex(r, "rpk", sizeof ret->rpk, ret->rpk);
 }
 
 /* Absent: the first. */
@@ -326,41 +493,229 @@ bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t
     return true;
 }
 
-/* A key, then an id. */
-static bool read_frame_key(const struct reader *r, struct secret *ret)
+/* Credentials. */
+
+/* Where a record is read from, and what was found. */
+struct reading {
+    const struct reader *r;
+    struct place place;
+    struct record_room *room;
+    uint8_t count;
+};
+
+enum found { FOUND, LEFT_OUT, NOT_VALID };
+
+static bool is_sealed(struct bytes text)
 {
-    struct bytes value = find(r, "frame_key");
-    return value.len == 0 || (value.len >= 2 * RECORD_FRAME_KEY_MIN && value.len <= 2 * RECORD_FRAME_KEY_MAX &&
-                              secret_set_hex(ret, value));
+    return bytes_starts_with(text, BYTES_LITERAL(RECORD_SEALED_PREFIX));
+}
+
+/* A secret as it stands in Redis: wrapped, or as an older weir wrote it. */
+static enum found open_secret(const struct place *place, struct bytes label, struct bytes text, struct secret *ret)
+{
+    const struct record_vault *vault = place->vault;
+    if (!is_sealed(text))
+        return secret_set_hex(ret, text) ? FOUND : NOT_VALID;
+    return vault && vault->open(vault->ctx, place->tenant, place->owner, label, text, ret) ? FOUND : LEFT_OUT;
+}
+
+/* The next word of a text, and the blank behind it. */
+static struct bytes take_word(struct bytes *text)
+{
+    const uint8_t *blank = text->len ? memchr(text->ptr, ' ', text->len) : NULL;
+    struct bytes word = bytes_of(text->ptr, blank ? (size_t)(blank - text->ptr) : text->len);
+    size_t taken = word.len + (blank != NULL);
+    *text = bytes_of(text->ptr + taken, text->len - taken);
+    return word;
+}
+
+/* Digits, as many as there are. */
+static bool read_public(struct bytes digits, struct credential *credential)
+{
+    struct secret octets;
+    if (!secret_set_hex(&octets, digits) || octets.len > CREDENTIAL_PUBLIC_MAX)
+        return false;
+    memcpy(credential->public, octets.octets, octets.len);
+    credential->public_len = octets.len;
+    return true;
+}
+
+static bool read_name(struct bytes name, char ret[static CREDENTIAL_NAME_MAX + 1], struct credential *credential)
+{
+    if (name.len > CREDENTIAL_NAME_MAX || (name.len && memchr(name.ptr, '\0', name.len)))
+        return false;
+    copy_text(ret, name);
+    credential->name = ret;
+    return true;
+}
+
+static enum found read_material(const struct reading *reading, struct bytes material, struct credential *credential)
+{
+    char label[2 * CREDENTIAL_ID_MAX], *name = reading->room->names[reading->count];
+    bool ok = true;
+    if (credential_is_secret(credential->kind))
+        return open_secret(&reading->place, label_of(credential, label), material, &credential->secret);
+    if (credential->kind != CREDENTIAL_X509)
+        ok = read_public(credential->kind == CREDENTIAL_CA ? take_word(&material) : material, credential);
+    if (ok && (credential->kind == CREDENTIAL_CA || credential->kind == CREDENTIAL_X509))
+        ok = read_name(material, name, credential);
+    return ok ? FOUND : NOT_VALID;
+}
+
+static bool read_kind(struct bytes word, struct credential *credential)
+{
+    credential->offered = word.len && word.ptr[word.len - 1] == OFFERED_MARK[0];
+    return credential_kind_of_name(bytes_of(word.ptr, word.len - credential->offered), &credential->kind);
+}
+
+/* Enters what was found; false: there is no room, or it is not sound. */
+static bool keep(struct reading *reading, enum found found, struct bytes id)
+{
+    struct credential *credential = &reading->room->credentials[reading->count];
+    if (found == LEFT_OUT)
+        return true;
+    if (found == NOT_VALID || !credential_is_sound(credential))
+        return false;
+    for (size_t i = 0; i < reading->count; i++)
+        if (bytes_equal_text(id, reading->room->credentials[i].id))
+            return true; /* of an older weir, and written anew since */
+    reading->count++;
+    return true;
+}
+
+/* A cleared credential of this id; NULL: too many, or no id. */
+static struct credential *begin_credential(struct reading *reading, struct bytes id)
+{
+    if (reading->count == CREDENTIALS_MAX || !credential_id_is_valid(id))
+        return NULL;
+    struct credential *credential = &reading->room->credentials[reading->count];
+    *credential = (struct credential){0};
+    memcpy(credential->id, id.ptr, id.len);
+    return credential;
+}
+
+static bool read_credential(struct reading *reading, struct bytes id, struct bytes text)
+{
+    struct credential *credential = begin_credential(reading, id);
+    if (!credential || !read_kind(take_word(&text), credential) ||
+        !parse_seconds(take_word(&text), &credential->created_s) ||
+        !parse_seconds(take_word(&text), &credential->not_before_s) ||
+        !parse_seconds(take_word(&text), &credential->not_after_s))
+        return false;
+    return keep(reading, read_material(reading, text, credential), id);
+}
+
+/* A field of an older weir, which had one of each: good at all times, and as old as the record. */
+static bool read_old_field(struct reading *reading, const char *name, enum credential_kind kind, int64_t created_s)
+{
+    struct bytes value = find(reading->r, name), id = bytes_of_text(name);
+    if (value.len == 0)
+        return true;
+    struct credential *credential = begin_credential(reading, id);
+    if (!credential)
+        return false;
+    credential->kind = kind;
+    credential->created_s = created_s;
+    return keep(reading, read_material(reading, value, credential), id);
+}
+
+static int compare_credentials(const void *a, const void *b)
+{
+    return strcmp(((const struct credential *)a)->id, ((const struct credential *)b)->id);
+}
+
+static bool read_credentials(struct reading *reading, struct device_record *record)
+{
+    struct bytes prefix = BYTES_LITERAL(SCHEMA_DEVICE_KEY_PREFIX);
+    for (size_t i = 0; i < reading->r->count; i++) {
+        const struct record_field *field = &reading->r->fields[i];
+        if (bytes_starts_with(field->name, prefix) &&
+            !read_credential(reading, bytes_of(field->name.ptr + prefix.len, field->name.len - prefix.len),
+                             field->value))
+            return false;
+    }
+    if (!read_old_field(reading, "psk", CREDENTIAL_PSK, record->created_s) ||
+        !read_old_field(reading, "x509", CREDENTIAL_X509, record->created_s) ||
+        !read_old_field(reading, "rpk", CREDENTIAL_RPK, record->created_s) ||
+        !read_old_field(reading, "frame_key", CREDENTIAL_FRAME, record->created_s))
+        return false;
+    struct credential *credentials = reading->room->credentials;
+    if (reading->count > 1)
+        qsort(credentials, reading->count, sizeof *credentials, compare_credentials);
+    record->credentials = credentials;
+    record->credential_count = reading->count;
+    return record_secrets_are_distinct(record);
+}
+
+/* Absent: a device. */
+static bool read_device_role(const struct reader *r, enum role *ret)
+{
+    struct bytes value = find(r, "role");
+    *ret = ROLE_DEVICE;
+    return value.len == 0 || (role_of_name(value, ret) && *ret != ROLE_BOOTSTRAP);
 }
 
 static bool read_device(const struct reader *r, struct device_record *record)
 {
     return read_flag(r, "disabled", &record->disabled) && read_flag(r, "concentrator", &record->concentrator) &&
+           read_device_role(r, &record->role) &&
            read_text(r, "prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, record->prefix) &&
            read_text(r, "site", RECORD_SITE_MAX, record_text_is_valid, record->site) &&
-           read_text(r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags) && read_psk(r, &record->psk) &&
-           read_text(r, "x509", RECORD_X509_MAX, record_text_is_valid, record->x509) && read_rpk(r, record) &&
+           read_text(r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags) &&
+           read_text(r, "group", SCHEMA_GROUP_MAX, schema_group_is_valid, record->group) &&
+           read_text(r, "serial", RECORD_SERIAL_MAX, record_text_is_valid, record->serial) &&
+           read_text(r, "model", RECORD_SERIAL_MAX, record_text_is_valid, record->model) &&
            read_text(r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record->profile) &&
-           read_frame_key(r, &record->frame_key) && read_seconds(r, "created", &record->created_s);
+           read_seconds(r, "created", &record->created_s);
 }
 
 bool record_to_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
-                      struct device_record *ret)
+                      const struct record_vault *vault, struct record_room *room, struct device_record *ret)
 {
     struct reader r = {fields, count};
+    struct reading reading = {.r = &r, .place = {vault, tenant, id}, .room = room};
     struct device_record record = {0};
     if (!schema_tenant_is_valid(tenant) || !schema_device_is_valid(id))
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
-    bool valid = read_device(&r, &record);
+    if (!read_device(&r, &record) || !read_credentials(&reading, &record)) {
+        record_wipe_room(room);
+        return false;
+    }
+    *ret = record;
+    return true;
+}
+
+/* Groups. */
+
+bool record_to_group(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                     const struct record_vault *vault, struct group_record *ret)
+{
+    struct reader r = {fields, count};
+    struct place place = {vault, tenant, id};
+    struct group_record record = {0};
+    struct bytes pattern = find(&r, "pattern");
+    if (!schema_tenant_is_valid(tenant) || !schema_group_is_valid(id) || pattern.len == 0 ||
+        pattern.len > RECORD_PATTERN_MAX || !record_pattern_is_valid(pattern))
+        return false;
+    copy_text(record.tenant, tenant);
+    copy_text(record.id, id);
+    copy_text(record.pattern, pattern);
+    enum found found = open_secret(&place, BYTES_LITERAL(LABEL_GROUP_KEY), find(&r, "key"), &record.key);
+    bool valid = (found == LEFT_OUT || (found == FOUND && record.key.len >= GROUP_KEY_MIN)) &&
+                 read_flag(&r, "disabled", &record.disabled) &&
+                 read_text(&r, "site", RECORD_SITE_MAX, record_text_is_valid, record.site) &&
+                 read_text(&r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record.tags) &&
+                 read_text(&r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record.profile) &&
+                 read_seconds(&r, "created", &record.created_s);
     if (valid)
         *ret = record;
-    secret_wipe(&record.psk);
-    secret_wipe(&record.frame_key);
+    secret_wipe(&record.key);
     return valid;
 }
+
+/* Tokens. */
 
 bool record_token_id_is_valid(struct bytes id)
 {
@@ -372,15 +727,17 @@ bool record_token_id_is_valid(struct bytes id)
     return true;
 }
 
-/* A device token must name its device, an operator's must not. */
+/* A token of a device must name it, one of a person must not; only a person's is limited to sites. */
 static bool read_role(const struct reader *r, struct token_record *record)
 {
-    struct bytes role = find(r, "role");
-    if (!read_text(r, "device", SCHEMA_DEVICE_MAX, schema_device_is_valid, record->device))
+    if (!role_of_name(find(r, "role"), &record->role) ||
+        !read_text(r, "device", SCHEMA_DEVICE_MAX, schema_device_is_valid, record->device) ||
+        !read_text(r, "sites", RECORD_SITES_MAX, record_sites_are_valid, record->sites) ||
+        !read_text(r, "label", RECORD_SITE_MAX, record_text_is_valid, record->label))
         return false;
-    record->role = bytes_equal_text(role, "operator") ? TOKEN_OPERATOR : TOKEN_DEVICE;
-    bool known = record->role == TOKEN_OPERATOR || bytes_equal_text(role, "device");
-    return known && (record->role == TOKEN_DEVICE) == (record->device[0] != '\0');
+    bool is_person = record->role >= ROLE_VIEWER, names_device = record->device[0] != '\0';
+    return (is_person || !record->sites[0]) && !(is_person && names_device) &&
+           (record->role != ROLE_DEVICE || names_device);
 }
 
 bool record_apikey_is_valid(struct bytes apikey)
@@ -396,28 +753,39 @@ bool record_apikey_is_valid(struct bytes apikey)
     return true;
 }
 
+/* An apikey that is wrapped and cannot be opened is left out: nothing is found by it, and the token can be revoked. */
+static bool read_apikey(const struct place *place, struct bytes text, struct secret *ret)
+{
+    if (is_sealed(text))
+        return open_secret(place, BYTES_LITERAL(LABEL_APIKEY), text, ret) == LEFT_OUT ||
+               record_apikey_is_valid(bytes_of(ret->octets, ret->len));
+    return record_apikey_is_valid(text) && secret_set(ret, text);
+}
+
 /* Either the salted digest of a bearer token or the key of a legacy sender, which only a device has. */
-static bool read_proof(const struct reader *r, struct token_record *record)
+static bool read_proof(const struct reader *r, const struct place *place, struct token_record *record)
 {
     struct bytes apikey = find(r, "apikey");
     if (apikey.len == 0)
         return read_hex(r, "salt", sizeof record->salt, record->salt) &&
                read_hex(r, "digest", sizeof record->digest, record->digest);
-    return record->role == TOKEN_DEVICE && find(r, "salt").len == 0 && find(r, "digest").len == 0 &&
-           record_apikey_is_valid(apikey) && secret_set(&record->apikey, apikey);
+    return record->role == ROLE_DEVICE && find(r, "salt").len == 0 && find(r, "digest").len == 0 &&
+           read_apikey(place, apikey, &record->apikey);
 }
 
 bool record_to_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
-                     struct token_record *ret)
+                     const struct record_vault *vault, struct token_record *ret)
 {
     struct reader r = {fields, count};
+    struct place place = {vault, tenant, id};
     struct token_record record = {0};
     if (!schema_tenant_is_valid(tenant) || !record_token_id_is_valid(id))
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
-    bool valid = read_role(&r, &record) && read_proof(&r, &record) && read_seconds(&r, "created", &record.created_s) &&
-                 read_seconds(&r, "expires", &record.expires_s) && read_flag(&r, "revoked", &record.revoked);
+    bool valid = read_role(&r, &record) && read_proof(&r, &place, &record) &&
+                 read_seconds(&r, "created", &record.created_s) && read_seconds(&r, "expires", &record.expires_s) &&
+                 read_flag(&r, "revoked", &record.revoked);
     if (valid)
         *ret = record;
     secret_wipe(&record.apikey);
@@ -532,7 +900,7 @@ bool record_to_rule(struct bytes tenant, struct bytes id, const struct record_fi
         !read_text(&r, "site", RECORD_SITE_MAX, record_text_is_valid, record.site) ||
         !read_text(&r, "name", RECORD_PATTERN_MAX, record_pattern_is_valid, record.name) ||
         !read_text(&r, "class", sizeof record.class - 1, record_class_is_valid, record.class) ||
-        !read_text(&r, "stream", SCHEMA_STREAM_MAX, schema_stream_is_valid, record.stream) ||
+        !read_text(&r, "stream", SCHEMA_STREAM_MAX, schema_rule_stream_is_valid, record.stream) ||
         !record_parse_rule_tags(find(&r, "tags"), &record) || !read_seconds(&r, "created", &record.created_s))
         return false;
     *ret = record;
@@ -674,6 +1042,17 @@ bool record_to_profile(struct bytes tenant, struct bytes id, const struct record
     return true;
 }
 
+bool record_next_witness(struct bytes *witnesses, struct bytes *ret)
+{
+    if (witnesses->len == 0)
+        return false;
+    const uint8_t *comma = memchr(witnesses->ptr, ',', witnesses->len);
+    size_t len = comma ? (size_t)(comma - witnesses->ptr) : witnesses->len;
+    *ret = bytes_of(witnesses->ptr, len);
+    *witnesses = comma ? bytes_of(comma + 1, witnesses->len - len - 1) : (struct bytes){0};
+    return true;
+}
+
 bool record_to_codec(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      struct codec_record *ret)
 {
@@ -686,6 +1065,7 @@ bool record_to_codec(struct bytes tenant, struct bytes id, const struct record_f
     copy_text(record.id, id);
     if (!read_flag(&r, "quarantined", &record.quarantined) ||
         !read_text(&r, "reason", RECORD_REASON_MAX, record_text_is_valid, record.reason) ||
+        !read_text(&r, "witnesses", RECORD_WITNESSES_MAX, record_text_is_valid, record.witnesses) ||
         !read_seconds(&r, "created", &record.created_s))
         return false;
     *ret = record;

@@ -7,22 +7,41 @@
  */
 #pragma once
 
+#include "registry/credential.h"
 #include "registry/schema.h"
-#include "registry/secret.h"
 
 #define RECORD_SITE_MAX 64
+#define RECORD_SITES_MAX 256
 #define RECORD_TAGS_MAX 128
-#define RECORD_X509_MAX 128
+#define RECORD_PATTERN_MAX 64
 #define RECORD_DIGEST_BYTES 32
 
 #define RECORD_LEVELS 3
 #define RECORD_CUMULATIVE_MAX 256
 #define RECORD_REASON_MAX 128
+#define RECORD_WITNESSES 2 /* of a codec */
+#define RECORD_WITNESS_MAX SCHEMA_DEVICE_MAX
+#define RECORD_WITNESSES_MAX (RECORD_WITNESSES * (RECORD_WITNESS_MAX + 1))
 #define RECORD_DEFINITION_MAX 32768
 #define RECORD_CODECS_MAX 256 /* of one tenant; and of profiles */
 
 #define RECORD_APIKEY_MIN 16
 #define RECORD_APIKEY_MAX 64
+
+#define RECORD_SERIAL_MAX 48
+
+/* What somebody may do; each of the people's roles may what the ones before it may. */
+enum role {
+    ROLE_DEVICE,    /* speaks as one device */
+    ROLE_BOOTSTRAP, /* may enrol, and nothing else */
+    ROLE_VIEWER,    /* reads */
+    ROLE_OPERATOR,  /* changes devices, their keys, codecs, rules */
+    ROLE_ADMIN,     /* makes tokens, groups and CAs */
+    ROLES,
+};
+/* "device", "bootstrap", "viewer", "operator", "admin". */
+const char *role_name(enum role role);
+bool role_of_name(struct bytes name, enum role *ret);
 
 struct tenant_record {
     char id[SCHEMA_TENANT_MAX + 1];
@@ -36,21 +55,69 @@ struct device_record {
     char id[SCHEMA_DEVICE_MAX + 1];
     bool disabled;
     bool concentrator; /* may write for other devices of its tenant */
+    enum role role;                     /* ROLE_DEVICE, or a person who comes over DTLS */
     char prefix[SCHEMA_DEVICE_MAX + 1]; /* empty: the id itself; "*": any name */
-    char site[RECORD_SITE_MAX + 1];     /* building or house; empty: none */
+    char site[RECORD_SITE_MAX + 1];     /* building or house; empty: none. Of a person: sites, as of a token */
     char tags[RECORD_TAGS_MAX + 1];     /* comma-separated words */
-    struct secret psk;                  /* not set: no PSK */
-    char x509[RECORD_X509_MAX + 1];     /* certificate name: SubjectAltName URI or DNS, else CN; empty: none */
-    bool has_rpk;
-    uint8_t rpk[RECORD_DIGEST_BYTES]; /* SHA-256 of SubjectPublicKeyInfo (RFC 7252 9.1.3.2) */
+    char group[SCHEMA_GROUP_MAX + 1];   /* its key is derived from this group's; empty: from none */
+    char serial[RECORD_SERIAL_MAX + 1]; /* as it said when it was enrolled */
+    char model[RECORD_SERIAL_MAX + 1];
     /* How it speaks: a profile of the tenant, or, where there is none of that name, a codec of the tenant or a format of
      * codec/format. Empty: as each request says. */
     char profile[SCHEMA_PROFILE_MAX + 1];
-    struct secret frame_key; /* OpenTRV secure frames: AES-128 key, then the node's whole id of 6 to 8 octets; or not set */
+    int64_t created_s;
+    /* Borrowed; of a record that the registry returned they live as long as that. In the order of their ids. */
+    const struct credential *credentials;
+    uint8_t credential_count;
+};
+
+/* Where credentials of a record that was read lie; wiped by its owner (record_wipe_room). */
+struct record_room {
+    struct credential credentials[CREDENTIALS_MAX];
+    char names[CREDENTIALS_MAX][CREDENTIAL_NAME_MAX + 1];
+};
+void record_wipe_room(struct record_room *room);
+
+/* The first credential of the kind behind `after` (NULL: of all) that is good at now_s; NULL: none. */
+const struct credential *record_credential(const struct device_record *device, enum credential_kind kind, int64_t now_s,
+                                           const struct credential *after);
+/* Whether no two of them have the same secret: a key is for one use and one algorithm. A record of which this does not
+ * hold is neither written nor read. */
+bool record_secrets_are_distinct(const struct device_record *device);
+/* By its id, good or not; NULL: none. */
+const struct credential *record_credential_of_id(const struct device_record *device, struct bytes id);
+
+/* A key from which the keys of a batch of devices are derived, so that they need no records before they appear. */
+struct group_record {
+    char tenant[SCHEMA_TENANT_MAX + 1];
+    char id[SCHEMA_GROUP_MAX + 1];
+    bool disabled;
+    char pattern[RECORD_PATTERN_MAX + 1]; /* which device ids, * is any run of characters */
+    struct secret key;                    /* 32 to 64 octets */
+    char site[RECORD_SITE_MAX + 1];       /* what the records of its devices get when they appear */
+    char tags[RECORD_TAGS_MAX + 1];
+    char profile[SCHEMA_PROFILE_MAX + 1];
     int64_t created_s;
 };
 
-#define RECORD_FRAME_KEY_MIN (16 + 6)
+/*
+ * Wrapping of secrets at rest (gateway/vault), given as functions because this layer is pure. owner: the id of the
+ * device, token, group or whatever the secret belongs to; label: the credential's id and kind, or the field. A sealed
+ * text opens only for the same tenant, owner and label.
+ */
+#define RECORD_SEALED_MAX 160 /* text of a wrapped secret */
+#define RECORD_SEALED_PREFIX "w1." /* with which it begins, as no plain one does */
+struct record_vault {
+    void *ctx;
+    /* Returns the length of the text; 0: it failed. */
+    size_t (*seal)(void *ctx, struct bytes tenant, struct bytes owner, struct bytes label, const struct secret *secret,
+                   char ret[static RECORD_SEALED_MAX]);
+    /* False: not sealed so, or by another key-encryption key. */
+    bool (*open)(void *ctx, struct bytes tenant, struct bytes owner, struct bytes label, struct bytes sealed,
+                 struct secret *ret);
+};
+
+#define RECORD_FRAME_KEY_MIN (16 + 6) /* AES-128 key, then the node's whole id of 6 to 8 octets */
 #define RECORD_FRAME_KEY_MAX (16 + 8)
 
 enum clock_policy {
@@ -79,26 +146,26 @@ struct codec_record {
     char id[SCHEMA_PROFILE_MAX + 1];
     bool quarantined;                   /* not used until an operator releases it */
     char reason[RECORD_REASON_MAX + 1]; /* why, a sentence; empty if it is not */
+    /* Up to RECORD_WITNESSES who speak it and were read, between commas: devices, or `@` and the hexadecimal address
+     * of one that proves nothing. What gateway/quarantine goes by after a start. */
+    char witnesses[RECORD_WITNESSES_MAX + 1];
     struct bytes definition;            /* borrowed; at most RECORD_DEFINITION_MAX */
     int64_t created_s;
-};
-
-enum token_role {
-    TOKEN_DEVICE,   /* speaks as one device */
-    TOKEN_OPERATOR, /* reads and writes its tenant */
 };
 
 struct token_record {
     char tenant[SCHEMA_TENANT_MAX + 1];
     char id[17]; /* 16 hexadecimal digits; the public half of the token */
-    enum token_role role;
-    char device[SCHEMA_DEVICE_MAX + 1]; /* TOKEN_DEVICE */
+    enum role role;
+    char device[SCHEMA_DEVICE_MAX + 1]; /* ROLE_DEVICE */
+    char sites[RECORD_SITES_MAX + 1];   /* a person: only these, between commas; empty: all of the tenant */
+    char label[RECORD_SITE_MAX + 1];    /* whose it is, for people; may be empty */
     uint8_t salt[16];
     uint8_t digest[RECORD_DIGEST_BYTES]; /* SHA-256(salt, token secret) */
     int64_t created_s;
     int64_t expires_s; /* 0: never */
     bool revoked;
-    /* TOKEN_DEVICE: a key that legacy senders put into the query (emonCMS's apikey, Ultralight's k) instead of
+    /* ROLE_DEVICE: a key that legacy senders put into the query (emonCMS's apikey, Ultralight's k) instead of
      * salt and digest: 16 to 64 of A-Z a-z 0-9 _ -. Kept as it is, because emonCMS encrypts with it. Found by its
      * whole text (registry_token_by_apikey). Not set: a bearer token. */
     struct secret apikey;
@@ -108,7 +175,6 @@ struct token_record {
 #define RECORD_RULE_TAGS_MAX 8
 #define RECORD_TAG_NAME_MAX 16  /* [a-z][a-z0-9_]*, none of the fixed fields of an entry */
 #define RECORD_TAG_VALUE_MAX 64 /* text without commas */
-#define RECORD_PATTERN_MAX 64
 
 /* Which series go to which stream. All conditions must hold; an empty one always does. The first rule of a tenant that
  * matches, by order and then by id, decides. */
@@ -149,16 +215,19 @@ struct record_field {
     struct bytes name, value;
 };
 
-#define RECORD_FIELDS_MAX 20
-#define RECORD_TEXT_MAX 1536
+#define RECORD_FIELDS_MAX 32
+#define RECORD_TEXT_MAX 6144
 
 /* Fields of a record, in text that lives in scratch. Returns how many. */
 size_t record_of_tenant(const struct tenant_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                         char scratch[static RECORD_TEXT_MAX]);
-size_t record_of_device(const struct device_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
-                        char scratch[static RECORD_TEXT_MAX]);
-size_t record_of_token(const struct token_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
-                       char scratch[static RECORD_TEXT_MAX]);
+/* vault: wraps the secrets; NULL: they are written as they are. 0: it failed. */
+size_t record_of_device(const struct device_record *record, const struct record_vault *vault,
+                        struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX]);
+size_t record_of_token(const struct token_record *record, const struct record_vault *vault,
+                       struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX]);
+size_t record_of_group(const struct group_record *record, const struct record_vault *vault,
+                       struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX]);
 size_t record_of_rule(const struct rule_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                       char scratch[static RECORD_TEXT_MAX]);
 size_t record_of_stream(const struct stream_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
@@ -171,10 +240,14 @@ size_t record_of_codec(const struct codec_record *record, struct record_field re
 
 /* A record from its fields; unknown fields are ignored. False: a field is missing or not valid. */
 bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t count, struct tenant_record *ret);
+/* Fields psk, x509, rpk and frame_key of an older weir are credentials of these ids. A secret that the vault cannot
+ * open is left out, and the record is good without it. */
 bool record_to_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
-                      struct device_record *ret);
+                      const struct record_vault *vault, struct record_room *room, struct device_record *ret);
 bool record_to_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
-                     struct token_record *ret);
+                     const struct record_vault *vault, struct token_record *ret);
+bool record_to_group(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
+                     const struct record_vault *vault, struct group_record *ret);
 bool record_to_rule(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                     struct rule_record *ret);
 bool record_to_stream(struct bytes tenant, struct bytes name, const struct record_field *fields, size_t count,
@@ -184,11 +257,14 @@ bool record_to_profile(struct bytes tenant, struct bytes id, const struct record
 /* ret->definition borrows from the fields. Whether it compiles is not looked at. */
 bool record_to_codec(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      struct codec_record *ret);
+/* Takes the next of codec_record.witnesses off the front; false: there is none. */
+bool record_next_witness(struct bytes *witnesses, struct bytes *ret);
 
 /* What one field may hold, for those who take it from a person: text without control characters; words between
  * commas without spaces; "*" or the characters of a SenML name; 16 lower-case hexadecimal digits. */
 bool record_text_is_valid(struct bytes text);
 bool record_tags_are_valid(struct bytes tags);
+bool record_sites_are_valid(struct bytes sites); /* the same, with spaces */
 bool record_prefix_is_valid(struct bytes prefix);
 bool record_token_id_is_valid(struct bytes id);
 /* Characters of SenML names and *; letters of t a e c, none twice; "*" or words between commas, or empty. */

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Seven tables over four kinds of entries: tenants, devices, tokens, streams by their ids, devices by certificate name
- * and by raw key, tokens by the key of a legacy sender; the rules, which registry/rules keeps sorted; and profiles and
- * codecs, which are in registry/speech. An entry never changes once it is published: a
+ * Nine tables over four kinds of entries: tenants, devices, tokens, streams by their ids, devices by certificate name,
+ * by CA and name, by raw key and by signature key, tokens by the key of a legacy sender; the rules and the groups, which
+ * registry/rules and registry/groups keep sorted; and profiles and codecs, which are in registry/speech. A device and its
+ * credentials are one block, as large as they are. An entry never changes once it is published: a
  * put publishes a new one and frees the old one after a grace period, so a reader that holds a record sees it whole.
  * generation and changed are the writer's own.
  *
@@ -11,6 +12,7 @@
  */
 #include "registry/registry.h"
 
+#include "registry/groups.h"
 #include "registry/rules.h"
 #include "registry/speech.h"
 #include "registry/table.h"
@@ -32,6 +34,7 @@ struct tenant_entry {
 struct device_entry {
     struct entry entry;
     struct device_record record;
+    struct credential credentials[]; /* record.credential_count, and behind them their names */
 };
 
 struct token_entry {
@@ -49,13 +52,15 @@ struct registry {
     uint32_t generation;
     bool resyncing;
     struct table tenants, devices, tokens, streams;
-    struct table by_x509, by_rpk, by_apikey;
+    struct table by_x509, by_ca, by_rpk, by_kid, by_apikey;
     struct rules rules;
+    struct groups groups;
+    struct commission commission;
     struct speech speech;
-    size_t counts[4]; /* by COUNT_; written by the writer, read by any */
+    size_t counts[5]; /* by COUNT_; written by the writer, read by any */
 };
 
-enum { COUNT_TENANTS, COUNT_DEVICES, COUNT_TOKENS, COUNT_STREAMS };
+enum { COUNT_TENANTS, COUNT_DEVICES, COUNT_TOKENS, COUNT_STREAMS, COUNT_CREDENTIALS };
 
 /* Threads. The count lets a thread that is registered for one registry make another. */
 
@@ -120,16 +125,73 @@ static bool is_stream(const void *entry, const void *key)
     return bytes_equal_text(wanted->id, stream->record.name) && bytes_equal_text(wanted->tenant, stream->record.tenant);
 }
 
+/* What a device shows of itself, in an index: the entry is the device, of which any credential may be the one. */
+
+struct shown {
+    struct bytes tenant; /* of a kid */
+    struct bytes name;   /* x509, ca, kid */
+    const uint8_t *digest; /* ca, rpk */
+};
+
+typedef bool shows_fn(const struct credential *credential, const struct shown *shown);
+
+static bool shows_x509(const struct credential *credential, const struct shown *shown)
+{
+    return credential->kind == CREDENTIAL_X509 && bytes_equal(shown->name, credential_name(credential));
+}
+
+static bool shows_ca(const struct credential *credential, const struct shown *shown)
+{
+    return credential->kind == CREDENTIAL_CA && bytes_equal(shown->name, credential_name(credential)) &&
+           memcmp(credential->public, shown->digest, CREDENTIAL_DIGEST_BYTES) == 0;
+}
+
+static bool shows_rpk(const struct credential *credential, const struct shown *shown)
+{
+    return credential->kind == CREDENTIAL_RPK &&
+           memcmp(credential->public, shown->digest, CREDENTIAL_DIGEST_BYTES) == 0;
+}
+
+static bool shows_kid(const struct credential *credential, const struct shown *shown)
+{
+    return credential_is_signature(credential->kind) && bytes_equal_text(shown->name, credential->id);
+}
+
+/* The first that shows it and is good at now_s; INT64_MIN: good or not. */
+#define ANY_TIME INT64_MIN
+
+static const struct credential *find_shown(const struct device_entry *device, shows_fn *shows,
+                                           const struct shown *shown, int64_t now_s)
+{
+    for (size_t i = 0; i < device->record.credential_count; i++) {
+        const struct credential *credential = &device->credentials[i];
+        if (shows(credential, shown) && (now_s == ANY_TIME || credential_is_good_at(credential, now_s)))
+            return credential;
+    }
+    return NULL;
+}
+
 static bool has_x509(const void *entry, const void *key)
 {
-    const struct device_entry *device = entry;
-    return bytes_equal_text(*(const struct bytes *)key, device->record.x509);
+    return find_shown(entry, shows_x509, key, ANY_TIME) != NULL;
+}
+
+static bool has_ca(const void *entry, const void *key)
+{
+    return find_shown(entry, shows_ca, key, ANY_TIME) != NULL;
 }
 
 static bool has_rpk(const void *entry, const void *key)
 {
+    return find_shown(entry, shows_rpk, key, ANY_TIME) != NULL;
+}
+
+static bool has_kid(const void *entry, const void *key)
+{
     const struct device_entry *device = entry;
-    return memcmp(device->record.rpk, key, RECORD_DIGEST_BYTES) == 0;
+    const struct shown *shown = key;
+    return bytes_equal_text(shown->tenant, device->record.tenant) &&
+           find_shown(device, shows_kid, shown, ANY_TIME) != NULL;
 }
 
 /* Everything is compared, as long as the lengths are the same. */
@@ -151,9 +213,58 @@ static uint64_t hash_of_text(const struct registry *registry, const char *text)
     return hash_bytes(&registry->key, bytes_of_text(text));
 }
 
-static uint64_t hash_of_rpk(const struct registry *registry, const uint8_t digest[static RECORD_DIGEST_BYTES])
+/* The index that a credential stands in, under which hash, as what. table NULL: in none. */
+struct index {
+    struct table *table;
+    table_match_fn *match;
+    uint64_t hash;
+    struct shown shown;
+};
+
+static struct index index_of_x509(struct registry *registry, struct bytes name)
 {
-    return hash_bytes(&registry->key, bytes_of(digest, RECORD_DIGEST_BYTES));
+    return (struct index){&registry->by_x509, has_x509, hash_bytes(&registry->key, name), {.name = name}};
+}
+
+static struct index index_of_ca(struct registry *registry, struct bytes name, const uint8_t *digest)
+{
+    return (struct index){&registry->by_ca, has_ca,
+                          hash_pair(&registry->key, bytes_of(digest, CREDENTIAL_DIGEST_BYTES), name),
+                          {.name = name, .digest = digest}};
+}
+
+static struct index index_of_rpk(struct registry *registry, const uint8_t *digest)
+{
+    return (struct index){&registry->by_rpk, has_rpk,
+                          hash_bytes(&registry->key, bytes_of(digest, CREDENTIAL_DIGEST_BYTES)), {.digest = digest}};
+}
+
+static struct index index_of_kid(struct registry *registry, struct bytes tenant, struct bytes kid)
+{
+    return (struct index){&registry->by_kid, has_kid, hash_pair(&registry->key, tenant, kid),
+                          {.tenant = tenant, .name = kid}};
+}
+
+static struct index index_of(struct registry *registry, const struct device_entry *device,
+                             const struct credential *credential)
+{
+    if (credential_is_signature(credential->kind))
+        return index_of_kid(registry, bytes_of_text(device->record.tenant), bytes_of_text(credential->id));
+    switch (credential->kind) {
+    case CREDENTIAL_X509:
+        return index_of_x509(registry, credential_name(credential));
+    case CREDENTIAL_CA:
+        return index_of_ca(registry, credential_name(credential), credential->public);
+    case CREDENTIAL_RPK:
+        return index_of_rpk(registry, credential->public);
+    default:
+        return (struct index){0};
+    }
+}
+
+static struct device_entry *find_in(const struct index *index)
+{
+    return table_find(index->table, index->hash, index->match, &index->shown);
 }
 
 static struct bytes apikey_of(const struct token_entry *token)
@@ -178,8 +289,10 @@ struct registry *registry_new(const struct hash_key *key)
     registry->generation = 1;
     registry_thread_start();
     if (!table_init(&registry->tenants) || !table_init(&registry->devices) || !table_init(&registry->tokens) ||
-        !table_init(&registry->streams) || !table_init(&registry->by_x509) || !table_init(&registry->by_rpk) ||
-        !table_init(&registry->by_apikey) || !rules_init(&registry->rules) || !speech_init(&registry->speech)) {
+        !table_init(&registry->streams) || !table_init(&registry->by_x509) || !table_init(&registry->by_ca) ||
+        !table_init(&registry->by_rpk) || !table_init(&registry->by_kid) || !table_init(&registry->by_apikey) ||
+        !rules_init(&registry->rules) || !groups_init(&registry->groups) || !commission_init(&registry->commission) ||
+        !speech_init(&registry->speech)) {
         registry_free(registry);
         return NULL;
     }
@@ -194,8 +307,7 @@ static void free_entry(struct rcu_head *head)
 static void free_device(struct rcu_head *head)
 {
     struct device_entry *device = caa_container_of(head, struct device_entry, entry.rcu);
-    secret_wipe(&device->record.psk);
-    secret_wipe(&device->record.frame_key);
+    explicit_bzero(device->credentials, device->record.credential_count * sizeof *device->credentials);
     free(device);
 }
 
@@ -227,8 +339,12 @@ void registry_free(struct registry *registry)
     free_all(&registry->streams, free_entry);
     rules_deinit(&registry->rules);
     speech_deinit(&registry->speech);
+    groups_deinit(&registry->groups);
+    commission_deinit(&registry->commission);
     table_deinit(&registry->by_x509);
+    table_deinit(&registry->by_ca);
     table_deinit(&registry->by_rpk);
+    table_deinit(&registry->by_kid);
     table_deinit(&registry->by_apikey);
     free(registry);
     registry_thread_stop();
@@ -254,15 +370,84 @@ const struct device_record *registry_device(const struct registry *registry, str
     return record_of_entry(table_find(&registry->devices, hash_pair(&registry->key, tenant, id), is_device, &key));
 }
 
-const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name)
+static const struct device_record *device_by(const struct index *index, shows_fn *shows, int64_t now_s,
+                                             const struct credential **ret_credential)
 {
-    return record_of_entry(table_find(&registry->by_x509, hash_bytes(&registry->key, name), has_x509, &name));
+    const struct device_entry *device = find_in(index);
+    const struct credential *credential = device ? find_shown(device, shows, &index->shown, now_s) : NULL;
+    if (!credential)
+        return NULL;
+    *ret_credential = credential;
+    return &device->record;
+}
+
+/* Only the index is made with it; lookups change nothing. */
+static struct registry *unconst(const struct registry *registry)
+{
+    return (struct registry *)(uintptr_t)registry;
+}
+
+const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name,
+                                                    const uint8_t ca[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
+                                                    const struct credential **ret_credential)
+{
+    struct index of_ca = index_of_ca(unconst(registry), name, ca), of_name = index_of_x509(unconst(registry), name);
+    const struct device_record *device = device_by(&of_ca, shows_ca, now_s, ret_credential);
+    return device ? device : device_by(&of_name, shows_x509, now_s, ret_credential);
 }
 
 const struct device_record *registry_device_by_rpk(const struct registry *registry,
-                                                   const uint8_t digest[static RECORD_DIGEST_BYTES])
+                                                   const uint8_t digest[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
+                                                   const struct credential **ret_credential)
 {
-    return record_of_entry(table_find(&registry->by_rpk, hash_of_rpk(registry, digest), has_rpk, digest));
+    struct index index = index_of_rpk(unconst(registry), digest);
+    return device_by(&index, shows_rpk, now_s, ret_credential);
+}
+
+const struct credential *registry_signature_key(const struct registry *registry, struct bytes tenant, struct bytes kid,
+                                                const struct device_record **ret_device)
+{
+    struct index index = index_of_kid(unconst(registry), tenant, kid);
+    const struct credential *credential = NULL;
+    const struct device_record *device = device_by(&index, shows_kid, ANY_TIME, &credential);
+    if (device)
+        *ret_device = device;
+    return credential;
+}
+
+const struct group_record *registry_group(const struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    if (groups_count(&registry->groups) == 0)
+        return NULL;
+    return groups_find(&registry->groups, hash_bytes(&registry->key, tenant), tenant, id);
+}
+
+const struct group_record *registry_group_of(const struct registry *registry, struct bytes tenant, struct bytes device)
+{
+    if (groups_count(&registry->groups) == 0)
+        return NULL;
+    return groups_match(&registry->groups, hash_bytes(&registry->key, tenant), tenant, device);
+}
+
+static uint64_t hash_of_names(const void *ctx, struct bytes tenant, struct bytes id)
+{
+    const struct registry *registry = ctx;
+    return hash_pair(&registry->key, tenant, id);
+}
+
+const struct batch_record *registry_batch(const struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    return commission_batch(&registry->commission, hash_of_names(registry, tenant, id), tenant, id);
+}
+
+const struct ca_record *registry_ca(const struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    return commission_ca(&registry->commission, hash_of_names(registry, tenant, id), tenant, id);
+}
+
+void registry_walk_cas(const struct registry *registry, void (*seen)(void *ctx, const struct ca_record *ca), void *ctx)
+{
+    commission_walk_cas(&registry->commission, seen, ctx);
 }
 
 const struct token_record *registry_token(const struct registry *registry, struct bytes id)
@@ -311,6 +496,8 @@ struct page {
     struct bytes tenant;
     const struct device_record **records;
     const char *after;
+    registry_wanted_fn *wanted;
+    const void *ctx;
     size_t count, limit;
     bool more;
 };
@@ -320,7 +507,8 @@ static void put_on_page(void *ctx, const void *entry)
     struct page *page = ctx;
     const struct device_entry *device = entry;
     const struct device_record *record = &device->record;
-    if (strcmp(record->id, page->after) <= 0 || !bytes_equal_text(page->tenant, record->tenant))
+    if (strcmp(record->id, page->after) <= 0 || !bytes_equal_text(page->tenant, record->tenant) ||
+        (page->wanted && !page->wanted(page->ctx, record)))
         return;
     size_t low = 0, high = page->count;
     while (low < high) {
@@ -341,10 +529,11 @@ static void put_on_page(void *ctx, const void *entry)
 }
 
 size_t registry_page(const struct registry *registry, struct bytes tenant, struct bytes after, size_t limit,
-                     const struct device_record **ret, bool *ret_more)
+                     registry_wanted_fn *wanted, const void *ctx, const struct device_record **ret, bool *ret_more)
 {
     char text[SCHEMA_DEVICE_MAX + 1] = "";
-    struct page page = {.tenant = tenant, .records = ret, .after = text, .limit = limit};
+    struct page page = {
+        .tenant = tenant, .records = ret, .after = text, .wanted = wanted, .ctx = ctx, .limit = limit};
     if (after.len)
         memcpy(text, after.ptr, after.len < SCHEMA_DEVICE_MAX ? after.len : SCHEMA_DEVICE_MAX);
     table_walk(&registry->devices, put_on_page, &page);
@@ -358,7 +547,7 @@ bool registry_device_may_speak(const struct registry *registry, struct bytes ten
     if (!owner || owner->disabled)
         return false;
     const struct device_record *device = registry_device(registry, tenant, id);
-    return device && !device->disabled;
+    return device ? !device->disabled : registry_group_of(registry, tenant, id) != NULL;
 }
 
 const struct rule_record *registry_route(const struct registry *registry, const struct registry_series *series)
@@ -396,6 +585,10 @@ struct registry_counts registry_count(const struct registry *registry)
         .streams = __atomic_load_n(&registry->counts[COUNT_STREAMS], __ATOMIC_RELAXED),
         .profiles = __atomic_load_n(&registry->speech.profile_count, __ATOMIC_RELAXED),
         .codecs = __atomic_load_n(&registry->speech.codec_count, __ATOMIC_RELAXED),
+        .groups = groups_count(&registry->groups),
+        .batches = __atomic_load_n(&registry->commission.batch_count, __ATOMIC_RELAXED),
+        .cas = __atomic_load_n(&registry->commission.ca_count, __ATOMIC_RELAXED),
+        .credentials = __atomic_load_n(&registry->counts[COUNT_CREDENTIALS], __ATOMIC_RELAXED),
     };
 }
 
@@ -418,7 +611,7 @@ bool registry_put_tenant(struct registry *registry, const struct tenant_record *
         return true;
     }
     struct tenant_entry *fresh = calloc(1, sizeof *fresh);
-    if (!fresh || !table_reserve(&registry->tenants)) {
+    if (!fresh || !table_reserve(&registry->tenants, 1)) {
         free(fresh);
         return false;
     }
@@ -463,7 +656,7 @@ bool registry_put_token(struct registry *registry, const struct token_record *re
 {
     struct bytes id = bytes_of_text(record->id);
     uint64_t hash = hash_bytes(&registry->key, id);
-    if (!table_reserve(&registry->tokens) || !table_reserve(&registry->by_apikey))
+    if (!table_reserve(&registry->tokens, 1) || !table_reserve(&registry->by_apikey, 1))
         return false;
     struct token_entry *old = table_find(&registry->tokens, hash, is_token, &id);
     if (old && memcmp(&old->record, record, sizeof *record) == 0) {
@@ -507,7 +700,7 @@ bool registry_put_stream(struct registry *registry, const struct stream_record *
 {
     struct device_key key = {bytes_of_text(record->tenant), bytes_of_text(record->name)};
     uint64_t hash = hash_pair(&registry->key, key.tenant, key.id);
-    struct stream_entry *fresh = table_reserve(&registry->streams) ? calloc(1, sizeof *fresh) : NULL;
+    struct stream_entry *fresh = table_reserve(&registry->streams, 1) ? calloc(1, sizeof *fresh) : NULL;
     if (!fresh)
         return false;
     memcpy(&fresh->record, record, sizeof *record);
@@ -531,53 +724,99 @@ static bool may_claim(const struct device_entry *device, const struct device_ent
 /* Enters the device in the indexes of its credentials; there is room. */
 static void claim_credentials(struct registry *registry, struct device_entry *device)
 {
-    struct device_record *record = &device->record;
-    if (record->x509[0]) {
-        struct bytes name = bytes_of_text(record->x509);
-        uint64_t hash = hash_bytes(&registry->key, name);
-        if (may_claim(device, table_find(&registry->by_x509, hash, has_x509, &name)))
-            table_put(&registry->by_x509, hash, has_x509, &name, device);
-    }
-    if (record->has_rpk) {
-        uint64_t hash = hash_of_rpk(registry, record->rpk);
-        if (may_claim(device, table_find(&registry->by_rpk, hash, has_rpk, record->rpk)))
-            table_put(&registry->by_rpk, hash, has_rpk, record->rpk, device);
+    for (size_t i = 0; i < device->record.credential_count; i++) {
+        struct index index = index_of(registry, device, &device->credentials[i]);
+        if (index.table && may_claim(device, find_in(&index)))
+            table_put(index.table, index.hash, index.match, &index.shown, device);
     }
 }
 
 /* Takes the device out of the indexes where it still stands; a newer claim stays. */
 static void drop_credentials(struct registry *registry, struct device_entry *device)
 {
-    if (device->record.x509[0])
-        table_remove(&registry->by_x509, hash_of_text(registry, device->record.x509), device);
-    if (device->record.has_rpk)
-        table_remove(&registry->by_rpk, hash_of_rpk(registry, device->record.rpk), device);
+    for (size_t i = 0; i < device->record.credential_count; i++) {
+        struct index index = index_of(registry, device, &device->credentials[i]);
+        if (index.table)
+            table_remove(index.table, index.hash, device);
+    }
 }
 
-static bool reserve_device(struct registry *registry)
+static bool has_index(const struct credential *credential)
 {
-    return table_reserve(&registry->devices) && table_reserve(&registry->by_x509) && table_reserve(&registry->by_rpk);
+    return credential_is_signature(credential->kind) || credential->kind == CREDENTIAL_X509 ||
+           credential->kind == CREDENTIAL_CA || credential->kind == CREDENTIAL_RPK;
+}
+
+/* For the device, and for each of its credentials in each index that one may be in. */
+static bool reserve_device(struct registry *registry, const struct device_record *record)
+{
+    size_t indexed = 0;
+    for (size_t i = 0; i < record->credential_count; i++)
+        indexed += has_index(&record->credentials[i]);
+    return table_reserve(&registry->devices, 1) &&
+           (indexed == 0 || (table_reserve(&registry->by_x509, indexed) && table_reserve(&registry->by_ca, indexed) &&
+                             table_reserve(&registry->by_rpk, indexed) && table_reserve(&registry->by_kid, indexed)));
+}
+
+static bool is_same_device(const struct device_entry *device, const struct device_record *record)
+{
+    struct device_record other = {0};
+    memcpy(&other, record, sizeof other);
+    other.credentials = device->record.credentials;
+    if (memcmp(&device->record, &other, sizeof other) != 0)
+        return false;
+    for (size_t i = 0; i < record->credential_count; i++)
+        if (!credential_equal(&device->credentials[i], &record->credentials[i]))
+            return false;
+    return true;
+}
+
+/* The record and its credentials in one block. NULL: out of memory. */
+static struct device_entry *copy_device(const struct device_record *record)
+{
+    size_t names_len = 0, count = record->credential_count;
+    for (size_t i = 0; i < count; i++)
+        names_len += record->credentials[i].name ? credential_name(&record->credentials[i]).len + 1 : 0;
+    struct device_entry *device = calloc(1, sizeof *device + count * sizeof device->credentials[0] + names_len);
+    if (!device)
+        return NULL;
+    memcpy(&device->record, record, sizeof *record);
+    device->record.credentials = device->credentials;
+    char *name = (char *)(device->credentials + count);
+    for (size_t i = 0; i < count; i++) {
+        device->credentials[i] = record->credentials[i];
+        if (!record->credentials[i].name)
+            continue;
+        device->credentials[i].name = name;
+        name = stpcpy(name, record->credentials[i].name) + 1;
+    }
+    return device;
+}
+
+static void devices_changed(struct registry *registry, size_t more, size_t fewer)
+{
+    count_changed(registry, COUNT_DEVICES, registry->devices.used);
+    count_changed(registry, COUNT_CREDENTIALS, registry->counts[COUNT_CREDENTIALS] + more - fewer);
 }
 
 bool registry_put_device(struct registry *registry, const struct device_record *record)
 {
     struct device_key key = {bytes_of_text(record->tenant), bytes_of_text(record->id)};
     uint64_t hash = hash_of_device(registry, record);
-    if (!reserve_device(registry))
+    if (!reserve_device(registry, record))
         return false;
     struct device_entry *old = table_find(&registry->devices, hash, is_device, &key);
-    if (old && memcmp(&old->record, record, sizeof *record) == 0) {
+    if (old && is_same_device(old, record)) {
         old->entry.generation = registry->generation;
         claim_credentials(registry, old);
         return true;
     }
-    struct device_entry *fresh = calloc(1, sizeof *fresh);
+    struct device_entry *fresh = copy_device(record);
     if (!fresh)
         return false;
-    memcpy(&fresh->record, record, sizeof *record);
     take_over(registry, &fresh->entry, old ? &old->entry : NULL);
     table_put(&registry->devices, hash, is_device, &key, fresh);
-    count_changed(registry, COUNT_DEVICES, registry->devices.used);
+    devices_changed(registry, record->credential_count, old ? old->record.credential_count : 0);
     claim_credentials(registry, fresh);
     if (old) {
         drop_credentials(registry, old);
@@ -586,13 +825,31 @@ bool registry_put_device(struct registry *registry, const struct device_record *
     return true;
 }
 
+bool registry_put_group(struct registry *registry, const struct group_record *record)
+{
+    return groups_put(&registry->groups, hash_of_text(registry, record->tenant), record, registry->generation,
+                      registry->resyncing);
+}
+
+bool registry_put_batch(struct registry *registry, const struct batch_record *record)
+{
+    uint64_t hash = hash_of_names(registry, bytes_of_text(record->tenant), bytes_of_text(record->id));
+    return commission_put_batch(&registry->commission, hash, record, registry->generation, registry->resyncing);
+}
+
+bool registry_put_ca(struct registry *registry, const struct ca_record *record)
+{
+    uint64_t hash = hash_of_names(registry, bytes_of_text(record->tenant), bytes_of_text(record->id));
+    return commission_put_ca(&registry->commission, hash, record, registry->generation);
+}
+
 /* Removals. */
 
 static void drop_device(struct registry *registry, struct device_entry *device)
 {
     drop_credentials(registry, device);
     table_remove(&registry->devices, hash_of_device(registry, &device->record), device);
-    count_changed(registry, COUNT_DEVICES, registry->devices.used);
+    devices_changed(registry, 0, device->record.credential_count);
     urcu_qsbr_call_rcu(&device->entry.rcu, free_device);
 }
 
@@ -640,6 +897,21 @@ void registry_remove_rule(struct registry *registry, struct bytes tenant, struct
     rules_remove(&registry->rules, hash_bytes(&registry->key, tenant), tenant, id);
 }
 
+void registry_remove_group(struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    groups_remove(&registry->groups, hash_bytes(&registry->key, tenant), tenant, id);
+}
+
+void registry_remove_batch(struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    commission_remove_batch(&registry->commission, hash_of_names(registry, tenant, id), tenant, id);
+}
+
+void registry_remove_ca(struct registry *registry, struct bytes tenant, struct bytes id)
+{
+    commission_remove_ca(&registry->commission, hash_of_names(registry, tenant, id), tenant, id);
+}
+
 void registry_remove_profile(struct registry *registry, struct bytes tenant, struct bytes id)
 {
     struct speech_key key = {tenant, id};
@@ -680,6 +952,8 @@ void registry_remove_tenant(struct registry *registry, struct bytes tenant)
         if (bytes_equal_text(tenant, stream->record.tenant))
             drop_stream(registry, stream);
     rules_remove_tenant(&registry->rules, hash_bytes(&registry->key, tenant), tenant);
+    groups_remove_tenant(&registry->groups, hash_bytes(&registry->key, tenant), tenant);
+    commission_remove_tenant(&registry->commission, tenant, hash_of_names, registry);
     speech_remove_tenant(&registry->speech, tenant, hash_of_speech, registry);
 }
 
@@ -731,6 +1005,8 @@ void registry_resync_end(struct registry *registry, registry_gone_fn *gone, void
         if (is_stale(registry, &stream->entry))
             drop_stream(registry, stream);
     rules_sweep(&registry->rules, registry->generation);
+    groups_sweep(&registry->groups, registry->generation, gone, ctx);
+    commission_sweep(&registry->commission, registry->generation, hash_of_names, registry, gone, ctx);
     speech_sweep(&registry->speech, registry->generation, hash_of_speech, registry);
     registry->resyncing = false;
 }

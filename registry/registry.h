@@ -14,6 +14,7 @@
 #pragma once
 
 #include "codec/hash.h"
+#include "registry/commission.h"
 #include "registry/record.h"
 
 struct registry;
@@ -32,9 +33,28 @@ void registry_online(void);
 /* Lookups, any registered thread. NULL: not known. Disabled and revoked records are returned: the caller judges. */
 const struct tenant_record *registry_tenant(const struct registry *registry, struct bytes tenant);
 const struct device_record *registry_device(const struct registry *registry, struct bytes tenant, struct bytes id);
-const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name);
+/* By what the device shows, if a credential that is good at now_s says so; ret_credential is that one. ca: SHA-256 of the
+ * SubjectPublicKeyInfo of the CA that signed; a credential of the kind ca wants that very one, x509 any that was let
+ * through. */
+const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name,
+                                                    const uint8_t ca[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
+                                                    const struct credential **ret_credential);
 const struct device_record *registry_device_by_rpk(const struct registry *registry,
-                                                   const uint8_t digest[static RECORD_DIGEST_BYTES]);
+                                                   const uint8_t digest[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
+                                                   const struct credential **ret_credential);
+/* A signature key of the tenant by its id, good or not; ret_device is whose it is. NULL: none. */
+const struct credential *registry_signature_key(const struct registry *registry, struct bytes tenant, struct bytes kid,
+                                                const struct device_record **ret_device);
+/* NULL: none of that name. */
+const struct group_record *registry_group(const struct registry *registry, struct bytes tenant, struct bytes id);
+/* The group that a device without a record belongs to: the first by id that is enabled and whose pattern its id
+ * matches. NULL: none. One load while the tenant has no groups. */
+const struct group_record *registry_group_of(const struct registry *registry, struct bytes tenant, struct bytes device);
+/* NULL: none of that name. */
+const struct batch_record *registry_batch(const struct registry *registry, struct bytes tenant, struct bytes id);
+const struct ca_record *registry_ca(const struct registry *registry, struct bytes tenant, struct bytes id);
+/* Calls seen for each authority, of whichever tenant: a certificate does not say whose it is. */
+void registry_walk_cas(const struct registry *registry, void (*seen)(void *ctx, const struct ca_record *ca), void *ctx);
 const struct token_record *registry_token(const struct registry *registry, struct bytes id);
 
 /* The key that a legacy sender has in its query. Not a bearer token's text. */
@@ -58,12 +78,14 @@ bool registry_codec(const struct registry *registry, struct bytes tenant, struct
 struct profile_record registry_profile_of(const struct registry *registry, const struct device_record *device);
 
 /* A page of a tenant's devices: those whose id comes after `after` (empty: from the first), in the order of their
- * characters, at most limit of them. Returns how many; ret_more: there are others behind them. Looks at every device of
- * the registry, 0.1 s for a million of them: for people. */
+ * characters, at most limit of them, and of these only the wanted ones (NULL: all). Returns how many; ret_more: there are
+ * others behind them. Looks at every device of the registry, 0.1 s for a million of them: for people. */
+typedef bool registry_wanted_fn(const void *ctx, const struct device_record *device);
 size_t registry_page(const struct registry *registry, struct bytes tenant, struct bytes after, size_t limit,
-                     const struct device_record **ret, bool *ret_more);
+                     registry_wanted_fn *wanted, const void *ctx, const struct device_record **ret, bool *ret_more);
 
-/* Whether the device, its record and its tenant are there and not disabled. */
+/* Whether the device, its record and its tenant are there and not disabled; a device without a record may speak if a
+ * group has it. */
 bool registry_device_may_speak(const struct registry *registry, struct bytes tenant, struct bytes id);
 
 /* One series: whose, which (name in local form if it has one, as rights_local_name gives it), of which class. */
@@ -77,7 +99,7 @@ struct registry_series {
 const struct rule_record *registry_route(const struct registry *registry, const struct registry_series *series);
 
 struct registry_counts {
-    size_t tenants, devices, tokens, rules, streams, profiles, codecs;
+    size_t tenants, devices, tokens, rules, streams, profiles, codecs, groups, credentials, batches, cas;
 };
 struct registry_counts registry_count(const struct registry *registry);
 
@@ -88,11 +110,14 @@ const struct stream_record *registry_next_stream(const struct registry *registry
 /* Changes, writer thread only. False: out of memory, nothing changed. A put replaces the record of the same id;
  * a certificate name or raw key that another device has goes to the record that was created later, or put later if
  * both are of the same second; when that one goes, the other has it again after its next put. Removing a tenant
- * removes its devices, tokens, rules, streams, profiles and codecs. The key of a legacy sender goes the same way, but
+ * removes its devices, tokens, groups, batches, authorities, rules, streams, profiles and codecs. The key of a legacy sender goes the same way, but
  * never to a token that is revoked. */
 bool registry_put_tenant(struct registry *registry, const struct tenant_record *record);
 bool registry_put_device(struct registry *registry, const struct device_record *record);
 bool registry_put_token(struct registry *registry, const struct token_record *record);
+bool registry_put_group(struct registry *registry, const struct group_record *record);
+bool registry_put_batch(struct registry *registry, const struct batch_record *record);
+bool registry_put_ca(struct registry *registry, const struct ca_record *record);
 bool registry_put_rule(struct registry *registry, const struct rule_record *record);
 bool registry_put_stream(struct registry *registry, const struct stream_record *record);
 bool registry_put_profile(struct registry *registry, const struct profile_record *record);
@@ -101,6 +126,9 @@ bool registry_put_codec(struct registry *registry, const struct codec_record *re
 void registry_remove_tenant(struct registry *registry, struct bytes tenant);
 void registry_remove_device(struct registry *registry, struct bytes tenant, struct bytes id);
 void registry_remove_token(struct registry *registry, struct bytes id);
+void registry_remove_group(struct registry *registry, struct bytes tenant, struct bytes id);
+void registry_remove_batch(struct registry *registry, struct bytes tenant, struct bytes id);
+void registry_remove_ca(struct registry *registry, struct bytes tenant, struct bytes id);
 void registry_remove_rule(struct registry *registry, struct bytes tenant, struct bytes id);
 void registry_remove_stream(struct registry *registry, struct bytes tenant, struct bytes name);
 void registry_remove_profile(struct registry *registry, struct bytes tenant, struct bytes id);

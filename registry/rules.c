@@ -163,7 +163,7 @@ static struct place *take_place(struct rules *rules, uint64_t hash, struct bytes
     struct place *place = table_find(&rules->tenants, hash, is_place, &tenant);
     if (place)
         return place;
-    place = table_reserve(&rules->tenants) ? calloc(1, sizeof *place) : NULL;
+    place = table_reserve(&rules->tenants, 1) ? calloc(1, sizeof *place) : NULL;
     if (!place)
         return NULL;
     memcpy(place->tenant, tenant.ptr, tenant.len);

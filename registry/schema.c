@@ -6,7 +6,7 @@
 #include "registry/schema.h"
 
 _Static_assert(SCHEMA_RULE_MAX == SCHEMA_TENANT_MAX && SCHEMA_STREAM_MAX == SCHEMA_TENANT_MAX &&
-                   SCHEMA_PROFILE_MAX == SCHEMA_TENANT_MAX,
+                   SCHEMA_PROFILE_MAX == SCHEMA_TENANT_MAX && SCHEMA_GROUP_MAX == SCHEMA_TENANT_MAX,
                "one form of names");
 _Static_assert(SCHEMA_KEY_MAX > sizeof "weir:{}:devices:" + SCHEMA_TENANT_MAX + SCHEMA_DEVICE_MAX, "longest key");
 
@@ -52,6 +52,22 @@ bool schema_stream_is_valid(struct bytes stream)
     return schema_tenant_is_valid(stream);
 }
 
+/* Streams of a tenant that have a key of their own and hold no observations. */
+static bool is_beside(struct bytes stream)
+{
+    return bytes_equal_text(stream, SCHEMA_SUFFIX_EVIDENCE) || bytes_equal_text(stream, SCHEMA_SUFFIX_AUDIT);
+}
+
+bool schema_rule_stream_is_valid(struct bytes stream)
+{
+    return schema_stream_is_valid(stream) && !is_beside(stream);
+}
+
+bool schema_group_is_valid(struct bytes group)
+{
+    return schema_tenant_is_valid(group);
+}
+
 bool schema_profile_is_valid(struct bytes profile)
 {
     return schema_tenant_is_valid(profile);
@@ -87,6 +103,9 @@ size_t schema_key_of_stream(char ret[static SCHEMA_KEY_MAX], struct bytes tenant
 {
     if (stream.len == 0 || bytes_equal_text(stream, SCHEMA_SUFFIX_OBS))
         return schema_key(ret, tenant, SCHEMA_SUFFIX_OBS);
+    if (is_beside(stream))
+        return schema_key(ret, tenant, bytes_equal_text(stream, SCHEMA_SUFFIX_AUDIT) ? SCHEMA_SUFFIX_AUDIT
+                                                                                      : SCHEMA_SUFFIX_EVIDENCE);
     return schema_key_of(ret, tenant, SCHEMA_KIND_STREAM, stream);
 }
 

@@ -111,7 +111,7 @@ bool speech_codec(const struct speech *speech, uint64_t hash, const struct speec
 bool speech_put_profile(struct speech *speech, uint64_t hash, const struct profile_record *record, uint32_t generation)
 {
     struct speech_key key = {bytes_of_text(record->tenant), bytes_of_text(record->id)};
-    struct profile_entry *fresh = table_reserve(&speech->profiles) ? calloc(1, sizeof *fresh) : NULL;
+    struct profile_entry *fresh = table_reserve(&speech->profiles, 1) ? calloc(1, sizeof *fresh) : NULL;
     if (!fresh)
         return false;
     fresh->generation = generation;
@@ -126,7 +126,7 @@ bool speech_put_profile(struct speech *speech, uint64_t hash, const struct profi
 static bool is_same(const struct codec_record *a, const struct codec_record *b)
 {
     return a->quarantined == b->quarantined && a->created_s == b->created_s && strcmp(a->reason, b->reason) == 0 &&
-           bytes_equal(a->definition, b->definition);
+           strcmp(a->witnesses, b->witnesses) == 0 && bytes_equal(a->definition, b->definition);
 }
 
 static void set_fault(struct codec_entry *codec, const struct custom_error *error)
@@ -180,7 +180,7 @@ bool speech_put_codec(struct speech *speech, uint64_t hash, const struct codec_r
         old->generation = generation;
         return true;
     }
-    struct codec_entry *fresh = table_reserve(&speech->codecs) ? make_codec(record, generation) : NULL;
+    struct codec_entry *fresh = table_reserve(&speech->codecs, 1) ? make_codec(record, generation) : NULL;
     if (!fresh)
         return false;
     table_put(&speech->codecs, hash, is_codec, &key, fresh);

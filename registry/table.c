@@ -105,13 +105,15 @@ static size_t free_slot(const struct table_slots *slots, uint32_t tag)
     return i;
 }
 
-bool table_reserve(struct table *table)
+bool table_reserve(struct table *table, size_t more)
 {
     size_t count = table->slots->mask + 1;
-    if (table->taken + 1 <= count / 4 * 3)
+    if (table->taken + more <= count / 4 * 3)
         return true;
     /* Only entries move: a table full of tombstones is written anew in the same size. */
-    size_t new_count = table->used + 1 > count / 2 ? 2 * count : count;
+    size_t new_count = table->used + more > count / 2 ? 2 * count : count;
+    while (table->used + more > new_count / 4 * 3)
+        new_count *= 2;
     struct table_slots *slots = slots_new(new_count);
     if (!slots)
         return false;
@@ -162,7 +164,8 @@ bool table_remove(struct table *table, uint64_t hash, const void *entry)
 {
     struct table_slots *slots = table->slots;
     size_t i = (uint32_t)hash & slots->mask;
-    while (slots->pointers[i] && slots->pointers[i] != entry)
+    /* An entry may stand here under several keys; without the tag one would be taken out for another. */
+    while (slots->pointers[i] && (slots->pointers[i] != entry || slots->tags[i] != (uint32_t)hash))
         i = (i + 1) & slots->mask;
     if (!slots->pointers[i])
         return false;

@@ -36,8 +36,8 @@ void *table_find(const struct table *table, uint64_t hash, table_match_fn *match
  * while it walks. */
 void table_walk(const struct table *table, void (*seen)(void *ctx, const void *entry), void *ctx);
 
-/* Writer. Makes sure that the next put succeeds. False: out of memory, nothing changed. */
-bool table_reserve(struct table *table);
+/* Writer. Makes sure that the next `more` puts succeed. False: out of memory, nothing changed. */
+bool table_reserve(struct table *table, size_t more);
 /* Writer, after table_reserve. Returns the entry with this key that it replaces, or NULL. */
 void *table_put(struct table *table, uint64_t hash, table_match_fn *match, const void *key, void *entry);
 /* Writer. Takes out this very entry; false: it is not in the table. */

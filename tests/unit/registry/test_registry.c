@@ -25,6 +25,25 @@ static void put(struct registry *registry, struct device_record record)
     cr_assert(registry_put_device(registry, &record));
 }
 
+static const uint8_t no_ca[CREDENTIAL_DIGEST_BYTES];
+
+static struct credential x509(const char *name)
+{
+    return (struct credential){.id = "x509", .kind = CREDENTIAL_X509, .name = name};
+}
+
+static const struct device_record *by_x509(const struct registry *registry, const char *name)
+{
+    const struct credential *credential;
+    return registry_device_by_x509(registry, bytes_of_text(name), no_ca, 1, &credential);
+}
+
+static const struct device_record *by_rpk(const struct registry *registry, const uint8_t *digest)
+{
+    const struct credential *credential;
+    return registry_device_by_rpk(registry, digest, 1, &credential);
+}
+
 static const struct device_record *get(const struct registry *registry, const char *tenant, const char *id)
 {
     return registry_device(registry, bytes_of_text(tenant), bytes_of_text(id));
@@ -34,20 +53,20 @@ Test(registry, finds_what_was_put)
 {
     struct registry *registry = registry_new(&hash_key);
     struct device_record record = device("acme", "d1", 1);
-    strcpy(record.x509, "urn:dev:1");
-    record.has_rpk = true;
-    record.rpk[0] = 9;
+    struct credential keys[2] = {{.id = "rpk", .kind = CREDENTIAL_RPK, .public_len = 32, .public = {9}}, x509("urn:dev:1")};
+    record.credentials = keys;
+    record.credential_count = 2;
     put(registry, record);
     cr_assert_str_eq(get(registry, "acme", "d1")->id, "d1");
-    cr_assert_eq(get(registry, "acme", "d1"), registry_device_by_x509(registry, BYTES_LITERAL("urn:dev:1")));
-    cr_assert_eq(get(registry, "acme", "d1"), registry_device_by_rpk(registry, record.rpk));
+    cr_assert_eq(get(registry, "acme", "d1"), by_x509(registry, "urn:dev:1"));
+    cr_assert_eq(get(registry, "acme", "d1"), by_rpk(registry, keys[0].public));
     cr_assert_null(get(registry, "acm", "ed1"));
     cr_assert_null(get(registry, "acme", "d2"));
-    cr_assert_null(registry_device_by_x509(registry, BYTES_LITERAL("")));
+    cr_assert_null(by_x509(registry, ""));
     registry_remove_device(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("d1"));
     cr_assert_null(get(registry, "acme", "d1"));
-    cr_assert_null(registry_device_by_x509(registry, BYTES_LITERAL("urn:dev:1")));
-    cr_assert_null(registry_device_by_rpk(registry, record.rpk));
+    cr_assert_null(by_x509(registry, "urn:dev:1"));
+    cr_assert_null(by_rpk(registry, keys[0].public));
     registry_free(registry);
 }
 
@@ -77,22 +96,23 @@ Test(registry, a_credential_goes_to_the_newer_device)
 {
     struct registry *registry = registry_new(&hash_key);
     struct device_record old = device("acme", "old", 1), fresh = device("other", "fresh", 2);
-    struct bytes name = BYTES_LITERAL("same");
-    strcpy(old.x509, "same");
-    strcpy(fresh.x509, "same");
+    const char *name = "same";
+    struct credential same = x509("same");
+    old.credentials = fresh.credentials = &same;
+    old.credential_count = fresh.credential_count = 1;
     put(registry, fresh);
     put(registry, old);
-    cr_assert_str_eq(registry_device_by_x509(registry, name)->id, "fresh");
+    cr_assert_str_eq(by_x509(registry, name)->id, "fresh");
     old.disabled = true;
     put(registry, old);
-    cr_assert_str_eq(registry_device_by_x509(registry, name)->id, "fresh");
+    cr_assert_str_eq(by_x509(registry, name)->id, "fresh");
     registry_remove_device(registry, BYTES_LITERAL("other"), BYTES_LITERAL("fresh"));
-    cr_assert_null(registry_device_by_x509(registry, name));
+    cr_assert_null(by_x509(registry, name));
     put(registry, old);
-    cr_assert_str_eq(registry_device_by_x509(registry, name)->id, "old");
+    cr_assert_str_eq(by_x509(registry, name)->id, "old");
     old.created_s = 0; /* its own older record never stands in its way */
     put(registry, old);
-    cr_assert_str_eq(registry_device_by_x509(registry, name)->id, "old");
+    cr_assert_str_eq(by_x509(registry, name)->id, "old");
     registry_free(registry);
 }
 
@@ -100,12 +120,14 @@ Test(registry, a_changed_credential_is_forgotten)
 {
     struct registry *registry = registry_new(&hash_key);
     struct device_record record = device("acme", "d1", 1);
-    strcpy(record.x509, "before");
+    struct credential key = x509("before");
+    record.credentials = &key;
+    record.credential_count = 1;
     put(registry, record);
-    strcpy(record.x509, "after");
+    key.name = "after";
     put(registry, record);
-    cr_assert_null(registry_device_by_x509(registry, BYTES_LITERAL("before")));
-    cr_assert_str_eq(registry_device_by_x509(registry, BYTES_LITERAL("after"))->id, "d1");
+    cr_assert_null(by_x509(registry, "before"));
+    cr_assert_str_eq(by_x509(registry, "after")->id, "d1");
     registry_free(registry);
 }
 
@@ -200,7 +222,8 @@ Test(registry, a_resync_given_up_removes_nothing)
 #define MODEL_NAMES 40
 
 struct model {
-    struct device_record devices[MODEL_DEVICES];
+    struct device_record devices[MODEL_DEVICES]; /* without their credentials */
+    int names[MODEL_DEVICES];                    /* -1: no certificate */
     bool present[MODEL_DEVICES];
     int x509_owner[MODEL_NAMES]; /* -1: nobody */
 };
@@ -215,7 +238,7 @@ static uint64_t next_random(uint64_t *state)
 
 static int name_of(const struct model *model, int i)
 {
-    return model->present[i] && model->devices[i].x509[0] ? atoi(model->devices[i].x509) : -1;
+    return model->present[i] ? model->names[i] : -1;
 }
 
 static void model_release(struct model *model, int i)
@@ -227,10 +250,11 @@ static void model_release(struct model *model, int i)
 
 static void model_put(struct model *model, int i, const struct device_record *record)
 {
-    int name = record->x509[0] ? atoi(record->x509) : -1;
+    int name = record->credential_count ? atoi(record->credentials[0].name) : -1;
     if (name_of(model, i) != name)
         model_release(model, i);
     model->devices[i] = *record;
+    model->names[i] = name;
     model->present[i] = true;
     int owner = name >= 0 ? model->x509_owner[name] : -1;
     if (name >= 0 && (owner < 0 || owner == i || record->created_s >= model->devices[owner].created_s))
@@ -251,7 +275,7 @@ static void check_model(const struct model *model, const struct registry *regist
     for (int name = 0; name < MODEL_NAMES; name++) {
         char text[16];
         snprintf(text, sizeof text, "%d", name);
-        const struct device_record *found = registry_device_by_x509(registry, bytes_of_text(text));
+        const struct device_record *found = by_x509(registry, text);
         int owner = model->x509_owner[name];
         cr_assert_eq(found != NULL, owner >= 0, "name %d", name);
         cr_assert(!found || strcmp(found->id, model->devices[owner].id) == 0, "name %d", name);
@@ -274,10 +298,14 @@ Test(registry, agrees_with_a_naive_model)
             model_release(&model, i);
             model.present[i] = false;
         } else {
+            char name[16];
+            struct credential key = x509(name);
             struct device_record record = device("acme", id, (int64_t)(next_random(&state) % 5));
+            snprintf(name, sizeof name, "%u", (unsigned)(next_random(&state) % MODEL_NAMES));
             snprintf(record.site, sizeof record.site, "s%u", (unsigned)(next_random(&state) % 4));
             if (next_random(&state) % 2)
-                snprintf(record.x509, sizeof record.x509, "%u", (unsigned)(next_random(&state) % MODEL_NAMES));
+                record.credential_count = 1;
+            record.credentials = &key;
             put(registry, record);
             model_put(&model, i, &record);
         }
@@ -309,12 +337,16 @@ static void read_all(struct stress *stress)
         if (!record)
             continue;
         stress->found++;
-        bool whole = strcmp(record->id, id) == 0 && strcmp(record->site, record->tags) == 0 && record->psk.len == 16;
+        const struct credential *psk = record_credential(record, CREDENTIAL_PSK, 1, NULL);
+        bool whole = strcmp(record->id, id) == 0 && strcmp(record->site, record->tags) == 0 && psk && psk->secret.len == 16;
         for (unsigned k = 1; k < 16; k++)
-            whole = whole && record->psk.octets[k] == record->psk.octets[0];
+            whole = whole && psk->secret.octets[k] == psk->secret.octets[0];
         stress->wrong += !whole;
-        const struct device_record *by_name = registry_device_by_x509(stress->registry, bytes_of_text(id));
-        stress->wrong += by_name && strcmp(by_name->x509, id) != 0;
+        const struct device_record *by_name = by_x509(stress->registry, id), *of_key = NULL;
+        stress->wrong += by_name && strcmp(record_credential(by_name, CREDENTIAL_X509, 1, NULL)->name, id) != 0;
+        const struct credential *key =
+            registry_signature_key(stress->registry, BYTES_LITERAL("acme"), bytes_of_text(id), &of_key);
+        stress->wrong += key && (strcmp(key->id, id) != 0 || strcmp(of_key->id, id) != 0);
     }
 }
 
@@ -346,9 +378,12 @@ static void write_one(struct registry *registry, uint64_t *state)
     struct device_record record = device("acme", id, 1);
     snprintf(record.site, sizeof record.site, "%u", (unsigned)(next_random(state) % 1000));
     strcpy(record.tags, record.site);
-    strcpy(record.x509, id);
-    record.psk.len = 16;
-    memset(record.psk.octets, (int)(next_random(state) & 0xff), 16);
+    struct credential keys[3] = {{.kind = CREDENTIAL_EDDSA, .public_len = 32},
+                                 {.id = "psk", .kind = CREDENTIAL_PSK, .secret.len = 16}, x509(id)};
+    strcpy(keys[0].id, id);
+    memset(keys[1].secret.octets, (int)(next_random(state) & 0xff), 16);
+    record.credentials = keys;
+    record.credential_count = 3;
     put(registry, record);
 }
 
@@ -407,7 +442,7 @@ Test(registry, a_page_is_sorted_and_of_one_tenant)
         snprintf(id, sizeof id, "d%03u", (i * 7) % 500);
         put(registry, device(i % 2 ? "acme" : "other", id, 1));
     }
-    size_t count = registry_page(registry, BYTES_LITERAL("acme"), BYTES_LITERAL(""), 3, page, &more);
+    size_t count = registry_page(registry, BYTES_LITERAL("acme"), BYTES_LITERAL(""), 3, NULL, NULL, page, &more);
     cr_assert_eq(count, 3);
     cr_expect(more);
     char last[8] = "";
@@ -420,17 +455,179 @@ Test(registry, a_page_is_sorted_and_of_one_tenant)
             seen++;
         }
         cr_expect_eq(more, seen < 250);
-        count = registry_page(registry, BYTES_LITERAL("acme"), bytes_of_text(last), 3, page, &more);
+        count = registry_page(registry, BYTES_LITERAL("acme"), bytes_of_text(last), 3, NULL, NULL, page, &more);
     }
     cr_expect_eq(seen, 250);
-    cr_expect_eq(registry_page(registry, BYTES_LITERAL("nobody"), BYTES_LITERAL(""), 3, page, &more), 0);
+    cr_expect_eq(registry_page(registry, BYTES_LITERAL("nobody"), BYTES_LITERAL(""), 3, NULL, NULL, page, &more), 0);
     cr_expect_not(more);
+    registry_free(registry);
+}
+
+/* Credentials. */
+
+Test(registry, one_psk_takes_no_more_room_than_it_always_did)
+{
+    /* Of version 0.3: 696 octets of a record, whatever it had. */
+    cr_expect_leq(sizeof(struct device_record) + sizeof(struct credential), 696);
+}
+
+Test(registry, a_certificate_is_judged_by_its_authority_and_the_time)
+{
+    struct registry *registry = registry_new(&hash_key);
+    const uint8_t old_ca[CREDENTIAL_DIGEST_BYTES] = {1}, new_ca[CREDENTIAL_DIGEST_BYTES] = {2};
+    struct bytes name = BYTES_LITERAL("urn:dev:1");
+    struct credential keys[2] = {
+        {.id = "new", .kind = CREDENTIAL_CA, .public_len = 32, .public = {2}, .name = "urn:dev:1", .not_before_s = 50},
+        {.id = "old", .kind = CREDENTIAL_CA, .public_len = 32, .public = {1}, .name = "urn:dev:1", .not_after_s = 100}};
+    struct device_record record = device("acme", "d1", 1), any = device("other", "d2", 1);
+    struct credential by_name = x509("urn:dev:1");
+    const struct credential *found = NULL;
+    record.credentials = keys;
+    record.credential_count = 2;
+    put(registry, record);
+    cr_expect_not_null(registry_device_by_x509(registry, name, old_ca, 99, &found));
+    cr_expect_str_eq(found->id, "old");
+    cr_expect_not_null(registry_device_by_x509(registry, name, new_ca, 99, &found));
+    cr_expect_str_eq(found->id, "new");
+    cr_expect_null(registry_device_by_x509(registry, name, old_ca, 100, &found));
+    cr_expect_null(registry_device_by_x509(registry, name, new_ca, 49, &found));
+    cr_expect_null(registry_device_by_x509(registry, name, no_ca, 60, &found));
+    any.credentials = &by_name;
+    any.credential_count = 1;
+    put(registry, any);
+    cr_expect_str_eq(registry_device_by_x509(registry, name, old_ca, 99, &found)->id, "d1", "its own authority first");
+    cr_expect_str_eq(registry_device_by_x509(registry, name, no_ca, 99, &found)->id, "d2");
+    record.credential_count = 1;
+    put(registry, record);
+    cr_expect_str_eq(registry_device_by_x509(registry, name, old_ca, 99, &found)->id, "d2");
+    registry_free(registry);
+}
+
+Test(registry, a_signature_key_is_found_within_its_tenant)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct credential keys[3] = {{.id = "k1", .kind = CREDENTIAL_ES256, .public_len = 64, .not_after_s = 5},
+                                 {.id = "k2", .kind = CREDENTIAL_HS256, .secret.len = 32},
+                                 {.id = "k3", .kind = CREDENTIAL_HMAC, .secret.len = 16}};
+    struct device_record record = device("acme", "d1", 1), other = device("other", "d2", 1);
+    const struct device_record *owner = NULL;
+    struct bytes acme = BYTES_LITERAL("acme"), k1 = BYTES_LITERAL("k1"), k2 = BYTES_LITERAL("k2");
+    record.credentials = keys;
+    record.credential_count = 3;
+    other.credentials = &keys[1];
+    other.credential_count = 1;
+    put(registry, record);
+    put(registry, other);
+    cr_expect_eq(registry_count(registry).credentials, 4);
+    cr_expect_eq(registry_signature_key(registry, acme, k1, &owner)->kind, CREDENTIAL_ES256, "expired ones, too");
+    cr_expect_str_eq(owner->id, "d1");
+    cr_expect_eq(registry_signature_key(registry, acme, k2, &owner)->kind, CREDENTIAL_HS256);
+    cr_expect_not_null(registry_signature_key(registry, BYTES_LITERAL("other"), k2, &owner));
+    cr_expect_str_eq(owner->id, "d2");
+    cr_expect_null(registry_signature_key(registry, acme, BYTES_LITERAL("k3"), &owner), "no signature kind");
+    cr_expect_null(registry_signature_key(registry, BYTES_LITERAL("other"), k1, &owner));
+    record.credential_count = 1;
+    put(registry, record);
+    cr_expect_null(registry_signature_key(registry, acme, k2, &owner));
+    cr_expect_not_null(registry_signature_key(registry, acme, k1, &owner));
+    registry_remove_device(registry, acme, BYTES_LITERAL("d1"));
+    cr_expect_null(registry_signature_key(registry, acme, k1, &owner));
+    cr_expect_eq(registry_count(registry).credentials, 1);
+    registry_free(registry);
+}
+
+/* All keys of a device point to one entry, so each has to be taken out of its own place. */
+Test(registry, a_device_with_many_keys_leaves_none_behind)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct credential keys[CREDENTIALS_MAX] = {0};
+    char id[16];
+    const struct device_record *owner;
+    for (unsigned round = 0; round < 200; round++) {
+        for (unsigned i = 0; i < 20; i++) {
+            struct device_record record = device("acme", "", 1);
+            snprintf(record.id, sizeof record.id, "d%u", i);
+            for (unsigned k = 0; k < CREDENTIALS_MAX; k++) {
+                keys[k] = (struct credential){.kind = CREDENTIAL_EDDSA, .public_len = 32};
+                snprintf(keys[k].id, sizeof keys[k].id, "k%u-%u-%u", i, k, round % (k + 2));
+            }
+            record.credentials = keys;
+            record.credential_count = CREDENTIALS_MAX;
+            put(registry, record);
+        }
+        registry_quiescent();
+    }
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(id, sizeof id, "d%u", i);
+        registry_remove_device(registry, BYTES_LITERAL("acme"), bytes_of_text(id));
+    }
+    registry_quiescent();
+    for (unsigned i = 0; i < 20; i++)
+        for (unsigned k = 0; k < CREDENTIALS_MAX; k++)
+            for (unsigned n = 0; n < k + 2; n++) {
+                snprintf(id, sizeof id, "k%u-%u-%u", i, k, n);
+                cr_expect_null(registry_signature_key(registry, BYTES_LITERAL("acme"), bytes_of_text(id), &owner));
+            }
+    registry_free(registry);
+}
+
+/* Groups. */
+
+static void put_group(struct registry *registry, const char *id, const char *pattern, bool disabled)
+{
+    struct group_record group = {.tenant = "acme", .disabled = disabled};
+    snprintf(group.id, sizeof group.id, "%s", id);
+    snprintf(group.pattern, sizeof group.pattern, "%s", pattern);
+    memset(group.key.octets, 1, group.key.len = 32);
+    cr_assert(registry_put_group(registry, &group));
+}
+
+static const char *group_of(const struct registry *registry, const char *device_id)
+{
+    const struct group_record *group = registry_group_of(registry, BYTES_LITERAL("acme"), bytes_of_text(device_id));
+    return group ? group->id : "none";
+}
+
+Test(registry, the_first_group_by_id_that_matches_has_the_device)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct tenant_record tenant = {.id = "acme"};
+    struct told told = {""};
+    registry_put_tenant(registry, &tenant);
+    cr_expect_str_eq(group_of(registry, "b7-1"), "none");
+    cr_expect_not(registry_device_may_speak(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("b7-1")));
+    put_group(registry, "b", "*", false);
+    put_group(registry, "a", "b7-*", false);
+    put_group(registry, "0", "*", true);
+    cr_expect_str_eq(group_of(registry, "b7-1"), "a");
+    cr_expect_str_eq(group_of(registry, "b8-1"), "b");
+    cr_expect_null(registry_group_of(registry, BYTES_LITERAL("other"), BYTES_LITERAL("b7-1")));
+    cr_expect_str_eq(registry_group(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("0"))->pattern, "*");
+    cr_expect(registry_device_may_speak(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("b7-1")));
+    struct device_record known = device("acme", "b7-1", 1);
+    known.disabled = true;
+    put(registry, known);
+    cr_expect_not(registry_device_may_speak(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("b7-1")), "its record counts");
+    cr_expect_eq(registry_count(registry).groups, 3);
+
+    registry_resync_begin(registry);
+    registry_put_tenant(registry, &tenant);
+    put(registry, known);
+    put_group(registry, "b", "*", false);
+    put_group(registry, "0", "*", true);
+    registry_resync_end(registry, tell, &told);
+    cr_expect_str_eq(told.text, "acme/ ");
+    cr_expect_str_eq(group_of(registry, "b7-1"), "b");
+    registry_remove_group(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("b"));
+    cr_expect_str_eq(group_of(registry, "b7-1"), "none");
+    registry_remove_tenant(registry, BYTES_LITERAL("acme"));
+    cr_expect_eq(registry_count(registry).groups, 0);
     registry_free(registry);
 }
 
 static struct token_record legacy_token(const char *id, const char *device_id, int64_t created_s)
 {
-    struct token_record token = {.tenant = "acme", .role = TOKEN_DEVICE, .created_s = created_s};
+    struct token_record token = {.tenant = "acme", .role = ROLE_DEVICE, .created_s = created_s};
     snprintf(token.id, sizeof token.id, "%s", id);
     snprintf(token.device, sizeof token.device, "%s", device_id);
     secret_set(&token.apikey, BYTES_LITERAL("0123456789abcdef0123456789abcdef"));

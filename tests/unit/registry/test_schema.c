@@ -49,12 +49,25 @@ Test(schema, keys)
     cr_assert_str_eq(key, "weir:{acme}:obs");
     schema_key_of_stream(key, tenant, BYTES_LITERAL("north"));
     cr_assert_str_eq(key, "weir:{acme}:stream:north");
+    schema_key_of_stream(key, tenant, BYTES_LITERAL("evidence"));
+    cr_assert_str_eq(key, "weir:{acme}:evidence");
+    schema_key_of_stream(key, tenant, BYTES_LITERAL("audit"));
+    cr_assert_str_eq(key, "weir:{acme}:audit");
     cr_assert_eq(schema_stream_suffix(key, bytes_of(NULL, 0)), 3);
     cr_assert_str_eq(key, "obs");
     schema_stream_suffix(key, BYTES_LITERAL("obs"));
     cr_assert_str_eq(key, "obs");
     schema_stream_suffix(key, BYTES_LITERAL("north"));
     cr_assert_str_eq(key, "stream:north");
+}
+
+Test(schema, rules_name_streams_of_observations)
+{
+    cr_expect(schema_rule_stream_is_valid(BYTES_LITERAL("obs")));
+    cr_expect(schema_rule_stream_is_valid(BYTES_LITERAL("evidence-2")));
+    cr_expect_not(schema_rule_stream_is_valid(BYTES_LITERAL("evidence")));
+    cr_expect_not(schema_rule_stream_is_valid(BYTES_LITERAL("audit")));
+    cr_expect_not(schema_rule_stream_is_valid(BYTES_LITERAL("")));
 }
 
 Test(schema, longest_key_fits)
@@ -103,6 +116,7 @@ static const struct {
     {"## Profiles: `weir:{T}:profile:ID`", SCHEMA_PROFILE_FIELDS(X)},
     {"## Codecs: `weir:{T}:codec:ID`", SCHEMA_CODEC_FIELDS(X)},
     {"## Messages that no codec read: `weir:{T}:quarantine`", SCHEMA_QUARANTINE_FIELDS(X)},
+    {"## Evidence: `weir:{T}:evidence`", SCHEMA_EVIDENCE_FIELDS(X)},
     {"## Changes: `weir:changes`", SCHEMA_CHANGE_FIELDS(X)},
 };
 #undef X
@@ -125,7 +139,7 @@ Test(schema, docs_list_every_key)
     cr_assert_str_eq(cells, SCHEMA_KEY_TENANTS " " SCHEMA_KEY_CHANGES
                             " weir:{T}:meta weir:{T}:devices weir:{T}:dev:ID weir:{T}:tokens weir:{T}:tok:ID "
                             "weir:{T}:rules weir:{T}:rule:ID weir:{T}:streams weir:{T}:str:NAME weir:{T}:profiles weir:{T}:profile:ID "
-                            "weir:{T}:codecs weir:{T}:codec:ID weir:{T}:quarantine weir:{T}:obs "
+                            "weir:{T}:codecs weir:{T}:codec:ID weir:{T}:quarantine weir:{T}:evidence weir:{T}:obs "
                             "weir:{T}:stream:NAME weir:{T}:conflicts weir:{T}:conflicted weir:{T}:hwm weir:{T}:seen "
                             "weir:{T}:holes:ID:EPOCH weir:{T}:once:ID weir:{T}:epoch weir:{T}:superseded weir:{T}:total:ID");
 }
