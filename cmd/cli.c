@@ -24,6 +24,7 @@ static const struct cli_option common_options[] = {
     {"--redis-tls-certificate", "FILE", "certificate to show to it"},
     {"--redis-tls-key", "FILE", "key of that"},
     {"--redis-tls-name", "NAME", "what its certificate must carry, if not the host"},
+    {"--kek", "FILE", "key that wraps the secrets in Redis; without it kek of the state folder"},
     {"--state-dir", "FOLDER", "where weir serve keeps its state; tells where Redis is"},
     {"--help", NULL, "print this"},
     {NULL, NULL, NULL},
@@ -60,7 +61,9 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
     case ACCOUNTS_EXISTS:
         return cli_fail(cli, CLI_REFUSED, "%s %s exists already; --replace makes it anew", kind, name);
     case ACCOUNTS_NOT_FOUND:
-        return cli_fail(cli, CLI_REFUSED, "there is no %s %s; see weir %s list%s", kind, name, cli->group->name,
+        /* weir decode asks for a codec: there is no weir decode list. */
+        return cli_fail(cli, CLI_REFUSED, "there is no %s %s; see weir %s list%s", kind, name,
+                        strcmp(cli->group->name, "decode") == 0 ? "codec" : cli->group->name,
                         strcmp(cli->group->name, "tenant") == 0 ? "" : " TENANT");
     case ACCOUNTS_NO_TENANT:
         return cli_fail(cli, CLI_REFUSED, "%s %s: there is no such tenant; see weir tenant list, weir tenant add", kind,
@@ -74,9 +77,16 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
         return cli_fail(cli, CLI_REFUSED, "%s %s: the tenant has %d of them, which is the most; remove one", kind, name,
                         RECORD_RULES_MAX);
     case ACCOUNTS_BUSY:
+    case ACCOUNTS_STALE:
         return cli_fail(cli, CLI_REFUSED, "%s %s is being changed by others all the time; try again", kind, name);
     case ACCOUNTS_REFUSED:
         return cli_fail(cli, CLI_REFUSED, "%s %s: Redis refused: %s", kind, name, cli->accounts.error);
+    case ACCOUNTS_NOT_SEALED:
+        return cli_fail(cli, CLI_REFUSED, "%s %s: its secret cannot be wrapped: %s; --kek or --state-dir name the key of "
+                        "the gateways", kind, name, cli->vault ? "encryption failed" : cli->vault_error);
+    case ACCOUNTS_SAME_SECRET:
+        return cli_fail(cli, CLI_REFUSED, "%s %s: another credential of the device has this secret already; a key is for "
+                        "one use only", kind, name);
     case ACCOUNTS_AWAY:
         break;
     }
@@ -256,7 +266,8 @@ static bool take_settings(struct cli *cli, char reterr[static SETTINGS_ERROR_MAX
 {
     for (const struct cli_option *option = common_options; option->name; option++) {
         const char *value = cli_value(cli, option->name);
-        if (value && strncmp(option->name, "--redis", 7) == 0 &&
+        bool is_setting = strncmp(option->name, "--redis", 7) == 0 || strcmp(option->name, "--kek") == 0;
+        if (value && is_setting &&
             !settings_set(&cli->settings, bytes_of_text(option->name + 2), bytes_of_text(option->value ? value : "true"),
                           reterr))
             return false;
@@ -290,12 +301,40 @@ int cli_find_redis(struct cli *cli)
     return CLI_OK;
 }
 
+/* A key that is not there is told only when a secret is to be written: most commands need none. */
+static size_t refuse_to_seal(void *ctx, struct bytes tenant, struct bytes owner, struct bytes label,
+                             const struct secret *secret, char ret[static RECORD_SEALED_MAX])
+{
+    (void)ctx, (void)tenant, (void)owner, (void)label, (void)secret, (void)ret;
+    return 0;
+}
+
+static bool refuse_to_open(void *ctx, struct bytes tenant, struct bytes owner, struct bytes label, struct bytes sealed,
+                           struct secret *ret)
+{
+    (void)ctx, (void)tenant, (void)owner, (void)label, (void)sealed, (void)ret;
+    return false;
+}
+
+static void open_vault(struct cli *cli)
+{
+    static const struct record_vault none = {.seal = refuse_to_seal, .open = refuse_to_open};
+    char path[VAULT_PATH_MAX];
+    /* Only beside the gateway of this folder: anywhere else a fresh key would be one that no gateway has. */
+    const char *elsewhere = cli_value(cli, "--state-dir") ? NULL : getenv("WEIR_REDIS");
+    bool is_here = !cli_value(cli, "--redis") && !(elsewhere && elsewhere[0]) && !cli->settings.kek[0];
+    vault_path(cli->settings.kek, cli_state_dir(cli), path);
+    cli->vault = vault_new(path, is_here, cli->vault_error);
+    cli->accounts.vault = cli->vault ? vault_of_records(cli->vault) : &none;
+}
+
 int cli_connect(struct cli *cli)
 {
     char error[STORE_CLIENT_ERROR_MAX];
     int status = cli_find_redis(cli);
     if (status != CLI_OK)
         return status;
+    open_vault(cli);
     struct store_target redis = settings_redis(&cli->settings);
     if (!store_target_check(&redis, error))
         return cli_fail(cli, CLI_USAGE, "%s", error);
@@ -333,6 +372,7 @@ static int run_group(const struct cli_group *group, bool offline, int argc, char
     if (status == CLI_OK)
         status = cli.command->run(&cli);
     store_client_close(cli.accounts.client);
+    vault_free(cli.vault);
     return status;
 }
 

@@ -11,6 +11,7 @@
 
 #include "gateway/accounts.h"
 #include "gateway/settings.h"
+#include "gateway/vault.h"
 
 #define CLI_OPERANDS_MAX 2
 #define CLI_OPTIONS_MAX 40
@@ -52,6 +53,8 @@ struct cli {
     const char *values[CLI_OPTIONS_MAX]; /* by option: the command's, then the common ones */
     struct settings settings; /* where Redis is; all else as by default */
     struct accounts accounts;
+    struct vault *vault;                /* NULL: it could not be opened, and no secret can be written */
+    char vault_error[VAULT_ERROR_MAX];
 };
 
 /* Parses, connects, runs. argv[0] is the group's name. Returns the exit status. */

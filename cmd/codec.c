@@ -10,16 +10,28 @@
 #define COUNT_DEFAULT "20"
 #define COUNT_MAX 10000
 
+#define EXAMPLES_TEXT_MAX 48
+
+static const char *examples_text(const struct codec_source *source, char ret[static EXAMPLES_TEXT_MAX])
+{
+    size_t count = custom_example_count(source->custom);
+    if (count == 1)
+        return "its example holds";
+    snprintf(ret, EXAMPLES_TEXT_MAX, "%zu examples hold", count);
+    return ret;
+}
+
 static int codec_check(struct cli *cli)
 {
     struct codec_source source;
+    char examples[EXAMPLES_TEXT_MAX];
     int status = codec_source_from_file(cli, cli->operands[0], &source);
     if (status == CLI_OK)
         status = codec_source_compile(cli, cli->operands[0], &source);
     if (status == CLI_OK) {
         struct bytes name = custom_name(source.custom);
-        printf("codec %.*s is fine: %s, %zu examples hold\n", (int)name.len, (const char *)name.ptr,
-               custom_kind_name(custom_kind(source.custom)), custom_example_count(source.custom));
+        printf("codec %.*s is fine: %s, %s\n", (int)name.len, (const char *)name.ptr,
+               custom_kind_name(custom_kind(source.custom)), examples_text(&source, examples));
     }
     codec_source_free(&source);
     return status;
@@ -29,13 +41,19 @@ static int store(struct cli *cli, const struct codec_source *source)
 {
     struct codec_record record = {.definition = bytes_of(source->text, source->len), .created_s = time(NULL)};
     struct bytes name = custom_name(source->custom);
+    char examples[EXAMPLES_TEXT_MAX];
     strcpy(record.tenant, cli->operands[0]);
     memcpy(record.id, name.ptr, name.len < sizeof record.id ? name.len : sizeof record.id - 1);
     int status = cli_judge(cli, accounts_add_codec(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
                            "codec", record.id);
     if (status == CLI_OK)
-        printf("codec %s of %s added: %s, %zu examples hold; it is used within a second\n", record.id, record.tenant,
-               custom_kind_name(custom_kind(source->custom)), custom_example_count(source->custom));
+        printf("codec %s of %s added: %s, %s; it is used within a second\n", record.id, record.tenant,
+               custom_kind_name(custom_kind(source->custom)), examples_text(source, examples));
+    if (status == CLI_OK && format_by_name(name))
+        fprintf(stderr,
+                "weir codec add: %s is a format of weir's own as well: the devices of %s whose profile or query names it "
+                "are read with this codec from now on\n",
+                record.id, record.tenant);
     return status;
 }
 
@@ -156,8 +174,15 @@ static int codec_remove(struct cli *cli)
 static int codec_release(struct cli *cli)
 {
     struct codec_source_name name;
+    struct codec_record record;
     if (!codec_source_split(cli, cli->operands[0], &name))
         return CLI_USAGE;
+    enum accounts_result found =
+        accounts_get_codec(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id), &record);
+    if (found == ACCOUNTS_DONE && !record.quarantined) {
+        printf("codec %s is not quarantined\n", cli->operands[0]);
+        return CLI_OK;
+    }
     int status = cli_judge(cli,
                            accounts_set_codec_quarantined(&cli->accounts, bytes_of_text(name.tenant),
                                                           bytes_of_text(name.id), false, (struct bytes){0}),
@@ -254,7 +279,7 @@ static const struct cli_option quarantined_options[] = {
 
 static const struct cli_command commands[] = {
     {"check", "FILE", "compile a definition and try its examples; needs no gateway", NULL, codec_check},
-    {"add", "TENANT FILE", "the same, then have all gateways use it", add_options, codec_add},
+    {"add", "TENANT FILE", "compile a definition, try its examples, then have all gateways use it", add_options, codec_add},
     {"list", "TENANT", "the tenant's codecs and their states", list_options, codec_list},
     {"show", "TENANT/NAME", "the definition", NULL, codec_show},
     {"remove", "TENANT/NAME", "forget the codec", NULL, codec_remove},

@@ -255,6 +255,9 @@ static int decode_message(const struct decode *decode, struct bytes payload)
     if (outcome_is_success(outcome))
         return print_list(decode, &list);
     fflush(stdout);
+    /* With keys its sender would be known: what is missing is not a device. */
+    if (outcome == OUTCOME_FORBIDDEN && !input.crypto)
+        error.detail = "the frame is sealed, and weir decode has no keys; a gateway that knows the device opens it";
     const char *slug = outcome_row(outcome)->slug, *detail = error.detail ? error.detail : outcome_row(outcome)->title;
     if (error.offset != SIZE_MAX)
         return cli_fail(decode->cli, CLI_REFUSED, "%s: %s (octet %zu)", slug, detail, error.offset);

@@ -76,12 +76,12 @@ static bool write_env(const char *path, const struct demo *demo)
     return fclose(file) == 0;
 }
 
-static bool add_token(struct accounts *accounts, enum token_role role, char ret[static DEMO_TOKEN_MAX])
+static bool add_token(struct accounts *accounts, enum role role, char ret[static DEMO_TOKEN_MAX])
 {
     struct token_record record = {.tenant = DEMO_TENANT, .role = role, .created_s = time(NULL)};
     uint8_t random[TOKENS_RANDOM_BYTES];
     char text[TOKENS_TEXT_LEN + 1];
-    if (role == TOKEN_DEVICE)
+    if (role == ROLE_DEVICE)
         snprintf(record.device, sizeof record.device, DEMO_DEVICE);
     random_bytes(random, sizeof random);
     bool ok = tokens_make(random, &record, text) && accounts_add_token(accounts, &record) == ACCOUNTS_DONE;
@@ -93,16 +93,19 @@ static bool add_token(struct accounts *accounts, enum token_role role, char ret[
 
 static bool add_device(struct accounts *accounts, struct demo *demo)
 {
-    struct device_record device = {.tenant = DEMO_TENANT, .id = DEMO_DEVICE, .created_s = time(NULL)};
+    int64_t now_s = time(NULL);
+    struct credential psk = {.id = "psk", .kind = CREDENTIAL_PSK, .created_s = now_s};
+    struct device_record device = {
+        .tenant = DEMO_TENANT, .id = DEMO_DEVICE, .created_s = now_s, .credentials = &psk, .credential_count = 1};
     uint8_t random[PSK_RANDOM_BYTES];
     random_bytes(random, sizeof random);
     /* As text, because coap-client takes keys as text only; one that begins with "-" is fine after -k. */
     base64url_encode(bytes_of(random, sizeof random), demo->psk_text);
     demo->psk_text[base64url_length(sizeof random)] = '\0';
-    secret_set(&device.psk, bytes_of_text(demo->psk_text));
-    hex(device.psk.octets, device.psk.len, demo->psk_hex);
+    secret_set(&psk.secret, bytes_of_text(demo->psk_text));
+    hex(psk.secret.octets, psk.secret.len, demo->psk_hex);
     bool ok = accounts_add_device(accounts, &device, true) == ACCOUNTS_DONE;
-    secret_wipe(&device.psk);
+    credential_wipe(&psk);
     explicit_bzero(random, sizeof random);
     return ok;
 }
@@ -112,21 +115,23 @@ static bool make_records(struct accounts *accounts, struct demo *demo)
     struct tenant_record tenant = {.id = DEMO_TENANT, .created_s = time(NULL)};
     enum accounts_result added = accounts_add_tenant(accounts, &tenant, false);
     return (added == ACCOUNTS_DONE || added == ACCOUNTS_EXISTS) && add_device(accounts, demo) &&
-           add_token(accounts, TOKEN_DEVICE, demo->device_token) &&
-           add_token(accounts, TOKEN_OPERATOR, demo->operator_token);
+           add_token(accounts, ROLE_DEVICE, demo->device_token) &&
+           add_token(accounts, ROLE_OPERATOR, demo->operator_token);
 }
 
-bool demo_prepare(struct demo *ret, const struct store_target *redis, const char *state_dir,
-                  char reterr[static DEMO_ERROR_MAX])
+bool demo_prepare(struct demo *ret, const struct store_target *redis, const struct record_vault *vault,
+                  const char *state_dir, char reterr[static DEMO_ERROR_MAX])
 {
     char path[PATH_TEXT_MAX];
     struct device_record device;
+    struct record_room room;
     snprintf(path, sizeof path, "%s/demo.env", state_dir);
-    struct accounts accounts = {.client = store_client_open_target(redis, REDIS_TIMEOUT_MS, reterr)};
+    struct accounts accounts = {.client = store_client_open_target(redis, REDIS_TIMEOUT_MS, reterr), .vault = vault};
     if (!accounts.client)
         return false;
     bool ok = read_env(path, ret) && accounts_get_device(&accounts, BYTES_LITERAL(DEMO_TENANT),
-                                                         BYTES_LITERAL(DEMO_DEVICE), &device) == ACCOUNTS_DONE;
+                                                         BYTES_LITERAL(DEMO_DEVICE), &room, &device) == ACCOUNTS_DONE;
+    record_wipe_room(&room);
     if (!ok) {
         errno = 0;
         ok = make_records(&accounts, ret) && write_env(path, ret);

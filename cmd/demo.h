@@ -3,7 +3,7 @@
 #pragma once
 
 #include "gateway/settings.h"
-#include "registry/secret.h"
+#include "registry/record.h"
 
 #include <stdio.h>
 
@@ -19,7 +19,7 @@ struct demo {
 
 /* Reads state_dir/demo.env, or makes the records and writes it (mode 0600). Records that are gone from Redis are made
  * again with new secrets. False: reterr says why. */
-bool demo_prepare(struct demo *ret, const struct store_target *redis, const char *state_dir,
-                  char reterr[static DEMO_ERROR_MAX]);
+bool demo_prepare(struct demo *ret, const struct store_target *redis, const struct record_vault *vault,
+                  const char *state_dir, char reterr[static DEMO_ERROR_MAX]);
 /* Lines to paste, with the addresses of the settings. */
 void demo_print(const struct demo *demo, const struct settings *settings, const char *state_dir, FILE *out);

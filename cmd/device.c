@@ -5,6 +5,7 @@
  */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
+#include "cmd/enrolment.h"
 #include "cmd/speech.h"
 #include "codec/base64url.h"
 #include "gateway/crypto.h"
@@ -23,9 +24,23 @@
 #define TOTALS_MEMORY_BYTES ((size_t)1 << 20)
 #define FRAME_KEY_OCTETS 16 /* AES-128; the id follows */
 
-/* Adding: each take_ reads its options into the record and returns an exit status. */
+/* Adding: each take_ reads its options into the draft and returns an exit status. */
 
-static int take_psk(const struct cli *cli, struct device_record *ret)
+struct draft {
+    struct device_record record;
+    struct record_room room;
+};
+
+static struct credential *draft_credential(struct draft *draft, const char *id, enum credential_kind kind)
+{
+    struct credential *credential = &draft->room.credentials[draft->record.credential_count++];
+    *credential = (struct credential){.kind = kind, .created_s = time(NULL)};
+    strcpy(credential->id, id);
+    draft->record.credentials = draft->room.credentials;
+    return credential;
+}
+
+static int take_psk(const struct cli *cli, struct draft *ret)
 {
     const char *hex = cli_value(cli, "--psk");
     bool other = cli_value(cli, "--x509") || cli_value(cli, "--rpk") || cli_value(cli, "--rpk-file");
@@ -33,7 +48,7 @@ static int take_psk(const struct cli *cli, struct device_record *ret)
     if (hex && generate)
         return cli_fail(cli, CLI_USAGE, "either --psk or --psk-generate");
     if (hex)
-        return secret_set_hex(&ret->psk, bytes_of_text(hex))
+        return secret_set_hex(&draft_credential(ret, "psk", CREDENTIAL_PSK)->secret, bytes_of_text(hex))
                    ? CLI_OK
                    : cli_fail(cli, CLI_USAGE, "--psk needs 2 to %d hexadecimal digits, an even number", 2 * SECRET_MAX);
     if (!generate && other)
@@ -42,7 +57,7 @@ static int take_psk(const struct cli *cli, struct device_record *ret)
     char text[MADE_KEY_LEN];
     random_bytes(random, sizeof random);
     base64url_encode(bytes_of(random, sizeof random), text);
-    secret_set(&ret->psk, bytes_of(text, sizeof text));
+    secret_set(&draft_credential(ret, "psk", CREDENTIAL_PSK)->secret, bytes_of(text, sizeof text));
     explicit_bzero(random, sizeof random);
     explicit_bzero(text, sizeof text);
     return CLI_OK;
@@ -63,21 +78,22 @@ static int digest_of_file(const struct cli *cli, const char *path, uint8_t ret[s
                                   path);
 }
 
-static int take_rpk(const struct cli *cli, struct device_record *ret)
+static int take_rpk(const struct cli *cli, struct draft *ret)
 {
     const char *hex = cli_value(cli, "--rpk"), *path = cli_value(cli, "--rpk-file");
     struct secret digest = {0};
     if (hex && path)
         return cli_fail(cli, CLI_USAGE, "either --rpk or --rpk-file");
-    ret->has_rpk = hex || path;
-    if (path)
-        return digest_of_file(cli, path, ret->rpk);
-    if (!hex)
+    if (!hex && !path)
         return CLI_OK;
+    struct credential *rpk = draft_credential(ret, "rpk", CREDENTIAL_RPK);
+    rpk->public_len = RECORD_DIGEST_BYTES;
+    if (path)
+        return digest_of_file(cli, path, rpk->public);
     if (!secret_set_hex(&digest, bytes_of_text(hex)) || digest.len != RECORD_DIGEST_BYTES)
         return cli_fail(cli, CLI_USAGE, "--rpk needs %d hexadecimal digits: SHA-256 of the SubjectPublicKeyInfo",
                         2 * RECORD_DIGEST_BYTES);
-    memcpy(ret->rpk, digest.octets, RECORD_DIGEST_BYTES);
+    memcpy(rpk->public, digest.octets, RECORD_DIGEST_BYTES);
     return CLI_OK;
 }
 
@@ -92,8 +108,17 @@ static int take_text(const struct cli *cli, const char *option, size_t max, bool
     return CLI_OK;
 }
 
+static int take_x509(const struct cli *cli, struct draft *ret)
+{
+    char *name = ret->room.names[0];
+    int status = take_text(cli, "--x509", CREDENTIAL_NAME_MAX, record_text_is_valid, name);
+    if (status == CLI_OK && name[0])
+        draft_credential(ret, "x509", CREDENTIAL_X509)->name = name;
+    return status;
+}
+
 /* Key and id, one behind the other. */
-static int take_frame_key(const struct cli *cli, struct device_record *ret)
+static int take_frame_key(const struct cli *cli, struct draft *ret)
 {
     const char *key = cli_value(cli, "--frame-key"), *id = cli_value(cli, "--frame-id");
     struct secret key_part = {0}, id_part = {0};
@@ -105,7 +130,7 @@ static int take_frame_key(const struct cli *cli, struct device_record *ret)
     if (ok) {
         memcpy(key_part.octets + key_part.len, id_part.octets, id_part.len);
         key_part.len = (uint8_t)(key_part.len + id_part.len);
-        ret->frame_key = key_part;
+        draft_credential(ret, "frame_key", CREDENTIAL_FRAME)->secret = key_part;
     }
     secret_wipe(&key_part);
     return ok ? CLI_OK
@@ -126,29 +151,51 @@ static int take_profile(struct cli *cli, struct device_record *ret)
 }
 
 /* What `set` can change too, but for --concentrator. */
-static int take_fields(struct cli *cli, struct device_record *ret)
+static int take_fields(struct cli *cli, struct draft *draft)
 {
+    struct device_record *ret = &draft->record;
     int status = take_text(cli, "--prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, ret->prefix);
     if (status == CLI_OK)
         status = take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
     if (status == CLI_OK)
         status = take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
     if (status == CLI_OK)
-        status = take_frame_key(cli, ret);
+        status = take_frame_key(cli, draft);
     return status == CLI_OK ? take_profile(cli, ret) : status;
 }
 
-static int take_options(struct cli *cli, struct device_record *ret)
+/* Of people who come over DTLS; what a device has enrolled with is no role that a record may have. */
+static int take_role(const struct cli *cli, struct device_record *ret)
 {
-    int status = take_psk(cli, ret);
+    const char *role = cli_value(cli, "--role");
+    if (!role || !role[0])
+        return CLI_OK;
+    if (!role_of_name(bytes_of_text(role), &ret->role) || ret->role == ROLE_BOOTSTRAP)
+        return cli_fail(cli, CLI_USAGE, "--role %s: device, viewer, operator or admin", role);
+    return CLI_OK;
+}
+
+static int take_options(struct cli *cli, struct draft *ret)
+{
+    int status = take_role(cli, &ret->record);
+    if (status == CLI_OK)
+        status = take_psk(cli, ret);
     if (status == CLI_OK)
         status = take_rpk(cli, ret);
     if (status == CLI_OK)
-        status = take_text(cli, "--x509", RECORD_X509_MAX, record_text_is_valid, ret->x509);
+        status = take_x509(cli, ret);
     if (status == CLI_OK)
         status = take_fields(cli, ret);
-    ret->concentrator = cli_value(cli, "--concentrator") != NULL;
+    ret->record.concentrator = cli_value(cli, "--concentrator") != NULL;
     return status;
+}
+
+static const struct credential *first_of(const struct device_record *record, enum credential_kind kind)
+{
+    for (size_t i = 0; i < record->credential_count; i++)
+        if (record->credentials[i].kind == kind)
+            return &record->credentials[i];
+    return NULL;
 }
 
 static bool is_typeable(const struct secret *psk)
@@ -163,60 +210,56 @@ static bool is_typeable(const struct secret *psk)
  * The one place that shows a key: whoever adds the device has to bring it there. A key that begins with "-" needs no
  * care: coap-client takes what follows -k as its value (getopt), whatever it is.
  */
-static void print_psk(const struct device_record *record)
+static void print_psk(const struct device_record *record, const struct secret *psk)
 {
     printf("psk (hex): ");
-    for (size_t i = 0; i < record->psk.len; i++)
-        printf("%02x", record->psk.octets[i]);
+    for (size_t i = 0; i < psk->len; i++)
+        printf("%02x", psk->octets[i]);
     putchar('\n');
-    if (!is_typeable(&record->psk)) {
+    if (!is_typeable(psk)) {
         puts("coap-client takes keys as text only, and this one is not text; use it in the device, or --psk-generate");
         return;
     }
-    printf("psk (text): %.*s\n", record->psk.len, (const char *)record->psk.octets);
+    printf("psk (text): %.*s\n", psk->len, (const char *)psk->octets);
     printf("try: coap-client-openssl -m post -u '%s/%s' -k '%.*s' -t 110 -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' "
            "coaps://127.0.0.1/obs\n",
-           record->tenant, record->id, record->psk.len, (const char *)record->psk.octets);
+           record->tenant, record->id, psk->len, (const char *)psk->octets);
     puts("Keep the key; it is not shown again.");
-}
-
-static void wipe_record(struct device_record *record)
-{
-    secret_wipe(&record->psk);
-    secret_wipe(&record->frame_key);
 }
 
 /* A replaced record is the same device: its tokens, which are no older than it, stay good. */
 static void keep_age(struct cli *cli, struct device_record *record)
 {
     struct device_record old;
-    if (accounts_get_device(&cli->accounts, bytes_of_text(record->tenant), bytes_of_text(record->id), &old) ==
-        ACCOUNTS_DONE) {
+    struct record_room room;
+    if (accounts_get_device(&cli->accounts, bytes_of_text(record->tenant), bytes_of_text(record->id), &room, &old) ==
+        ACCOUNTS_DONE)
         record->created_s = old.created_s;
-        wipe_record(&old);
-    }
+    record_wipe_room(&room);
 }
 
 static int device_add(struct cli *cli)
 {
-    struct device_record record = {.created_s = time(NULL)};
+    struct draft draft = {.record.created_s = time(NULL)};
+    struct device_record *record = &draft.record;
     struct cli_device device;
     if (!cli_split_device(cli, cli->operands[0], &device))
         return CLI_USAGE;
-    strcpy(record.tenant, device.tenant);
-    strcpy(record.id, device.id);
-    int status = take_options(cli, &record);
+    strcpy(record->tenant, device.tenant);
+    strcpy(record->id, device.id);
+    int status = take_options(cli, &draft);
     if (status == CLI_OK && cli_value(cli, "--replace"))
-        keep_age(cli, &record);
+        keep_age(cli, record);
     if (status == CLI_OK)
-        status = cli_judge(cli, accounts_add_device(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
+        status = cli_judge(cli, accounts_add_device(&cli->accounts, record, cli_value(cli, "--replace") != NULL),
                            "device", cli->operands[0]);
     if (status == CLI_OK) {
         printf("device %s added\nidentity: %s\n", cli->operands[0], cli->operands[0]);
-        if (secret_is_set(&record.psk))
-            print_psk(&record);
+        const struct credential *psk = first_of(record, CREDENTIAL_PSK);
+        if (psk)
+            print_psk(record, &psk->secret);
     }
-    wipe_record(&record);
+    record_wipe_room(&draft.room);
     return status;
 }
 
@@ -224,15 +267,39 @@ static int device_add(struct cli *cli)
 
 static void print_digest(const struct device_record *record)
 {
-    for (size_t i = 0; record->has_rpk && i < sizeof record->rpk; i++)
-        printf("%02x", record->rpk[i]);
+    const struct credential *rpk = first_of(record, CREDENTIAL_RPK);
+    for (size_t i = 0; rpk && i < rpk->public_len; i++)
+        printf("%02x", rpk->public[i]);
 }
 
 /* The key itself is never printed. */
 static void print_frame_id(const struct device_record *record)
 {
-    for (size_t i = FRAME_KEY_OCTETS; i < record->frame_key.len; i++)
-        printf("%02x", record->frame_key.octets[i]);
+    const struct credential *frame = first_of(record, CREDENTIAL_FRAME);
+    for (size_t i = FRAME_KEY_OCTETS; frame && i < frame->secret.len; i++)
+        printf("%02x", frame->secret.octets[i]);
+}
+
+/* weir key list tells more. */
+static void print_credential(const struct credential *credential)
+{
+    char until[32];
+    printf("key:          %s %s%s%s%s\n", credential->id, credential_kind_name(credential->kind),
+           credential_is_good_at(credential, time(NULL)) ? "" : " (not good now)",
+           credential->not_after_s ? " until " : "",
+           credential->not_after_s ? cli_time_text(credential->not_after_s, until) : "");
+}
+
+static void print_json_keys(const struct device_record *record)
+{
+    printf(",\"keys\":[");
+    for (size_t i = 0; i < record->credential_count; i++) {
+        const struct credential *credential = &record->credentials[i];
+        printf("%s{\"id\":\"%s\",\"kind\":\"%s\",\"not_before\":%lld,\"not_after\":%lld}", i ? "," : "",
+               credential->id, credential_kind_name(credential->kind), (long long)credential->not_before_s,
+               (long long)credential->not_after_s);
+    }
+    putchar(']');
 }
 
 static void print_record(const struct device_record *record)
@@ -245,15 +312,21 @@ static void print_record(const struct device_record *record)
     printf("site:         %s\n", record->site);
     printf("tags:         %s\n", record->tags);
     printf("concentrator: %s\n", record->concentrator ? "yes" : "no");
-    printf("psk:          %s\n", secret_is_set(&record->psk) ? "set" : "none");
-    printf("x509:         %s\n", record->x509[0] ? record->x509 : "none");
+    printf("role:         %s\n", role_name(record->role));
+    if (record->group[0])
+        printf("group:        %s\n", record->group);
+    const struct credential *x509 = first_of(record, CREDENTIAL_X509);
+    printf("psk:          %s\n", first_of(record, CREDENTIAL_PSK) ? "set" : "none");
+    printf("x509:         %s\n", x509 ? x509->name : "none");
     printf("rpk:          ");
     print_digest(record);
-    puts(record->has_rpk ? "" : "none");
+    puts(first_of(record, CREDENTIAL_RPK) ? "" : "none");
     printf("profile:      %s\n", record->profile[0] ? record->profile : "none");
-    printf("frame key:    %s", secret_is_set(&record->frame_key) ? "set, of id " : "none");
+    printf("frame key:    %s", first_of(record, CREDENTIAL_FRAME) ? "set, of id " : "none");
     print_frame_id(record);
     putchar('\n');
+    for (size_t i = 0; i < record->credential_count; i++)
+        print_credential(&record->credentials[i]);
 }
 
 static void put_json_member(const char *name, const char *text)
@@ -272,13 +345,17 @@ static void print_json(const struct device_record *record)
     put_json_member("prefix", record->prefix[0] ? record->prefix : record->id);
     put_json_member("site", record->site);
     put_json_member("tags", record->tags);
-    put_json_member("x509", record->x509);
-    printf(",\"psk\":%s,\"rpk\":\"", secret_is_set(&record->psk) ? "true" : "false");
+    const struct credential *x509 = first_of(record, CREDENTIAL_X509);
+    put_json_member("x509", x509 ? x509->name : "");
+    printf(",\"psk\":%s,\"rpk\":\"", first_of(record, CREDENTIAL_PSK) ? "true" : "false");
     print_digest(record);
-    printf("\",\"frame_key\":%s,\"frame_id\":\"", secret_is_set(&record->frame_key) ? "true" : "false");
+    printf("\",\"frame_key\":%s,\"frame_id\":\"", first_of(record, CREDENTIAL_FRAME) ? "true" : "false");
     print_frame_id(record);
     putchar('"');
     put_json_member("profile", record->profile);
+    put_json_member("role", role_name(record->role));
+    put_json_member("group", record->group);
+    print_json_keys(record);
     printf(",\"created\":%lld", (long long)record->created_s);
 }
 
@@ -388,11 +465,13 @@ static int device_show(struct cli *cli)
 {
     struct cli_device device;
     struct device_record record;
+    struct record_room room;
     if (!cli_split_device(cli, cli->operands[0], &device))
         return CLI_USAGE;
-    int status = cli_judge(
-        cli, accounts_get_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id), &record),
-        "device", cli->operands[0]);
+    int status = cli_judge(cli,
+                           accounts_get_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id),
+                                               &room, &record),
+                           "device", cli->operands[0]);
     if (status != CLI_OK)
         return status;
     struct arena *arena = arena_new(TOTALS_MEMORY_BYTES);
@@ -406,16 +485,28 @@ static int device_show(struct cli *cli)
         print_delivery(&delivery);
     }
     arena_free(arena);
-    wipe_record(&record);
+    record_wipe_room(&room);
     return status;
+}
+
+static void append_word(char *text, size_t size, const char *word)
+{
+    size_t len = strlen(text);
+    snprintf(text + len, size - len, " %s", word);
 }
 
 static void print_line(const struct device_record *record)
 {
-    char proofs[40];
-    snprintf(proofs, sizeof proofs, "%s%s%s%s%s", secret_is_set(&record->psk) ? " psk" : "",
-             record->x509[0] ? " x509" : "", record->has_rpk ? " rpk" : "",
-             secret_is_set(&record->frame_key) ? " frame" : "", record->concentrator ? " concentrator" : "");
+    char proofs[160] = "";
+    for (enum credential_kind kind = 0; kind < CREDENTIAL_KINDS; kind++)
+        if (first_of(record, kind))
+            append_word(proofs, sizeof proofs, credential_kind_name(kind));
+    if (record->concentrator)
+        append_word(proofs, sizeof proofs, "concentrator");
+    if (record->role != ROLE_DEVICE)
+        append_word(proofs, sizeof proofs, role_name(record->role));
+    if (record->group[0])
+        append_word(proofs, sizeof proofs, "group");
     printf("%-32s %-8s %-15s %-16s %s%s%s%s\n", record->id, record->disabled ? "disabled" : "enabled", proofs,
            record->site, record->tags, record->profile[0] && record->tags[0] ? " " : "",
            record->profile[0] ? "profile=" : "", record->profile);
@@ -424,8 +515,9 @@ static void print_line(const struct device_record *record)
 static int list_device(struct cli *cli, const char *tenant, const char *id, bool json, bool *first)
 {
     struct device_record record;
+    struct record_room room;
     enum accounts_result result =
-        accounts_get_device(&cli->accounts, bytes_of_text(tenant), bytes_of_text(id), &record);
+        accounts_get_device(&cli->accounts, bytes_of_text(tenant), bytes_of_text(id), &room, &record);
     if (result == ACCOUNTS_NOT_FOUND) /* removed in between */
         return CLI_OK;
     if (result != ACCOUNTS_DONE)
@@ -438,7 +530,7 @@ static int list_device(struct cli *cli, const char *tenant, const char *id, bool
         print_line(&record);
     }
     *first = false;
-    wipe_record(&record);
+    record_wipe_room(&room);
     return CLI_OK;
 }
 
@@ -483,10 +575,10 @@ static size_t fields_given(const struct cli *cli, const struct device_record *re
 {
     static const char *const settable[][2] = {
         {"--prefix", "prefix"}, {"--site", "site"},           {"--tags", "tags"},
-        {"--profile", "profile"}, {"--frame-key", "frame_key"}, {"--concentrator", "concentrator"},
+        {"--profile", "profile"}, {"--concentrator", "concentrator"},
     };
     struct record_field all[RECORD_FIELDS_MAX];
-    size_t given = 0, count = record_of_device(record, all, scratch);
+    size_t given = 0, count = record_of_device(record, NULL, all, scratch);
     for (size_t i = 0; i < sizeof settable / sizeof settable[0]; i++) {
         if (!cli_value(cli, settable[i][0]))
             continue;
@@ -499,30 +591,48 @@ static size_t fields_given(const struct cli *cli, const struct device_record *re
     return given;
 }
 
+/* Its key is a credential, with a place of its own; an empty option takes it away. */
+static enum accounts_result set_frame_key(struct cli *cli, const struct cli_device *device, const struct draft *draft)
+{
+    struct bytes tenant = bytes_of_text(device->tenant), id = bytes_of_text(device->id);
+    const struct credential *frame = first_of(&draft->record, CREDENTIAL_FRAME);
+    if (!cli_value(cli, "--frame-key"))
+        return ACCOUNTS_DONE;
+    if (frame)
+        return accounts_put_credential(&cli->accounts, tenant, id, frame, true);
+    enum accounts_result result =
+        accounts_remove_credential(&cli->accounts, tenant, id, BYTES_LITERAL("frame_key"));
+    return result == ACCOUNTS_NOT_FOUND ? ACCOUNTS_DONE : result;
+}
+
 static int device_set(struct cli *cli)
 {
-    struct device_record record = {0};
+    struct draft draft = {0};
+    struct device_record *record = &draft.record;
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
     struct cli_device device;
     if (!cli_split_device(cli, cli->operands[0], &device))
         return CLI_USAGE;
-    strcpy(record.tenant, device.tenant);
-    int status = take_concentrator(cli, &record);
+    strcpy(record->tenant, device.tenant);
+    int status = take_concentrator(cli, record);
     if (status == CLI_OK)
-        status = take_fields(cli, &record);
-    size_t count = fields_given(cli, &record, scratch, fields);
-    if (status == CLI_OK && count == 0)
+        status = take_fields(cli, &draft);
+    size_t count = fields_given(cli, record, scratch, fields);
+    bool sets_key = cli_value(cli, "--frame-key") != NULL;
+    if (status == CLI_OK && count == 0 && !sets_key)
         status = cli_fail(cli, CLI_USAGE, "what is to be changed? See --help");
-    if (status == CLI_OK)
+    if (status == CLI_OK && (count > 0 || sets_key))
         status = cli_judge(cli,
                            accounts_set_device_fields(&cli->accounts, bytes_of_text(device.tenant),
                                                       bytes_of_text(device.id), fields, count),
                            "device", cli->operands[0]);
     if (status == CLI_OK)
+        status = cli_judge(cli, set_frame_key(cli, &device, &draft), "key of device", cli->operands[0]);
+    if (status == CLI_OK)
         printf("device %s changed\n", cli->operands[0]);
     explicit_bzero(scratch, sizeof scratch);
-    wipe_record(&record);
+    record_wipe_room(&draft.room);
     return status;
 }
 
@@ -573,6 +683,7 @@ static const struct cli_option add_options[] = {
     {"--site", "S", "building or house"},
     {"--tags", "A,B", "words without spaces"},
     {"--concentrator", NULL, "may write for the other devices of its tenant"},
+    {"--role", "ROLE", "viewer, operator or admin: a person who comes over DTLS, limited to --site"},
     {"--profile", "P", "how it speaks: a profile or codec of the tenant, or a format"},
     {"--frame-key", "HEX", "key of its OpenTRV secure frames, 32 hexadecimal digits"},
     {"--frame-id", "HEX", "and the node's whole id, 12 to 16 of them"},
@@ -608,6 +719,9 @@ static const struct cli_command commands[] = {
     {"set", "TENANT/ID", "change single fields; an empty value (--site=) takes one away", set_options, device_set},
     {"disable", "TENANT/ID", "it may not speak any more; its sessions end", NULL, device_disable},
     {"enable", "TENANT/ID", "takes that back", NULL, device_enable},
+    {"waiting", "TENANT", "devices that are enrolling", NULL, enrolment_waiting},
+    {"approve", "TENANT/SERIAL", "one that waits gets its credential when it asks again", NULL, enrolment_approve},
+    {"reject", "TENANT/SERIAL", "one that waits gets none", NULL, enrolment_reject},
     {"remove", "TENANT/ID", "forget the device and its totals; what it sent stays", NULL, device_remove},
 };
 

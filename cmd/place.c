@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static const char *const names[] = {"redis_user", "redis_password_file", "redis_tls", "redis_tls_ca",
-                                    "redis_tls_certificate", "redis_tls_key", "redis_tls_name"};
+                                    "redis_tls_certificate", "redis_tls_key", "redis_tls_name", "kek"};
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 
@@ -25,7 +25,7 @@ static void write_text(FILE *file, const char *name, const char *text)
         fprintf(file, "%s = %s\n", name, text);
 }
 
-bool place_write(const char *state_dir, const struct store_target *redis)
+bool place_write(const char *state_dir, const struct store_target *redis, const char *kek)
 {
     char path[SETTINGS_TEXT_MAX + 32], fresh[sizeof path + 8];
     snprintf(path, sizeof path, "%s/redis.address", state_dir);
@@ -41,6 +41,7 @@ bool place_write(const char *state_dir, const struct store_target *redis)
     write_path(file, "redis_tls_certificate", redis->tls_certificate);
     write_path(file, "redis_tls_key", redis->tls_key);
     write_text(file, "redis_tls_name", redis->tls_name);
+    write_path(file, "kek", kek);
     bool ok = !ferror(file);
     return fclose(file) == 0 && ok && rename(fresh, path) == 0;
 }

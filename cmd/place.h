@@ -8,9 +8,9 @@
 
 #include "gateway/settings.h"
 
-/* Replaces the file whole. False: errno. */
-bool place_write(const char *state_dir, const struct store_target *redis);
-/* Sets redis and redis_*. False: reterr, or "" if there is no such file. */
+/* Replaces the file whole; kek: settings.kek. False: errno. */
+bool place_write(const char *state_dir, const struct store_target *redis, const char *kek);
+/* Sets redis, redis_* and kek. False: reterr, or "" if there is no such file. */
 bool place_read(struct settings *settings, const char *state_dir, char reterr[static SETTINGS_ERROR_MAX]);
-/* Sets redis_* but not redis from WEIR_REDIS_*. */
+/* Sets redis_* and kek, but not redis, from WEIR_REDIS_* and WEIR_KEK. */
 bool place_from_environment(struct settings *settings, char reterr[static SETTINGS_ERROR_MAX]);

@@ -67,8 +67,8 @@ static int profile_add(struct cli *cli)
         status = cli_judge(cli, accounts_add_profile(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
                            "profile", cli->operands[0]);
     if (status == CLI_OK)
-        printf("profile %s added; devices that name it (weir device set --profile=%s) speak so within seconds\n",
-               cli->operands[0], record.id);
+        printf("profile %s added; devices that name it (weir device set %s/ID --profile=%s) speak so within seconds\n",
+               cli->operands[0], record.tenant, record.id);
     return status;
 }
 

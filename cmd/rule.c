@@ -57,7 +57,7 @@ static int take_options(const struct cli *cli, struct rule_record *ret)
     if (status == CLI_OK)
         status = take_text(cli, "--class", sizeof ret->class - 1, record_class_is_valid, ret->class);
     if (status == CLI_OK)
-        status = take_text(cli, "--stream", SCHEMA_STREAM_MAX, schema_stream_is_valid, ret->stream);
+        status = take_text(cli, "--stream", SCHEMA_STREAM_MAX, schema_rule_stream_is_valid, ret->stream);
     return status == CLI_OK ? take_tags(cli, ret) : status;
 }
 

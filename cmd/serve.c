@@ -33,17 +33,18 @@ static void help(void)
     settings_help(stdout);
 }
 
-static bool prepare(void *ctx, const struct store_target *redis, const char *state_dir)
+static bool prepare(void *ctx, const struct store_target *redis, const struct record_vault *vault,
+                    const char *state_dir)
 {
     struct serve *serve = ctx;
     char error[DEMO_ERROR_MAX];
     snprintf(serve->state_dir, sizeof serve->state_dir, "%s", state_dir);
-    if (!place_write(state_dir, redis)) {
+    if (!place_write(state_dir, redis, serve->settings.kek)) {
         log_write(LOG_ERROR, "serve", "cannot write redis.address", "state_dir=%s error=\"%s\"", state_dir,
                   strerror(errno));
         return false;
     }
-    if (serve->demo && !demo_prepare(&serve->records, redis, state_dir, error)) {
+    if (serve->demo && !demo_prepare(&serve->records, redis, vault, state_dir, error)) {
         log_write(LOG_ERROR, "serve", "cannot make the demo records", "reason=\"%s\"", error);
         return false;
     }

@@ -12,6 +12,7 @@
 #include "cmd/sim_provision.h"
 #include "gateway/rt/log.h"
 #include "gateway/rt/random.h"
+#include "gateway/vault.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -50,6 +51,16 @@ static bool find_redis(const struct sim_options *options, struct settings *setti
     return true;
 }
 
+/* The key of the gateways: WEIR_KEK, or that of WEIR_STATE_DIR. NULL: there is none here, and the keys of the fleet, which
+ * protect nothing, are written as they are. */
+static struct vault *open_vault(const struct settings *settings)
+{
+    char path[VAULT_PATH_MAX], error[VAULT_ERROR_MAX];
+    const char *state_dir = getenv("WEIR_STATE_DIR");
+    vault_path(settings->kek, state_dir && state_dir[0] ? state_dir : "state", path);
+    return vault_new(path, false, error);
+}
+
 static int provision(const struct sim_options *options)
 {
     struct settings settings;
@@ -60,7 +71,10 @@ static int provision(const struct sim_options *options)
     struct secret fleet_key;
     if (!sim_provision_key(options->key_from, &fleet_key, error))
         return complain(error);
-    bool ok = sim_provision_write(&redis, options->tenant, (uint32_t)options->devices, &fleet_key, error);
+    struct vault *vault = open_vault(&settings);
+    bool ok = sim_provision_write(&redis, vault_of_records(vault), options->tenant, (uint32_t)options->devices,
+                                  &fleet_key, error);
+    vault_free(vault);
     secret_wipe(&fleet_key);
     if (!ok)
         return complain(error);

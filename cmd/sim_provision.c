@@ -17,7 +17,7 @@
 #include <time.h>
 
 #define BATCH_DEVICES 500
-#define BATCHES_MAX 4
+#define BATCHES_WAITING_MAX 4
 #define STORE_TIMEOUT_MS 10000
 #define FLEET_KEY_DIGITS_MIN 32
 
@@ -26,6 +26,7 @@ struct provision {
     struct redis *redis;
     bool is_connected;
     bool tells; /* the second pass: the word of what the first has written */
+    const struct record_vault *vault;
     const char *tenant;
     const struct secret *fleet_key;
     int64_t created_s;
@@ -77,29 +78,30 @@ static bool put_hash(struct resp *resp, const struct provision *provision, const
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX], key[SCHEMA_KEY_MAX];
     struct bytes arguments[2 + 2 * RECORD_FIELDS_MAX] = {BYTES_LITERAL("HSET")};
-    size_t count = record_of_device(record, fields, scratch);
+    size_t count = record_of_device(record, provision->vault, fields, scratch);
     arguments[1] = bytes_of(key, schema_key_of(key, bytes_of_text(provision->tenant), "dev",
                                                bytes_of_text(record->id)));
     for (size_t i = 0; i < count; i++) {
         arguments[2 + 2 * i] = fields[i].name;
         arguments[3 + 2 * i] = fields[i].value;
     }
-    bool ok = resp_command(resp, arguments, 2 + 2 * count);
+    bool ok = count > 0 && resp_command(resp, arguments, 2 + 2 * count);
     explicit_bzero(scratch, sizeof scratch);
     return ok;
 }
 
 static bool put_device(struct resp *resp, const struct provision *provision, uint32_t device)
 {
-    struct device_record record = {.created_s = provision->created_s};
+    struct credential psk = {.id = "psk", .kind = CREDENTIAL_PSK, .created_s = provision->created_s};
+    struct device_record record = {.created_s = provision->created_s, .credentials = &psk, .credential_count = 1};
     char key[SCHEMA_KEY_MAX];
     snprintf(record.tenant, sizeof record.tenant, "%s", provision->tenant);
     struct bytes tenant = bytes_of_text(provision->tenant);
     struct bytes id = bytes_of(record.id, sim_device_name(record.id, device));
     const struct bytes add[] = {BYTES_LITERAL("SADD"), bytes_of(key, schema_key(key, tenant, "devices")), id};
-    bool ok = sim_provision_psk(provision->fleet_key, device, &record.psk) && resp_command(resp, add, 3) &&
+    bool ok = sim_provision_psk(provision->fleet_key, device, &psk.secret) && resp_command(resp, add, 3) &&
               put_hash(resp, provision, &record);
-    secret_wipe(&record.psk);
+    credential_wipe(&psk);
     return ok;
 }
 
@@ -149,7 +151,7 @@ static bool write_pass(struct provision *provision, uint32_t devices)
     for (uint32_t first = 0; ok && first < devices; first += BATCH_DEVICES) {
         uint32_t left = devices - first;
         ok = send_batch(provision, &resp, first, left < BATCH_DEVICES ? left : BATCH_DEVICES);
-        while (ok && provision->pending > BATCHES_MAX * BATCH_DEVICES * 3)
+        while (ok && provision->pending > BATCHES_WAITING_MAX * BATCH_DEVICES * 3)
             loop_wait(provision->loop, 1000, NULL, NULL);
         ok = ok && provision->failed == 0;
     }
@@ -182,7 +184,7 @@ static bool add_tenant(const struct store_target *redis, const char *tenant, cha
     return false;
 }
 
-bool sim_provision_write(const struct store_target *redis, const char *tenant, uint32_t devices,
+bool sim_provision_write(const struct store_target *redis, const struct record_vault *vault, const char *tenant, uint32_t devices,
                          const struct secret *fleet_key, char reterr[static SIM_PROVISION_ERROR_MAX])
 {
     if (!schema_tenant_is_valid(bytes_of_text(tenant))) {
@@ -191,7 +193,7 @@ bool sim_provision_write(const struct store_target *redis, const char *tenant, u
     }
     if (!add_tenant(redis, tenant, reterr))
         return false;
-    struct provision provision = {.tenant = tenant, .fleet_key = fleet_key, .created_s = time(NULL)};
+    struct provision provision = {.vault = vault, .tenant = tenant, .fleet_key = fleet_key, .created_s = time(NULL)};
     struct redis_config config = {
         .target = redis, .timeout_ms = STORE_TIMEOUT_MS, .state = connection_changed, .ctx = &provision, .random_seed = {1}};
     provision.loop = loop_new();

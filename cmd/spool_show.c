@@ -150,13 +150,34 @@ static bool put_counters(struct bytes *from)
     return true;
 }
 
-/* [class, speaker, epoch, seq, mark, key, records, counters]; version 1 without the counters. */
+/* [m, d, f, k, ct, r, p, v] of a signed message. */
+static bool put_evidence(struct bytes *from)
+{
+    enum { DEVICE = 1, FORM = 2, KEY = 3, OCTETS = 6 };
+    struct bytes values[ENTRY_EVIDENCE_FIELDS];
+    uint64_t count;
+    if (!take_array(from, &count) || count != ENTRY_EVIDENCE_FIELDS)
+        return false;
+    for (size_t i = 0; i < ENTRY_EVIDENCE_FIELDS; i++)
+        if (!take_string(from, &values[i]))
+            return false;
+    fputs("evidence:    ", stdout);
+    put_text(values[FORM]);
+    fputs(" by ", stdout);
+    put_text(values[DEVICE]);
+    fputs(" with key ", stdout);
+    put_text(values[KEY]);
+    printf(", %zu octets\n", values[OCTETS].len);
+    return true;
+}
+
+/* [class, speaker, epoch, seq, mark, key, records, counters, evidence]; the last of version 3, version 1 without both. */
 static bool put_message(const struct parcel *parcel)
 {
     struct bytes from = parcel->message, class, speaker, epoch, octets;
     struct value seq;
     uint64_t parts, count;
-    if (!take_array(&from, &parts) || (parts != 7 && parts != 8) || !take_string(&from, &class) ||
+    if (!take_array(&from, &parts) || parts < 7 || parts > 9 || !take_string(&from, &class) ||
         !take_string(&from, &speaker) ||
         !take_string(&from, &epoch) || !take(&from, &seq) || seq.kind != KIND_NUMBER || !take_string(&from, &octets) ||
         !take_string(&from, &octets) || !take_array(&from, &count))
@@ -170,7 +191,7 @@ static bool put_message(const struct parcel *parcel)
     for (uint64_t i = 0; i < count; i++)
         if (!put_record(&from, parts == 7 ? FIELDS_OF_VERSION_1 : ENTRY_FIELDS))
             return false;
-    return parts == 7 || put_counters(&from);
+    return parts == 7 || (put_counters(&from) && (parts == 8 || put_evidence(&from)));
 }
 
 static int show(const struct cli *cli, const struct spool_place *place, uint64_t lsn)

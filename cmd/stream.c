@@ -234,6 +234,19 @@ static int print_stream(struct cli *cli, const char *tenant, const char *name, b
     return status;
 }
 
+/* Nobody names the stream of evidence; it is there with the first signed message. */
+static bool has_evidence(struct cli *cli, const char *tenant, const struct accounts_ids *named)
+{
+    char key[SCHEMA_KEY_MAX];
+    for (size_t i = 0; i < named->count; i++)
+        if (strcmp(named->ids[i], SCHEMA_SUFFIX_EVIDENCE) == 0)
+            return false;
+    struct bytes arguments[] = {WORD("XLEN"),
+                                bytes_of(key, schema_key(key, bytes_of_text(tenant), SCHEMA_SUFFIX_EVIDENCE))};
+    const struct store_reply *reply = call(cli, arguments, 2);
+    return reply && reply->type == STORE_INTEGER && reply->integer > 0;
+}
+
 static int stream_list(struct cli *cli)
 {
     const char *tenant = cli->operands[0];
@@ -254,6 +267,12 @@ static int stream_list(struct cli *cli)
         if (json)
             fputs(",\n", stdout);
         int one = print_stream(cli, tenant, names.ids[i], json);
+        status = one != CLI_OK ? one : status;
+    }
+    if (status != CLI_AWAY && has_evidence(cli, tenant, &names)) {
+        if (json)
+            fputs(",\n", stdout);
+        int one = print_stream(cli, tenant, SCHEMA_SUFFIX_EVIDENCE, json);
         status = one != CLI_OK ? one : status;
     }
     if (json)

@@ -45,7 +45,7 @@ static int parse_owner(const struct cli *cli, struct token_record *ret)
         return cli_fail(cli, CLI_USAGE, "--device %s cannot be the id of a device", device);
     strcpy(ret->tenant, tenant);
     strcpy(ret->device, device ? device : "");
-    ret->role = is_operator ? TOKEN_OPERATOR : TOKEN_DEVICE;
+    ret->role = is_operator ? ROLE_OPERATOR : ROLE_DEVICE;
     return CLI_OK;
 }
 
@@ -111,7 +111,7 @@ static int make_apikey(struct cli *cli, struct token_record *record)
     const char *path = cli_value(cli, "--apikey-from");
     struct secret given = {0};
     uint8_t random[TOKENS_APIKEY_RANDOM_BYTES];
-    if (record->role != TOKEN_DEVICE)
+    if (record->role != ROLE_DEVICE)
         return cli_fail(cli, CLI_USAGE, "a key of a legacy sender speaks as one device: --device ID");
     int status = path ? read_apikey(cli, path, &given) : CLI_OK;
     if (path && status == CLI_OK)
@@ -140,7 +140,7 @@ static void print_made(const struct token_record *record, const char *owner, con
     char time_text[32];
     bool is_apikey = secret_is_set(&record->apikey);
     printf("id:      %s\nfor:     %s (%s)\nexpires: %s\n", record->id, owner,
-           record->role == TOKEN_OPERATOR ? "operator" : "device",
+           role_name(record->role),
            record->expires_s ? cli_time_text(record->expires_s, time_text) : "never");
     if (is_apikey)
         printf("apikey:  %.*s\nKeep the key; it is not shown again. Use it as the sender does: ?apikey=KEY, ?k=KEY\n",
@@ -194,7 +194,7 @@ static int token_list(struct cli *cli)
             accounts_get_token_of(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
         if (result == ACCOUNTS_DONE)
             printf("%s  %-8s  %-6s  %-8s  expires %-20s  %s\n", record.id,
-                   record.role == TOKEN_OPERATOR ? "operator" : "device",
+                   role_name(record.role),
                    secret_is_set(&record.apikey) ? "apikey" : "bearer", state_of(&record, time(NULL)),
                    record.expires_s ? cli_time_text(record.expires_s, time_text) : "never", record.device);
         else if (result != ACCOUNTS_NOT_FOUND)

@@ -25,6 +25,14 @@ static bool merge(const struct sequence *said, struct sequence *all)
     return true;
 }
 
+bool claim_merge(const struct sequence *said, struct sequence *all, const char **ret_detail)
+{
+    if (merge(said, all))
+        return true;
+    *ret_detail = DISAGREEMENT;
+    return false;
+}
+
 /* All ?n= that are no names. */
 static const char *merge_query(const struct request *request, struct sequence *all)
 {
@@ -227,6 +235,29 @@ bool claim_identify(const struct claim *claim, const struct request *request, co
     }
     message->identity_class = CLASS_TRANSPORT;
     return transport_key(&parts, request, content->line, message->key);
+}
+
+#define AHEAD_MAX_S 3600
+
+enum outcome claim_judge_replay(const struct sink_message *message, struct timestamp received, uint64_t window_s,
+                                const char **ret_detail)
+{
+    int64_t ahead = window_s / 4 < AHEAD_MAX_S ? (int64_t)(window_s / 4) : AHEAD_MAX_S;
+    int64_t latest = received.s + ahead, earliest = latest - (int64_t)window_s + 1;
+    if (message->identity_class == CLASS_EXACT)
+        return OUTCOME_CHANGED;
+    if (message->identity_class == CLASS_TRANSPORT) {
+        *ret_detail = "A signed message needs a sequence number, or a time of its own in each record.";
+        return OUTCOME_UNPROCESSABLE;
+    }
+    for (size_t i = 0; i < message->count; i++) {
+        int64_t at = message->records[i].observation->time.s;
+        if (at < earliest || at > latest) {
+            *ret_detail = "A signed message without a sequence number is too far from the time of receipt.";
+            return OUTCOME_TIME_OUTSIDE;
+        }
+    }
+    return OUTCOME_CHANGED;
 }
 
 static void write_json(struct builder *out, const struct sink_receipt *receipt, size_t records)

@@ -22,6 +22,9 @@ struct claim {
 bool claim_read(const struct request *request, const struct sequence *of_payload, enum delivery_level of_tenant,
                 struct claim *ret, const char **ret_detail);
 
+/* Joins what is said in two places. False: they differ; nothing is changed, ret_detail says so. */
+bool claim_merge(const struct sequence *said, struct sequence *all, const char **ret_detail);
+
 /* The name of a bare number: the first ?n= that is no sequence. Empty: none. */
 struct bytes claim_name(const struct request *request);
 
@@ -41,6 +44,15 @@ struct claim_content {
  * False: the digest failed, or out of memory. */
 bool claim_identify(const struct claim *claim, const struct request *request, const struct claim_content *content,
                     struct sink_message *message);
+
+/*
+ * Whether somebody who has seen a message of claim_identify could have it stored again. One without a sequence is
+ * recognised for window_s after its receipt, so its own times have to be so near that it is refused afterwards; the
+ * future counts, because a message from there would stay fresh for longer. OUTCOME_CHANGED: it could not;
+ * OUTCOME_UNPROCESSABLE: it has neither; OUTCOME_TIME_OUTSIDE.
+ */
+enum outcome claim_judge_replay(const struct sink_message *message, struct timestamp received, uint64_t window_s,
+                                const char **ret_detail);
 
 /* The answer to whoever asked: {"level":"spooled","n":3}, "duplicate":true in it if so, n the number of records; in
  * request->accept, or in JSON. False: out of memory. */

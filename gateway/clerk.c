@@ -181,6 +181,7 @@ struct clerk *clerk_new(const struct clerk_config *config)
     clerk->config = *config;
     clerk->target = store_target_copy(config->target);
     clerk->config.target = clerk->target;
+    clerk->accounts.vault = config->vault;
     pthread_mutex_init(&clerk->lock, NULL);
     pthread_cond_init(&clerk->changed, NULL);
     clerk->finished = calloc(config->workers, sizeof *clerk->finished);
@@ -258,6 +259,7 @@ enum outcome clerk_outcome(enum accounts_result result)
     case ACCOUNTS_DONE:
         return OUTCOME_CHANGED;
     case ACCOUNTS_EXISTS:
+    case ACCOUNTS_SAME_SECRET:
         return OUTCOME_PRECONDITION;
     case ACCOUNTS_NOT_FOUND:
     case ACCOUNTS_NO_TENANT:
@@ -266,8 +268,10 @@ enum outcome clerk_outcome(enum accounts_result result)
     case ACCOUNTS_FULL:
         return OUTCOME_CONFLICT;
     case ACCOUNTS_DAMAGED:
+    case ACCOUNTS_NOT_SEALED:
         return OUTCOME_INTERNAL;
     case ACCOUNTS_BUSY:
+    case ACCOUNTS_STALE:
         return OUTCOME_OVERLOADED;
     case ACCOUNTS_REFUSED:
         return OUTCOME_STORE_REFUSED;

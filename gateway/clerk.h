@@ -39,6 +39,7 @@ struct clerk_job {
 
 struct clerk_config {
     const struct store_target *target; /* copied */
+    const struct record_vault *vault;  /* of accounts; outlives the clerk */
     uint64_t timeout_ms;               /* of a connect and of a command */
     unsigned workers;
     void (*wake)(void *ctx, unsigned worker); /* any thread: the worker shall call clerk_collect soon */

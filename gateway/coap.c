@@ -222,11 +222,12 @@ static uint64_t subject_of(const struct coap *coap, struct bytes tenant, struct 
 /* A device observes itself, others what they name, or the whole tenant. */
 static uint64_t subject_of_request(const struct coap *coap, const struct request *request)
 {
-    bool named;
-    struct bytes device = request_query(request, "device", &named);
+    bool named, crosses;
+    struct bytes device = request_named_device(request, &named);
+    struct bytes tenant = request_query(request, "tenant", &crosses);
     if (!named && request->who.kind == IDENTITY_DEVICE)
         device = bytes_of_text(request->who.device);
-    return subject_of(coap, bytes_of_text(request->who.tenant), device);
+    return subject_of(coap, crosses ? tenant : bytes_of_text(request->who.tenant), device);
 }
 
 /* The Observe value of the answer, or -1. */
@@ -445,6 +446,13 @@ static bool sheds_body(const struct call *call)
     return true;
 }
 
+/* Nobody on plain CoAP: what it keeps here would be at the cost of those who are known. A signed message of a stranger
+ * fits into one datagram. */
+static bool is_of_stranger(const struct call *call)
+{
+    return call->request.who.kind == IDENTITY_NONE && (call->block1.more || call->block1.num > 0);
+}
+
 static void shed_body(struct call *call)
 {
     struct response response = response_of(OUTCOME_SPOOL_FULL);
@@ -473,6 +481,10 @@ static void receive_block(struct call *call, const struct message *message)
             dispatch(call);
         else
             request_refuse(&call->request, OUTCOME_INCOMPLETE, NULL);
+        return;
+    }
+    if (is_of_stranger(call)) {
+        request_refuse(&call->request, OUTCOME_UNAUTHENTICATED, "From nobody known a body has one block.");
         return;
     }
     if (sheds_body(call)) {

@@ -10,6 +10,7 @@
 #include "gateway/crypto.h"
 #include "gateway/quarantine.h"
 #include "gateway/report.h"
+#include "gateway/scope.h"
 #include "gateway/worker.h"
 
 #include <stdlib.h>
@@ -48,13 +49,14 @@ static bool is_in(const struct etag *etag, const struct etag *list, unsigned cou
 struct listing {
     struct clerk_job job; /* first */
     struct request *request;
+    struct scope scope;
     struct accounts_ids ids;
 };
 
 static enum accounts_result read_names(struct clerk_job *job, struct accounts *accounts)
 {
     struct listing *listing = (struct listing *)job;
-    return accounts_list_codecs(accounts, bytes_of_text(listing->request->who.tenant), &listing->ids);
+    return accounts_list_codecs(accounts, bytes_of_text(listing->scope.tenant), &listing->ids);
 }
 
 static void put_text(struct report *report, const char *name, const char *text)
@@ -70,10 +72,10 @@ static void put_uint(struct report *report, const char *name, uint64_t number)
 }
 
 /* Redis may have a codec that this gateway has not been told of yet. */
-static void put_row(struct report *report, const struct request *request, const char *id)
+static void put_row(struct report *report, const struct listing *listing, const char *id)
 {
-    struct bytes tenant = bytes_of_text(request->who.tenant), name = bytes_of_text(id);
-    struct shared *shared = request->worker->shared;
+    struct bytes tenant = bytes_of_text(listing->scope.tenant), name = bytes_of_text(id);
+    struct shared *shared = listing->request->worker->shared;
     struct registry_codec codec = {0};
     bool known = registry_codec(shared->registry, tenant, name, &codec);
     const char *state = !known ? "loading" : !codec.custom ? "broken" : codec.quarantined ? "quarantined" : "active";
@@ -96,7 +98,7 @@ static bool write_list(const struct listing *listing, struct bytes *ret)
     report_name(&report, "codecs");
     report_array(&report, listing->ids.count);
     for (size_t i = 0; i < listing->ids.count; i++)
-        put_row(&report, request, listing->ids.ids[i]);
+        put_row(&report, listing, listing->ids.ids[i]);
     report_array_end(&report);
     report_map_end(&report);
     return report_finish(&report, ret);
@@ -121,8 +123,9 @@ void codecs_handle_list(struct request *request)
 {
     struct worker *worker = request->worker;
     struct listing *listing = arena_calloc(request->arena, 1, sizeof *listing);
-    if (!listing) {
-        refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
+    enum outcome outcome = listing ? scope_of(request, &listing->scope) : OUTCOME_OUT_OF_MEMORY;
+    if (outcome != OUTCOME_CONTENT) {
+        refuse(request, outcome, NULL);
         return;
     }
     listing->job.run = read_names;
@@ -136,9 +139,11 @@ void codecs_handle_list(struct request *request)
 
 void codecs_handle_one(struct request *request)
 {
+    struct scope scope;
     struct registry_codec codec;
     struct response response = response_of(OUTCOME_CONTENT);
-    if (!registry_codec(request->worker->shared->registry, bytes_of_text(request->who.tenant), request->path_parameter,
+    if (scope_of(request, &scope) != OUTCOME_CONTENT ||
+        !registry_codec(request->worker->shared->registry, bytes_of_text(scope.tenant), request->path_parameter,
                         &codec)) {
         refuse(request, OUTCOME_NOT_FOUND, NULL);
         return;
@@ -163,6 +168,7 @@ void codecs_handle_one(struct request *request)
 struct change {
     struct clerk_job job; /* first */
     struct request *request;
+    struct scope scope;
     char name[SCHEMA_PROFILE_MAX + 1];
     struct bytes definition; /* PUT; in the arena */
     int64_t now_s;
@@ -192,7 +198,7 @@ static bool look(struct change *change, struct accounts *accounts, enum accounts
     struct codec_record record = {0};
     struct etag etag = {0};
     enum accounts_result result =
-        accounts_get_codec(accounts, bytes_of_text(request->who.tenant), bytes_of_text(change->name), &record);
+        accounts_get_codec(accounts, bytes_of_text(change->scope.tenant), bytes_of_text(change->name), &record);
     change->existed = result == ACCOUNTS_DONE || result == ACCOUNTS_DAMAGED;
     if (!change->existed && result != ACCOUNTS_NOT_FOUND) {
         *ret_result = result;
@@ -235,7 +241,7 @@ static enum accounts_result write_codec(struct clerk_job *job, struct accounts *
         change->verdict = OUTCOME_OUT_OF_MEMORY;
         return ACCOUNTS_DONE;
     }
-    memcpy(record.tenant, change->request->who.tenant, sizeof record.tenant);
+    memcpy(record.tenant, change->scope.tenant, sizeof record.tenant);
     memcpy(record.id, change->name, sizeof record.id);
     return accounts_add_codec(accounts, &record, !change->request->if_none_match);
 }
@@ -246,13 +252,13 @@ static enum accounts_result remove_codec(struct clerk_job *job, struct accounts 
     enum accounts_result result = ACCOUNTS_DONE;
     if (!look(change, accounts, &result))
         return result;
-    return accounts_remove_codec(accounts, bytes_of_text(change->request->who.tenant), bytes_of_text(change->name));
+    return accounts_remove_codec(accounts, bytes_of_text(change->scope.tenant), bytes_of_text(change->name));
 }
 
 static enum accounts_result release_codec(struct clerk_job *job, struct accounts *accounts)
 {
     struct change *change = (struct change *)job;
-    return accounts_set_codec_quarantined(accounts, bytes_of_text(change->request->who.tenant),
+    return accounts_set_codec_quarantined(accounts, bytes_of_text(change->scope.tenant),
                                           bytes_of_text(change->name), false, (struct bytes){0});
 }
 
@@ -322,8 +328,11 @@ static void begin(struct request *request,
                puts ? "A codec's name has 1 to 32 of a-z, 0-9 and -, and does not begin with -." : NULL);
         return;
     }
-    if (!change || !arena_copy(request->arena, request->body, &change->definition)) {
-        refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
+    enum outcome outcome = change ? scope_of(request, &change->scope) : OUTCOME_OUT_OF_MEMORY;
+    if (outcome == OUTCOME_CONTENT && !arena_copy(request->arena, request->body, &change->definition))
+        outcome = OUTCOME_OUT_OF_MEMORY;
+    if (outcome != OUTCOME_CONTENT) {
+        refuse(request, outcome, NULL);
         return;
     }
     change->job.run = run;

@@ -9,6 +9,7 @@
 #include "gateway/clocks.h"
 #include "gateway/history.h"
 #include "gateway/report.h"
+#include "gateway/scope.h"
 #include "gateway/worker.h"
 
 #define LIMIT_DEFAULT 100
@@ -16,8 +17,8 @@
 
 struct inquiry {
     struct request *request;
-    struct device_record record; /* without its secrets */
-    bool has_psk, has_frame_key;
+    struct device_record record; /* without its credentials */
+    bool has[CREDENTIAL_KINDS];
     enum history_part part;
     struct history history;
 };
@@ -56,8 +57,9 @@ static const char *parse_list(const struct request *request, size_t *ret_limit, 
     *ret_limit = LIMIT_DEFAULT;
     *ret_after = request_query(request, "after", NULL);
     for (size_t i = 0; i < request->query_count; i++)
-        if (!bytes_equal_text(request->query[i].name, "limit") && !bytes_equal_text(request->query[i].name, "after"))
-            return "GET /devices takes limit and after.";
+        if (!bytes_equal_text(request->query[i].name, "limit") && !bytes_equal_text(request->query[i].name, "after") &&
+            !bytes_equal_text(request->query[i].name, "tenant"))
+            return "GET /devices takes limit, after and tenant.";
     if (limited && !parse_limit(limit, ret_limit))
         return "limit is a number from 1 to 1000.";
     return ret_after->len && !schema_device_is_valid(*ret_after) ? "after is the id of a device." : NULL;
@@ -93,8 +95,14 @@ static void put_row(struct report *report, const struct device_record *record)
     report_map_end(report);
 }
 
+static bool is_in_scope(const void *ctx, const struct device_record *device)
+{
+    return scope_has_device(ctx, device);
+}
+
 void devices_handle_list(struct request *request)
 {
+    struct scope scope;
     size_t limit;
     struct bytes after;
     const char *wrong = parse_list(request, &limit, &after);
@@ -107,9 +115,13 @@ void devices_handle_list(struct request *request)
         request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
         return;
     }
+    if (scope_of(request, &scope) != OUTCOME_CONTENT) {
+        request_refuse(request, OUTCOME_NOT_FOUND, NULL);
+        return;
+    }
     bool more;
-    size_t count = registry_page(request->worker->shared->registry, bytes_of_text(request->who.tenant), after, limit,
-                                 records, &more);
+    size_t count = registry_page(request->worker->shared->registry, bytes_of_text(scope.tenant), after, limit,
+                                 is_in_scope, &scope, records, &more);
     struct report report;
     report_init(&report, request->arena, request->accept == CONTENT_FORMAT_CBOR);
     report_map(&report, 2);
@@ -125,10 +137,10 @@ void devices_handle_list(struct request *request)
 
 /* One. */
 
-static const char *level_of_tenant(const struct request *request)
+static const char *level_of_tenant(const struct inquiry *inquiry)
 {
     const struct tenant_record *tenant =
-        registry_tenant(request->worker->shared->registry, bytes_of_text(request->who.tenant));
+        registry_tenant(inquiry->request->worker->shared->registry, bytes_of_text(inquiry->record.tenant));
     return delivery_level_name(tenant ? (enum delivery_level)tenant->level : LEVEL_SPOOLED);
 }
 
@@ -162,14 +174,14 @@ static void put_delivery(struct report *report, const struct inquiry *inquiry, b
     const struct history *history = &inquiry->history;
     bool exact = known && history->has_epoch;
     struct timestamp newest = {0};
-    bool has_newest = latest_newest(request->worker->shared->latest, bytes_of_text(request->who.tenant),
+    bool has_newest = latest_newest(request->worker->shared->latest, bytes_of_text(inquiry->record.tenant),
                                     bytes_of_text(inquiry->record.id), &newest);
     report_name(report, "delivery");
     report_map(report, 2 + has_newest + (known ? 2 : 0) + (exact ? 4 : 0));
     if (exact)
         put_uint(report, "epoch", history->epoch);
-    put_text(report, "level", level_of_tenant(request));
-    put_levels(report, level_of_tenant(request));
+    put_text(report, "level", level_of_tenant(inquiry));
+    put_levels(report, level_of_tenant(inquiry));
     if (has_newest) {
         report_name(report, "newest");
         report_int(report, newest.s);
@@ -238,11 +250,11 @@ static void finish(struct inquiry *inquiry, bool known)
     report_init(&report, request->arena, request->accept == CONTENT_FORMAT_CBOR);
     report_map(&report, 16 + (known ? 1 : 0));
     put_text(&report, "id", record->id);
-    put_bool(&report, "psk", inquiry->has_psk);
-    put_bool(&report, "rpk", record->has_rpk);
+    put_bool(&report, "psk", inquiry->has[CREDENTIAL_PSK]);
+    put_bool(&report, "rpk", inquiry->has[CREDENTIAL_RPK]);
     put_text(&report, "site", record->site);
     put_text(&report, "tags", record->tags);
-    put_bool(&report, "x509", record->x509[0] != '\0');
+    put_bool(&report, "x509", inquiry->has[CREDENTIAL_X509] || inquiry->has[CREDENTIAL_CA]);
     put_clock(&report, inquiry);
     put_text(&report, "prefix", record->prefix[0] ? record->prefix : record->id);
     if (known)
@@ -253,7 +265,7 @@ static void finish(struct inquiry *inquiry, bool known)
     put_delivery(&report, inquiry, known);
     put_bool(&report, "disabled", record->disabled);
     put_uint(&report, "sessions", presence_count(request->worker->shared->presence, &who));
-    put_bool(&report, "frame_key", inquiry->has_frame_key);
+    put_bool(&report, "frame_key", inquiry->has[CREDENTIAL_FRAME]);
     put_bool(&report, "concentrator", record->concentrator);
     put_text(&report, "delivery_state", known ? "known" : "unknown");
     report_map_end(&report);
@@ -291,9 +303,11 @@ static void ask_next(struct inquiry *inquiry)
 
 void devices_handle_one(struct request *request)
 {
-    const struct device_record *record = registry_device(
-        request->worker->shared->registry, bytes_of_text(request->who.tenant), request->path_parameter);
-    if (!record) {
+    struct scope scope;
+    const struct device_record *record = NULL;
+    if (scope_of(request, &scope) == OUTCOME_CONTENT)
+        record = registry_device(request->worker->shared->registry, bytes_of_text(scope.tenant), request->path_parameter);
+    if (!record || !scope_has_device(&scope, record)) {
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
         return;
     }
@@ -305,9 +319,9 @@ void devices_handle_one(struct request *request)
     inquiry->request = request;
     inquiry->history.arena = request->arena;
     inquiry->record = *record;
-    inquiry->has_psk = secret_is_set(&record->psk);
-    inquiry->has_frame_key = secret_is_set(&record->frame_key);
-    secret_wipe(&inquiry->record.psk);
-    secret_wipe(&inquiry->record.frame_key);
+    for (size_t i = 0; i < record->credential_count; i++)
+        inquiry->has[record->credentials[i].kind] = true;
+    inquiry->record.credentials = NULL;
+    inquiry->record.credential_count = 0;
     ask_next(inquiry);
 }

@@ -51,6 +51,35 @@ static void init_limiters(struct dtls *dtls)
     limiter_init(&dtls->devices, settings->dtls_handshakes_per_identity_per_minute, 60000);
 }
 
+static void drop_choice(struct dtls *dtls)
+{
+    if (dtls->owns_choice)
+        dtls_choice_free(dtls->choice);
+}
+
+static bool make_choice(struct dtls *dtls)
+{
+    struct hash_key key;
+    random_bytes(&key, sizeof key);
+    dtls->hash_key = key;
+    dtls->choice = dtls_choice_new(&key);
+    dtls->owns_choice = true;
+    return dtls->choice != NULL;
+}
+
+void dtls_share_choice(struct dtls *dtls, struct dtls_choice *choice)
+{
+    drop_choice(dtls);
+    dtls->choice = choice;
+    dtls->owns_choice = false;
+    dtls->hash_key = *dtls_choice_key(choice);
+}
+
+void dtls_set_time(struct dtls *dtls, int64_t now_s)
+{
+    dtls->wall_s = now_s;
+}
+
 struct dtls *dtls_new(const struct settings *settings, const struct registry *registry, struct metrics *metrics,
                       unsigned worker_index, unsigned worker_count, char reterr[static SETTINGS_ERROR_MAX])
 {
@@ -65,8 +94,11 @@ struct dtls *dtls_new(const struct settings *settings, const struct registry *re
     dtls->worker_index = worker_index;
     dtls->worker_count = worker_count;
     random_bytes(dtls->dummy_key, sizeof dtls->dummy_key);
-    random_bytes(&dtls->hash_key, sizeof dtls->hash_key);
     init_limiters(dtls);
+    if (!make_choice(dtls) || !(dtls->trust = dtls_trust_new(settings, reterr))) {
+        dtls_free(dtls);
+        return NULL;
+    }
     for (enum dtls_face face = 0; face < DTLS_FACE_COUNT; face++) {
         dtls->contexts[face] = dtls_context_new(settings, face, reterr);
         if (!dtls->contexts[face]) {
@@ -85,6 +117,8 @@ void dtls_free(struct dtls *dtls)
     drop_listeners(dtls, DTLS_SECRET_PREVIOUS);
     for (unsigned face = 0; face < DTLS_FACE_COUNT; face++)
         dtls_context_free(dtls->contexts[face]);
+    dtls_trust_free(dtls->trust);
+    drop_choice(dtls);
     explicit_bzero(dtls, sizeof *dtls);
     free(dtls);
 }
@@ -157,6 +191,8 @@ static enum verdict try_listener(struct dtls *dtls, unsigned secret, const struc
         return HELLO_REFUSED;
     session->psk_identity_is_bad = hello->psk_identity_has_nul;
     session->offers_aes_13 = hello->offers_aes_13;
+    session->network = address_network_hash(&dtls->hash_key, remote);
+    session->turn = (struct dtls_turn){0};
     enum verdict verdict = show_to(session, remote, datagram, held);
     if (verdict == HELLO_CHALLENGED)
         return verdict;

@@ -6,7 +6,8 @@
  * live association. It has no sockets and no table: session feeds it datagrams and takes away datagrams, and asks
  * for a moment's worth of time. Allow-list: PSK with AES-128-CCM_8, CCM, GCM; ECDHE-PSK with AES-128-GCM and
  * ChaCha20-Poly1305; ECDHE-ECDSA with AES-128-CCM_8, GCM; DTLS 1.3 AES-128-GCM, ChaCha20-Poly1305; P-256, P-384,
- * X25519. No renegotiation. Unknown identity and wrong key look the same.
+ * X25519. No renegotiation. Unknown identity and wrong key look the same. A PSK identity is TENANT/DEVICE, or
+ * TENANT/DEVICE/KEY where the device has several keys and says which.
  */
 #pragma once
 
@@ -55,6 +56,13 @@ struct dtls *dtls_new(const struct settings *settings, const struct registry *re
                       unsigned worker_index, unsigned worker_count, char reterr[static SETTINGS_ERROR_MAX]);
 void dtls_free(struct dtls *dtls);
 
+/* Unix seconds, which the caller tells again and again: credentials have a time in which they are good. */
+void dtls_set_time(struct dtls *dtls, int64_t now_s);
+/* Which of its keys a device means is remembered there, together with other workers; before the first hello. Borrowed.
+ * Without it each remembers by itself. */
+struct dtls_choice;
+void dtls_share_choice(struct dtls *dtls, struct dtls_choice *choice);
+
 /* The caller gives a new cookie secret every 60 s; the previous one is valid for one more period. It must be the same
  * for all workers at one time, because a hello may reach another worker than its cookie came from. 32 bytes. */
 void dtls_rotate_cookie(struct dtls *dtls, const uint8_t secret[static 32]);
@@ -91,7 +99,8 @@ enum dtls_event dtls_session_receive(struct dtls_session *session, struct bytes 
 bool dtls_session_send(struct dtls_session *session, struct bytes message, struct dtls_output output);
 /* When to call dtls_session_timeout, UINT64_MAX for never. */
 uint64_t dtls_session_deadline(const struct dtls_session *session);
-/* Retransmits the flight. False: gave up, free the session. */
+/* Retransmits the flight. False: gave up, or what it was proved with is no longer good (dtls_session_holds): free the
+ * session. */
 bool dtls_session_timeout(struct dtls_session *session, uint64_t now_ms, struct dtls_output output);
 /* Sends close_notify if established. Frees. NULL is fine. */
 void dtls_session_free(struct dtls_session *session, struct dtls_output *output);
@@ -101,7 +110,9 @@ bool dtls_session_is_established(const struct dtls_session *session);
 struct bytes dtls_session_cid(const struct dtls_session *session);
 /* Whether the peer took it; known once established. */
 bool dtls_session_uses_cid(const struct dtls_session *session);
-/* Who it is; valid once established. */
+/* Who it is; valid once established. key: the credential's id; empty: a key that is derived from its group's. */
 const struct identity *dtls_session_identity(const struct dtls_session *session);
+/* Whether it may still speak in its role with what it was proved with, as the registry and the time now stand. */
+bool dtls_session_holds(const struct dtls_session *session);
 /* "DTLS1.2 TLS_PSK_WITH_AES_128_CCM_8", static or in the session. */
 const char *dtls_session_suite(const struct dtls_session *session);

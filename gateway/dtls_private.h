@@ -3,13 +3,17 @@
 #pragma once
 
 #include "gateway/dtls.h"
+#include "gateway/dtls_choice.h"
 #include "gateway/dtls_library.h"
 #include "gateway/dtls_record.h"
 #include "gateway/endpoint.h"
 #include "gateway/limiter.h"
 
+struct DecodedCert;
 struct WOLFSSL;
 struct WOLFSSL_CTX;
+struct WOLFSSL_X509_STORE_CTX;
+struct dtls_trust;
 
 /* How the server shows itself: decided by what the ClientHello can read (RFC 7250). */
 enum dtls_face { DTLS_FACE_X509, DTLS_FACE_RPK, DTLS_FACE_COUNT };
@@ -17,6 +21,22 @@ enum dtls_face { DTLS_FACE_X509, DTLS_FACE_RPK, DTLS_FACE_COUNT };
 enum { DTLS_SECRET_CURRENT, DTLS_SECRET_PREVIOUS, DTLS_SECRET_COUNT };
 
 #define DTLS_SECRET_BYTES 32
+
+/* What a session rests on. */
+struct dtls_proof {
+    uint64_t material;   /* hash of the credential's key, or of the group's */
+    uint64_t rights;     /* hash of what the device may do */
+    int64_t not_after_s; /* of the credential; 0: no bound */
+    bool is_derived;     /* from a group's key */
+};
+
+/* Which of several keys of its device a handshake has got. */
+struct dtls_turn {
+    bool is_one_of_several, is_spent;
+    struct dtls_choice_who who;
+    struct dtls_choice_state state;
+    uint64_t candidate;
+};
 
 /*
  * One association. A listener is a session that has not met its hello yet.
@@ -41,10 +61,14 @@ struct dtls_session {
     uint16_t suite;
     uint32_t dropped;          /* the library's count of records that were forged, repeated or out of place */
     struct identity who;       /* whom the key or the certificate named; proved once established */
+    struct dtls_proof proof;   /* of that */
+    struct dtls_turn turn;
+    uint64_t network;          /* that the hello came from, hashed */
     struct dtls_number newest;
     uint64_t plain_newest;     /* highest number of a plain record of the handshake */
     uint64_t begun_ms;
     uint64_t deadline_ms;
+    uint64_t recheck_ms;       /* when the credential may have become too old */
 };
 
 struct dtls {
@@ -53,7 +77,11 @@ struct dtls {
     struct metrics *metrics;
     unsigned worker_index, worker_count;
     uint64_t now_ms; /* of the call that runs; the callbacks need it */
-    struct hash_key hash_key;
+    int64_t wall_s;  /* as dtls_set_time said */
+    struct hash_key hash_key;        /* of the choice: the same for all workers that share it */
+    struct dtls_choice *choice;
+    bool owns_choice;
+    struct dtls_trust *trust;
     struct WOLFSSL_CTX *contexts[DTLS_FACE_COUNT];
     struct dtls_session *listeners[DTLS_SECRET_COUNT][DTLS_FACE_COUNT];
     uint8_t secrets[DTLS_SECRET_COUNT][DTLS_SECRET_BYTES];
@@ -73,6 +101,22 @@ void dtls_context_free(struct WOLFSSL_CTX *context);
 void dtls_identity_install(struct WOLFSSL_CTX *context, bool version13);
 /* The device's key in dtls.devices. */
 uint64_t dtls_identity_hash(const struct dtls *dtls, const char *tenant, const char *device);
+/* The handshake is done. */
+void dtls_identity_proved(struct dtls_session *session);
+/* Whether who was named may speak now, in the same role, with what it proved itself with. */
+bool dtls_identity_holds(const struct dtls_session *session);
+
+/* dtls_trust.c: whose certificates count. */
+struct dtls_issuer {
+    uint8_t spki[CREDENTIAL_DIGEST_BYTES];
+    char tenant[SCHEMA_TENANT_MAX + 1]; /* whose authority it is; empty: one of the settings */
+};
+struct dtls_trust *dtls_trust_new(const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX]);
+void dtls_trust_free(struct dtls_trust *trust);
+/* Who signed the leaf of the chain in store, which is certificate. chain_is_good: it leads to settings.dtls_client_ca; else
+ * only a tenant's authority can have. False: nobody who is trusted. */
+bool dtls_trust_issuer(const struct dtls *dtls, const struct WOLFSSL_X509_STORE_CTX *store, bool chain_is_good,
+                       struct DecodedCert *certificate, struct dtls_issuer *ret);
 
 /* dtls_certificate.c: the server's own certificate and key, read or made. Malloc'ed; zero with _deinit. */
 struct dtls_certificate {

@@ -20,6 +20,7 @@
 #define FLIGHT_TIMEOUT_MAX_S 60
 #define HANDSHAKE_HEADER_BYTES 12 /* RFC 6347 4.2.2 */
 #define PLAIN_JUMP_MAX 48
+#define RECHECK_MAX_MS 60000 /* the wall clock may be set meanwhile */
 #define EPOCH_12 1 /* the only encrypted one: there is no renegotiation */
 
 /* What a handshake sends is cut to HANDSHAKE_MTU (IPv6's smallest without its headers and UDP's); what it reads may be
@@ -62,7 +63,7 @@ struct dtls_session *dtls_session_new(struct dtls *dtls, enum dtls_face face, co
     if (!session)
         return NULL;
     session->owner = dtls;
-    session->deadline_ms = UINT64_MAX;
+    session->deadline_ms = session->recheck_ms = UINT64_MAX;
     session->ssl = wolfSSL_new(dtls->contexts[face]);
     if (!session->ssl || !prepare(session, secret)) {
         dtls_session_free(session, NULL);
@@ -188,8 +189,17 @@ static bool is_proved(const struct dtls_session *session)
 {
     const struct identity *who = &session->who;
     bool psk = who->evidence == EVIDENCE_PSK;
-    return who->kind == IDENTITY_DEVICE && psk == dtls_library_used_psk(session->ssl) &&
-           registry_device_may_speak(session->owner->registry, bytes_of_text(who->tenant), bytes_of_text(who->device));
+    return who->kind != IDENTITY_NONE && psk == dtls_library_used_psk(session->ssl) && dtls_identity_holds(session);
+}
+
+/* To look again when its credential ends. */
+static void set_recheck(struct dtls_session *session, uint64_t now_ms)
+{
+    int64_t left_s = session->proof.not_after_s - session->owner->wall_s;
+    if (session->proof.not_after_s == 0)
+        return;
+    uint64_t wait_ms = left_s > 0 ? (uint64_t)left_s * 1000 : 0;
+    session->recheck_ms = now_ms + (wait_ms < RECHECK_MAX_MS ? wait_ms : RECHECK_MAX_MS);
 }
 
 static enum dtls_event finish_handshake(struct dtls_session *session)
@@ -202,6 +212,8 @@ static enum dtls_event finish_handshake(struct dtls_session *session)
     if (!is_proved(session) || !limiter_allows(&dtls->devices, device, dtls->now_ms))
         return DTLS_CLOSED;
     limiter_take(&dtls->devices, device, dtls->now_ms);
+    dtls_identity_proved(session);
+    set_recheck(session, dtls->now_ms);
     return DTLS_ESTABLISHED;
 }
 
@@ -342,14 +354,21 @@ static uint64_t expires_ms(const struct dtls_session *session)
 
 uint64_t dtls_session_deadline(const struct dtls_session *session)
 {
-    uint64_t expiry_ms = expires_ms(session);
-    return session->deadline_ms < expiry_ms ? session->deadline_ms : expiry_ms;
+    uint64_t first_ms = session->deadline_ms;
+    if (expires_ms(session) < first_ms)
+        first_ms = expires_ms(session);
+    return session->recheck_ms < first_ms ? session->recheck_ms : first_ms;
 }
 
 bool dtls_session_timeout(struct dtls_session *session, uint64_t now_ms, struct dtls_output output)
 {
     if (now_ms >= expires_ms(session))
         return false;
+    if (now_ms >= session->recheck_ms) {
+        if (!dtls_identity_holds(session))
+            return false;
+        set_recheck(session, now_ms);
+    }
     if (now_ms < session->deadline_ms)
         return true;
     session->owner->now_ms = now_ms;
@@ -380,6 +399,11 @@ bool dtls_session_uses_cid(const struct dtls_session *session)
 const struct identity *dtls_session_identity(const struct dtls_session *session)
 {
     return &session->who;
+}
+
+bool dtls_session_holds(const struct dtls_session *session)
+{
+    return dtls_identity_holds(session);
 }
 
 /* The allow-list, by the names of the IANA registry. */

@@ -65,17 +65,9 @@ bool emoncms_sealed_parse(struct bytes authorization, struct emoncms_sealed_clai
 /* Both alphabets, with and without padding, as emonCMS takes it. */
 static bool decode_base64(struct bytes text, struct arena *arena, struct bytes *ret, struct refusal *reterr)
 {
-    uint8_t *url = arena_alloc(arena, text.len);
-    size_t len = 0;
-    if (!url)
-        return refuse_memory(reterr);
     while (text.len && (text.ptr[text.len - 1] == '\n' || text.ptr[text.len - 1] == '\r'))
         text.len--;
-    for (unsigned i = 0; i < 2 && text.len && text.ptr[text.len - 1] == '='; i++)
-        text.len--;
-    for (; len < text.len; len++)
-        url[len] = text.ptr[len] == '+' ? '-' : text.ptr[len] == '/' ? '_' : text.ptr[len];
-    switch (base64url_decode(bytes_of(url, len), arena, ret)) {
+    switch (base64url_decode_any(text, arena, ret)) {
     case BASE64URL_OK:
         return true;
     case BASE64URL_MEMORY:

@@ -6,10 +6,12 @@
 
 #include "codec/base64url.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NAME(name) {(const uint8_t *)#name, sizeof #name - 1},
 const struct bytes entry_names[ENTRY_FIELDS] = {SCHEMA_OBS_FIELDS(NAME)};
+static const struct bytes evidence_names[ENTRY_EVIDENCE_FIELDS] = {SCHEMA_EVIDENCE_FIELDS(NAME)};
 #undef NAME
 
 void entry_scratch_deinit(struct entry_scratch *scratch)
@@ -54,6 +56,19 @@ static bool value_text(const struct observation *observation, struct entry_scrat
     return false;
 }
 
+/* With the key of a signature, so that a reader knows what to check it with. */
+static struct bytes evidence_text(const struct sink_message *message, struct entry_scratch *scratch)
+{
+    struct bytes slug = bytes_of_text(identity_evidence_slug(message->evidence));
+    struct bytes kid = message->proof ? message->proof->kid : (struct bytes){0};
+    if (kid.len == 0 || slug.len + 1 + kid.len > sizeof scratch->evidence)
+        return slug;
+    memcpy(scratch->evidence, slug.ptr, slug.len);
+    scratch->evidence[slug.len] = ':';
+    memcpy(scratch->evidence + slug.len + 1, kid.ptr, kid.len);
+    return bytes_of(scratch->evidence, slug.len + 1 + kid.len);
+}
+
 bool entry_values(const struct sink_message *message, const struct sink_record *record, struct bytes message_id,
                   struct entry_scratch *scratch, struct bytes ret[static ENTRY_FIELDS])
 {
@@ -76,7 +91,7 @@ bool entry_values(const struct sink_message *message, const struct sink_record *
         value,
         observation->has_sum ? observation->sum.text : nothing,
         bytes_of(&scratch->letters[2], 1), /* c */
-        bytes_of_text(identity_evidence_slug(message->evidence)),
+        evidence_text(message, scratch),
         brought ? message->brought_by : nothing,
         message_id,
         nothing, /* w */
@@ -106,4 +121,39 @@ size_t entry_arguments(struct bytes key, const struct sink_message *message, con
         *next++ = record->tags[i].value;
     }
     return (size_t)(next - ret);
+}
+
+void entry_evidence_values(const struct sink_message *message, int64_t received_s, struct bytes message_id,
+                           struct entry_scratch *scratch, struct bytes ret[static ENTRY_EVIDENCE_FIELDS])
+{
+    const struct sink_proof *proof = message->proof;
+    snprintf(scratch->received, sizeof scratch->received, "%lld", (long long)received_s);
+    snprintf(scratch->content_format, sizeof scratch->content_format, "%d", proof->content_format);
+    const struct bytes values[] = {
+        message_id,
+        proof->device,
+        bytes_of_text(identity_evidence_slug(message->evidence)), /* f */
+        proof->kid,
+        bytes_of_text(scratch->content_format),
+        bytes_of_text(scratch->received),
+        proof->octets,
+        BYTES_LITERAL("ok"), /* v */
+    };
+    _Static_assert(sizeof values / sizeof values[0] == ENTRY_EVIDENCE_FIELDS, "a value for each field");
+    memcpy(ret, values, sizeof values);
+}
+
+void entry_evidence_arguments(struct bytes key, const struct sink_message *message, int64_t received_s,
+                              struct bytes message_id, struct entry_scratch *scratch,
+                              struct bytes ret[static ENTRY_EVIDENCE_ARGUMENTS])
+{
+    struct bytes values[ENTRY_EVIDENCE_FIELDS], *next = ret;
+    entry_evidence_values(message, received_s, message_id, scratch, values);
+    *next++ = BYTES_LITERAL("XADD");
+    *next++ = key;
+    *next++ = BYTES_LITERAL("*");
+    for (size_t i = 0; i < ENTRY_EVIDENCE_FIELDS; i++) {
+        *next++ = evidence_names[i];
+        *next++ = values[i];
+    }
 }

@@ -27,6 +27,9 @@
 -- is enough for up to 15 digits, would lose those of a larger one. A device has at most TOTALS_MAX counters; what comes
 -- later has no total.
 --
+-- Evidence: of a signed message, the values of the fields of the stream evidence (docs/streams.md). It is appended when
+-- and only when its records are, so a duplicate adds none.
+--
 -- State of a device and epoch: struct ">dd" of the highest seq and of low, then two octets for each of the highest
 -- seq and up to 63 before it, newest first: a fingerprint of its content, 0 where it was not seen. Every seq below low is
 -- open: never seen. What left these 64 unseen is in the sorted set holes:DEVICE:EPOCH as "LO-HI" with score HI.
@@ -35,7 +38,7 @@
 -- Of one device and epoch at most HOLES_MAX holes are kept; then the two lowest become one, with what lies between them.
 -- A number from between that comes again is stored twice: rather that than to take for seen what never came.
 
-local VERSION = 2
+local VERSION = 3
 local WINDOW = 64
 local UNSEEN = "\0\0"
 local HOLES_MAX = 1024
@@ -519,6 +522,10 @@ local function append_record(key, r)
        "c", r[10], "a", r[11], "b", r[12], "m", r[13], "w", r[14], "y", r[15], unpack(r, 16))
 end
 
+local function append_proof(key, e)
+  call("XADD", key, "*", "m", e[1], "d", e[2], "f", e[3], "k", e[4], "ct", e[5], "r", e[6], "p", e[7], "v", e[8])
+end
+
 -- A message that a gateway of version 1 has spooled: records without w and y, no counters.
 local function renew(message)
   message[8] = {}
@@ -528,7 +535,7 @@ local function renew(message)
   end
 end
 
--- message: class, device, epoch, seq, mark, key, records, counters; each record: stream, the values of the fields of
+-- message: class, device, epoch, seq, mark, key, records, counters, evidence (of a signed one only); each record: stream, the values of the fields of
 -- docs/streams.md in their order, then names and values of tags; of each counter four values: the number of its record,
 -- how many octets of its name stand before the local one, its reading ("": too long to count), its modulus or "".
 local function append(batch, message)
@@ -537,12 +544,15 @@ local function append(batch, message)
   if not message[8] then
     renew(message)
   end
-  local streams, records, counts = batch.streams, message[7], #message[8] > 0
+  local streams, records, counts, proof = batch.streams, message[7], #message[8] > 0, message[9]
   for at = 1, #records do
     local name = records[at][1]
     if not streams[name] then
       check_stream(batch, name)
     end
+  end
+  if proof and not streams.evidence then
+    check_stream(batch, "evidence")
   end
   if counts then
     read_totals(batch, message)
@@ -560,6 +570,9 @@ local function append(batch, message)
   if keeps then
     for at = 1, #records do
       append_record(streams[verdict == "c" and "conflicts" or records[at][1]], records[at])
+    end
+    if proof then
+      append_proof(streams.evidence, proof)
     end
   end
   if state then

@@ -446,6 +446,22 @@ static bool check_house(struct call *call)
     return true;
 }
 
+/* --- FIWARE --- */
+
+/* The device has nothing to say: it asks for commands, of which there are none. True: answered. */
+static bool answer_poll(const struct call *call)
+{
+    struct bytes wanted, data;
+    if (call->habit->dialect != &ultralight || call->payload.len ||
+        !has_parameter(call, "getCmd", &wanted) || !bytes_equal_text(wanted, "1") ||
+        (has_parameter(call, "d", &data) && data.len))
+        return false;
+    struct response response = response_of(OUTCOME_CHANGED);
+    succeed_ultralight(call, NULL, &response);
+    request_finish(call->request, &response);
+    return true;
+}
+
 /* --- the call --- */
 
 static void run(struct call *call)
@@ -488,7 +504,7 @@ void habits_handle(struct request *request)
         refuse_call(call, refusal.outcome, refusal.detail, ingest_retry_s(refusal.outcome));
         return;
     }
-    if (identify(call) && check_house(call))
+    if (identify(call) && check_house(call) && !answer_poll(call))
         run(call);
 }
 

@@ -19,6 +19,12 @@ const char *identity_evidence_slug(enum evidence evidence)
         return "apikey";
     case EVIDENCE_FRAME:
         return "frame";
+    case EVIDENCE_JWS:
+        return "jws";
+    case EVIDENCE_COSE:
+        return "cose";
+    case EVIDENCE_HMAC:
+        return "hmac";
     case EVIDENCE_NONE:
     default:
         return "";
@@ -28,5 +34,5 @@ const char *identity_evidence_slug(enum evidence evidence)
 bool identity_equal(const struct identity *a, const struct identity *b)
 {
     return a->kind == b->kind && a->evidence == b->evidence && strcmp(a->tenant, b->tenant) == 0 &&
-           strcmp(a->device, b->device) == 0;
+           strcmp(a->device, b->device) == 0 && a->role == b->role && strcmp(a->key, b->key) == 0;
 }

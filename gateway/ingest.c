@@ -8,6 +8,7 @@
 #include "gateway/ingest.h"
 
 #include "gateway/cumulative.h"
+#include "gateway/prove.h"
 #include "gateway/quarantine.h"
 #include "gateway/rights.h"
 #include "gateway/rt/crash.h"
@@ -23,6 +24,8 @@ struct job {
     struct request *request;
     ingest_done_fn *done;
     void *ctx;
+    const struct proof *proof; /* NULL: the transport vouches */
+    struct bytes brought_by;
     struct verdict verdict;
     size_t pending; /* messages that the sink has */
 };
@@ -91,12 +94,14 @@ static void confirmed(void *ctx, enum outcome outcome, const struct sink_receipt
 
 int64_t ingest_retry_s(enum outcome outcome)
 {
+    if (outcome == OUTCOME_TOO_MANY)
+        return PROVE_HOLD_S;
     if (outcome_row(outcome)->http_status != 503)
         return -1;
     return outcome == OUTCOME_CODEC_QUARANTINED ? QUARANTINE_RETRY_S : SINK_RETRY_S;
 }
 
-static void refuse(struct request *request, const struct verdict *verdict)
+static void answer_refusal(struct request *request, const struct verdict *verdict)
 {
     struct response response = response_of(verdict->outcome);
     response.detail = verdict->error.detail;
@@ -112,7 +117,7 @@ void ingest_answer(struct request *request, void *ctx, const struct verdict *ver
 {
     (void)ctx;
     if (!outcome_is_success(verdict->outcome)) {
-        refuse(request, verdict);
+        answer_refusal(request, verdict);
         return;
     }
     struct response response = response_of(OUTCOME_CHANGED);
@@ -263,6 +268,7 @@ static bool mark_counters(const struct request *request, struct observation_list
 static struct sink_message address(const struct request *request, const struct observation_list *list,
                                    const struct message *message)
 {
+    const struct job *job = message->job;
     bool is_device = request->who.kind == IDENTITY_DEVICE && !list->proven;
     return (struct sink_message){
         .tenant = bytes_of_text(request->who.tenant),
@@ -270,14 +276,15 @@ static struct sink_message address(const struct request *request, const struct o
         .count = message->count,
         .class = list->class ? list->class : CLASS_OF_OBS,
         .evidence = list->proven ? EVIDENCE_FRAME : request->who.evidence,
-        .brought_by = bytes_of_text(request->who.device),
+        .proof = job->proof ? &job->proof->sink : NULL,
+        .brought_by = job->brought_by.len ? job->brought_by : bytes_of_text(request->who.device),
         .speaker = is_device ? bytes_of_text(request->who.device) : message->records[0].device,
     };
 }
 
 /* The message is recognised by what was sent, so that comes before anything is changed in it. */
 static enum outcome hand_over(struct message *message, struct observation_list *list, const struct claim *claim,
-                              const struct claim_content *content)
+                              const struct claim_content *content, struct format_error *reterr)
 {
     struct request *request = message->job->request;
     enum outcome outcome = assign_devices(request, list, content->device, message->records);
@@ -286,6 +293,11 @@ static enum outcome hand_over(struct message *message, struct observation_list *
     struct sink_message sink_message = address(request, list, message);
     if (!claim_identify(claim, request, content, &sink_message))
         return OUTCOME_INTERNAL;
+    if (sink_message.proof)
+        outcome = claim_judge_replay(&sink_message, request->received,
+                                     request->worker->shared->settings->once_window_s, &reterr->detail);
+    if (!outcome_is_success(outcome))
+        return outcome;
     outcome = judge_times(request, list, message->records);
     if (!outcome_is_success(outcome))
         return outcome;
@@ -312,7 +324,7 @@ static enum outcome take(struct job *job, size_t line, struct observation_list *
     if (!message || !records)
         return OUTCOME_OUT_OF_MEMORY;
     *message = (struct message){.job = job, .line = line, .records = records, .count = list->count};
-    enum outcome outcome = hand_over(message, list, claim, content);
+    enum outcome outcome = hand_over(message, list, claim, content, reterr);
     if (outcome_is_success(outcome))
         job->pending++;
     return outcome;
@@ -350,11 +362,25 @@ static bool read_claim(const struct request *request, const struct observation_l
     return true;
 }
 
+/* A sequence that is not signed could be given to a message by whoever has seen it. */
+static bool read_signed_claim(const struct job *job, const struct observation_list *list, struct claim *ret,
+                              const char **ret_detail)
+{
+    struct sequence sequence = list->sequence;
+    if (!claim_merge(&job->proof->message.sequence, &sequence, ret_detail) ||
+        !claim_read(job->request, &sequence, level_of_tenant(job->request), ret, ret_detail))
+        return false;
+    if (ret->sequence.given && !sequence.given)
+        *ret_detail = "The sequence of a signed message has to be signed, too.";
+    return !ret->sequence.given || sequence.given;
+}
+
 static void submit_whole(struct job *job, struct observation_list *list, const struct claim_content *content)
 {
     struct format_error error = {.offset = SIZE_MAX};
     struct claim claim;
-    if (!read_claim(job->request, list, &claim, &error.detail)) {
+    if (!(job->proof ? read_signed_claim(job, list, &claim, &error.detail)
+                     : read_claim(job->request, list, &claim, &error.detail))) {
         give_up(job, OUTCOME_BAD_VALUE, &error);
         return;
     }
@@ -396,13 +422,15 @@ static struct claim_content content_of(const struct ingest_source *source, struc
     return content;
 }
 
+/* work: NULL, or what all lines of a log share. */
 static enum outcome decode(const struct request *request, const struct ingest_source *source, struct bytes payload,
-                           struct observation_list *ret, struct format_error *reterr)
+                           struct format_work *work, struct observation_list *ret, struct format_error *reterr)
 {
     struct format_input input = {
         .payload = payload,
         .name = source->name,
         .unit = source->unit,
+        .work = work,
         .parameters = source->parameters,
         .parameter_count = source->parameter_count,
     };
@@ -428,14 +456,19 @@ static void translate_whole(struct job *job, const struct ingest_source *source,
     struct request *request = job->request;
     struct observation_list list = {0};
     struct format_error error = {.offset = SIZE_MAX};
-    enum outcome outcome = decode(request, source, payload, &list, &error);
+    enum outcome outcome = decode(request, source, payload, NULL, &list, &error);
     if (!outcome_is_success(outcome)) {
         keep_for_people(request, source->translation, payload, outcome, &error);
         give_up(job, outcome, &error);
         return;
     }
-    if (source->translation->custom)
-        quarantine_succeeded(request, source->translation->codec);
+    if (source->translation->custom && source->translation->by_profile)
+        quarantine_succeeded(request, source->translation->codec, source->translation->custom);
+    if (source->proof && list.proven) {
+        error.detail = "A frame that proves its own node is not signed by another.";
+        give_up(job, OUTCOME_UNSUPPORTED, &error);
+        return;
+    }
     struct claim_content content = content_of(source, payload, 0);
     submit_whole(job, &list, &content);
 }
@@ -465,8 +498,9 @@ static size_t count_lines(struct bytes payload)
     return count;
 }
 
-/* How the codec fared with the lines of a log. */
+/* How the codec fared with the lines of a log, and what it may still do for them. */
 struct fare {
+    struct format_work work;
     bool failed, succeeded;
 };
 
@@ -477,7 +511,7 @@ static void translate_line(struct job *job, const struct ingest_source *source, 
     struct observation_list list = {0};
     struct format_error error = {.offset = SIZE_MAX};
     struct claim claim = *of_request;
-    enum outcome outcome = payload.len ? decode(job->request, source, payload, &list, &error) : OUTCOME_CHANGED;
+    enum outcome outcome = payload.len ? decode(job->request, source, payload, &fare->work, &list, &error) : OUTCOME_CHANGED;
     if (!outcome_is_success(outcome)) {
         if (!fare->failed)
             keep_for_people(job->request, source->translation, payload, outcome, &error);
@@ -528,14 +562,14 @@ static void translate_log(struct job *job, const struct ingest_source *source, s
 {
     struct claim claim;
     struct bytes line;
-    struct fare fare = {0};
-    size_t number = 0;
-    if (!begin_log(job, count_lines(payload), &claim))
+    size_t number = 0, lines = count_lines(payload);
+    struct fare fare = {.work = custom_work(&FORMAT_LIMITS_DEFAULT, (unsigned)lines)};
+    if (!begin_log(job, lines, &claim))
         return;
     while (take_line(&payload, &line))
         translate_line(job, source, line, ++number, &claim, &fare);
-    if (source->translation->custom && fare.succeeded)
-        quarantine_succeeded(job->request, source->translation->codec);
+    if (source->translation->custom && source->translation->by_profile && fare.succeeded)
+        quarantine_succeeded(job->request, source->translation->codec, source->translation->custom);
     if (job->pending == 0)
         end(job);
 }
@@ -549,6 +583,8 @@ void ingest_translate(struct request *request, const struct ingest_source *sourc
     struct bytes payload;
     if (!job)
         return;
+    job->proof = source->proof;
+    job->brought_by = source->brought_by;
     if (source->translation->is_held)
         give_up(job, quarantine_hold(request, source->translation->codec, source->payload), &nothing);
     else if (!arena_copy(request->arena, source->payload, &payload))
@@ -575,7 +611,38 @@ static bool take_parameters(const struct request *request, struct ingest_source 
     return true;
 }
 
-void ingest_handle(struct request *request)
+static void refuse_signed(struct request *request, enum outcome outcome, const struct refusal *refusal)
+{
+    answer_refusal(request, &(struct verdict){.outcome = outcome, .error = {refusal->detail, refusal->offset}});
+}
+
+/* From here on who speaks is whose key it is. The query adds nothing: it is not signed. */
+static void handle_signed(struct request *request, enum signed_form form)
+{
+    struct refusal refusal = {.offset = SIZE_MAX};
+    struct translation translation;
+    struct proof *proof = arena_calloc(request->arena, 1, sizeof *proof);
+    struct ingest_source source = {.translation = &translation, .proof = proof};
+    struct bytes session = request->who.kind == IDENTITY_DEVICE ? bytes_of_text(request->who.device) : (struct bytes){0};
+    if (!proof || !arena_copy(request->arena, session, &source.brought_by)) {
+        request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
+        return;
+    }
+    enum outcome outcome = prove_request(request, form, proof, &refusal);
+    if (outcome_is_success(outcome)) {
+        struct appear_place place = worker_appear_place(request->worker);
+        request->who = proof->who;
+        appear_seen(request->worker->shared->appear, &request->who, &place);
+        source.payload = proof->message.payload;
+        outcome = translate_choose_signed(request, &proof->message, &translation, &refusal.detail);
+    }
+    if (outcome_is_success(outcome))
+        ingest_translate(request, &source, ingest_answer, NULL);
+    else
+        refuse_signed(request, outcome, &refusal);
+}
+
+static void handle_plain(struct request *request)
 {
     struct translation translation;
     const char *detail = NULL;
@@ -593,4 +660,13 @@ void ingest_handle(struct request *request)
         request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
     else
         ingest_translate(request, &source, ingest_answer, NULL);
+}
+
+void ingest_handle(struct request *request)
+{
+    enum signed_form form;
+    if (prove_is_wanted(request, &form))
+        handle_signed(request, form);
+    else
+        handle_plain(request);
 }

@@ -9,6 +9,9 @@
  * In all of them done is called exactly once, at once or in a later turn of the worker, and has to finish the
  * request. Nothing is a success before the sink has confirmed. A log of lines (struct format, by_line) is one message
  * per line; done is called when all of them are settled.
+ *
+ * A signed message (gateway/prove) is proved first. What it is recognised by is what was signed and whose it is, never
+ * the signature, its header or the way it came, so that it is stored once whoever repeats it in whatever wrapping.
  */
 #pragma once
 
@@ -24,6 +27,8 @@ void ingest_handle(struct request *request);
 
 typedef void ingest_done_fn(struct request *request, void *ctx, const struct verdict *verdict);
 
+struct proof;
+
 /* A payload and what the request says about it; borrowed for the call. */
 struct ingest_source {
     const struct translation *translation;
@@ -33,6 +38,8 @@ struct ingest_source {
     const struct format_parameter *parameters; /* without secrets */
     size_t parameter_count;
     bool parameters_are_content;     /* what they say makes another message of the same payload */
+    const struct proof *proof;       /* of a signed message, in the request's arena; request->who is whose it is */
+    struct bytes brought_by;         /* the device over whose session that came, in the arena; empty: nobody's */
 };
 void ingest_translate(struct request *request, const struct ingest_source *source, ingest_done_fn *done, void *ctx);
 

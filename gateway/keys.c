@@ -20,23 +20,12 @@ static bool take_scheme(struct bytes authorization, const char *lower, struct by
     return true;
 }
 
-/* base64 with padding, as RFC 7617 has it. */
-static bool decode_base64(struct bytes text, struct arena *arena, struct bytes *ret)
-{
-    uint8_t *url = arena_alloc(arena, text.len);
-    size_t len = 0;
-    while (text.len && text.ptr[text.len - 1] == '=')
-        text.len--;
-    for (; url && len < text.len; len++)
-        url[len] = text.ptr[len] == '+' ? '-' : text.ptr[len] == '/' ? '_' : text.ptr[len];
-    return url && base64url_decode(bytes_of(url, len), arena, ret) == BASE64URL_OK;
-}
-
+/* Base64 should have its padding (RFC 7617), and often has none. */
 static struct bytes password_of(struct bytes base64, struct arena *arena)
 {
     struct bytes text;
     const uint8_t *colon = NULL;
-    if (decode_base64(base64, arena, &text) && text.len)
+    if (base64url_decode_any(base64, arena, &text) == BASE64URL_OK && text.len)
         colon = memchr(text.ptr, ':', text.len);
     return colon ? bytes_of(colon + 1, (size_t)(text.ptr + text.len - colon - 1)) : (struct bytes){0};
 }

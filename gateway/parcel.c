@@ -9,6 +9,7 @@
 #include <endian.h>
 
 #define VERSION 2
+#define VERSION_WITH_PROOF 3
 #define VERSION_WITHOUT_COUNTERS 1
 
 /* Keys are compared across restarts, so these may never change. Nobody gains by making two keys of a device collide. */
@@ -33,7 +34,7 @@ void parcel_key(const struct sink_message *message, uint8_t ret[static SINK_KEY_
 static void write_head(struct msgpack *out, const struct sink_message *message, const uint8_t *key, int64_t received_s,
                        uint64_t waiter)
 {
-    uint8_t head[PARCEL_HEAD] = {VERSION};
+    uint8_t head[PARCEL_HEAD] = {message->proof ? VERSION_WITH_PROOF : VERSION};
     uint32_t fingerprint = htole32(message->fingerprint), records = htole32((uint32_t)message->count);
     uint64_t received = htole64((uint64_t)received_s), waits = htole64(waiter);
     head[1] = (uint8_t)(hash_pair(&lane_key, message->tenant, message->speaker) % PARCEL_LANES);
@@ -99,6 +100,16 @@ static void write_counters(struct msgpack *out, const struct sink_message *messa
             write_counter(out, message, i);
 }
 
+static void write_proof(struct msgpack *out, const struct sink_message *message, int64_t received_s,
+                        struct bytes message_id, struct entry_scratch *scratch)
+{
+    struct bytes values[ENTRY_EVIDENCE_FIELDS];
+    entry_evidence_values(message, received_s, message_id, scratch, values);
+    msgpack_array(out, ENTRY_EVIDENCE_FIELDS);
+    for (unsigned i = 0; i < ENTRY_EVIDENCE_FIELDS; i++)
+        msgpack_string(out, values[i]);
+}
+
 /* Two octets, never both zero: zero means "not seen". */
 static void make_mark(uint32_t fingerprint, uint8_t ret[static 2])
 {
@@ -125,7 +136,7 @@ void parcel_write(struct msgpack *out, const struct sink_message *message, const
     uint8_t mark[2];
     make_mark(message->fingerprint, mark);
     write_head(out, message, key, received_s, waiter);
-    msgpack_array(out, 8);
+    msgpack_array(out, message->proof ? 9 : 8);
     msgpack_string(out, bytes_of(&class, 1));
     msgpack_string(out, message->speaker);
     msgpack_string(out, decimal_text(message->sequence.epoch, epoch));
@@ -136,6 +147,8 @@ void parcel_write(struct msgpack *out, const struct sink_message *message, const
     for (size_t i = 0; i < message->count; i++)
         write_record(out, message, &message->records[i], message_id, scratch);
     write_counters(out, message);
+    if (message->proof)
+        write_proof(out, message, received_s, message_id, scratch);
 }
 
 static bool is_class(uint8_t letter)
@@ -145,7 +158,7 @@ static bool is_class(uint8_t letter)
 
 static bool is_version(uint8_t version)
 {
-    return version == VERSION || version == VERSION_WITHOUT_COUNTERS;
+    return version >= VERSION_WITHOUT_COUNTERS && version <= VERSION_WITH_PROOF;
 }
 
 bool parcel_read(struct bytes body, struct parcel *ret)

@@ -4,7 +4,7 @@
  * in the form that the Redis Function takes (gateway/function.lua), so that it is copied and not understood on the way.
  *
  *   offset  octets  what (little-endian)
- *        0       1  version, 2
+ *        0       1  version: 3 of a signed message, else 2
  *        1       1  lane, 0 to PARCEL_LANES - 1: messages of one speaker are in one lane, and a lane keeps its order
  *        2       1  class of identity: e, w, t (gateway/delivery.h)
  *        3       1  length of the tenant
@@ -17,11 +17,15 @@
  *       40       8  who waits for the verdict in the process that wrote it; 0: nobody
  *       48          tenant, then MessagePack up to the end:
  *                   [class, speaker, epoch, seq, mark, key,
- *                    [[stream, d, n, u, t, q, k, v, s, c, a, b, m, w, y, tag, value, ...], ...], [counter, ...]]
+ *                    [[stream, d, n, u, t, q, k, v, s, c, a, b, m, w, y, tag, value, ...], ...], [counter, ...],
+ *                    [m, d, f, k, ct, r, p, v]]
  *
  * Of each reading of a counter (gateway/cumulative.h) there are four values: the number of its record, from 1; how many
  * octets of n stand before the local name; what it reads; its modulus, or empty. A body of version 1, from a gateway
  * that knew no counters, has neither them nor w and y; it is read and pushed like any other, and the Function fills it up.
+ *
+ * The last array is the evidence of a signed message (docs/streams.md). Other messages are of version 2, which has none:
+ * an older gateway that finds them in its spool pushes them.
  *
  * Pure.
  */

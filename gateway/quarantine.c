@@ -20,7 +20,10 @@
 
 struct slot {
     _Atomic uint64_t key;    /* 0: free */
-    _Atomic bool settled;    /* no failures, and nobody else to remember: a success changes nothing */
+    /* The codec of which there are no failures and nobody else to remember, here and in Redis: a success of it changes
+     * nothing. */
+    _Atomic(const struct custom *) settled;
+    bool telling;            /* a witness is on its way to Redis; guarded by the mutex */
     uint64_t refused;        /* messages, in all; guarded by the mutex, as what follows */
     struct quarantine_count count;
 };
@@ -61,13 +64,34 @@ static size_t place_of(const struct quarantine_count *count, uint64_t speaker)
     return QUARANTINE_SPEAKERS;
 }
 
+/* Not of a witness: there are fewer of those than places. */
 static size_t fewest_failures(const struct quarantine_count *count)
 {
-    size_t fewest = 0;
-    for (size_t i = 1; i < QUARANTINE_SPEAKERS; i++)
-        if (count->failures[i] < count->failures[fewest])
+    size_t fewest = QUARANTINE_SPEAKERS;
+    for (size_t i = 0; i < QUARANTINE_SPEAKERS; i++)
+        if (!count->is_witness[i] &&
+            (fewest == QUARANTINE_SPEAKERS || count->failures[i] < count->failures[fewest]))
             fewest = i;
     return fewest;
+}
+
+void quarantine_count_witnesses(struct quarantine_count *count, const uint64_t *witnesses, size_t witness_count)
+{
+    memset(count->is_witness, 0, sizeof count->is_witness);
+    for (size_t k = 0; k < witness_count; k++) {
+        size_t place = place_of(count, witnesses[k]);
+        if (place < QUARANTINE_SPEAKERS && count->speakers[place])
+            count->is_witness[place] = true;
+    }
+    for (size_t k = 0; k < witness_count; k++) {
+        size_t place = place_of(count, witnesses[k]);
+        if (place == QUARANTINE_SPEAKERS)
+            place = fewest_failures(count);
+        if (count->speakers[place] != witnesses[k])
+            count->failures[place] = 0;
+        count->speakers[place] = witnesses[k];
+        count->is_witness[place] = true;
+    }
 }
 
 bool quarantine_count_failure(struct quarantine_count *count, uint64_t speaker)
@@ -148,7 +172,8 @@ static struct slot *obtain(struct quarantine *quarantine, uint64_t key)
         if (!least || sum_of(&slot->count) < sum_of(&least->count))
             least = slot;
     }
-    least->settled = false;
+    least->settled = NULL;
+    least->telling = false;
     least->refused = 0;
     least->count = (struct quarantine_count){0};
     least->key = key;
@@ -166,31 +191,127 @@ uint64_t quarantine_failures(struct quarantine *quarantine, struct bytes tenant,
     return refused;
 }
 
-/* Who it was, for counting. An IPv6 host has a whole /64 to call itself. */
-static uint64_t speaker_of(const struct quarantine *quarantine, const struct request *request)
+/* Who it was, for counting: a device, or the address of somebody who proves nothing. An IPv6 host has a whole /64 to
+ * call itself. */
+static struct bytes speaker_of(const struct request *request, char text[static RECORD_WITNESS_MAX + 1])
 {
     const struct address *remote = &request->remote;
-    struct bytes speaker = bytes_of_text(request->who.device);
-    if (speaker.len == 0)
-        speaker = remote->any.sa_family == AF_INET6 ? bytes_of(&remote->in6.sin6_addr, 8)
-                                                    : bytes_of(&remote->in.sin_addr, sizeof remote->in.sin_addr);
+    struct bytes device = bytes_of_text(request->who.device);
+    if (device.len)
+        return device;
+    bool wide = remote->any.sa_family == AF_INET6;
+    const uint8_t *octets = wide ? remote->in6.sin6_addr.s6_addr : (const uint8_t *)&remote->in.sin_addr;
+    size_t len = 0;
+    text[len++] = '@';
+    for (size_t i = 0; i < (wide ? 8 : sizeof remote->in.sin_addr); i++)
+        len += (size_t)snprintf(text + len, 3, "%02x", octets[i]);
+    return bytes_of(text, len);
+}
+
+static uint64_t hash_of(const struct quarantine *quarantine, struct bytes speaker)
+{
     uint64_t hash = hash_bytes(&quarantine->key, speaker);
     return hash ? hash : 1;
 }
 
-void quarantine_succeeded(const struct request *request, struct bytes codec)
+/* What Redis knows of the codec goes into the count. */
+static size_t take_witnesses(const struct quarantine *quarantine, const struct codec_record *record,
+                             struct quarantine_count *count)
+{
+    uint64_t witnesses[RECORD_WITNESSES];
+    struct bytes rest = bytes_of_text(record->witnesses), witness;
+    size_t witness_count = 0;
+    while (witness_count < RECORD_WITNESSES && record_next_witness(&rest, &witness))
+        witnesses[witness_count++] = hash_of(quarantine, witness);
+    quarantine_count_witnesses(count, witnesses, witness_count);
+    return witness_count;
+}
+
+static bool is_witness(const struct codec_record *record, struct bytes speaker)
+{
+    struct bytes rest = bytes_of_text(record->witnesses), witness;
+    while (record_next_witness(&rest, &witness))
+        if (bytes_equal(witness, speaker))
+            return true;
+    return false;
+}
+
+/* Telling Redis of a witness. */
+
+struct testimony {
+    struct clerk_job job; /* first */
+    struct quarantine *quarantine;
+    uint64_t key;
+    char tenant[SCHEMA_TENANT_MAX + 1], codec[SCHEMA_PROFILE_MAX + 1], witness[RECORD_WITNESS_MAX + 1];
+    size_t definition_len;
+    uint8_t definition[];
+};
+
+static enum accounts_result testify(struct clerk_job *job, struct accounts *accounts)
+{
+    struct testimony *testimony = (struct testimony *)job;
+    return accounts_add_codec_witness(accounts, bytes_of_text(testimony->tenant), bytes_of_text(testimony->codec),
+                                      bytes_of(testimony->definition, testimony->definition_len),
+                                      bytes_of_text(testimony->witness));
+}
+
+/* What did not reach Redis is told by the next message that is read. */
+static void testified(struct clerk_job *job)
+{
+    struct testimony *testimony = (struct testimony *)job;
+    struct quarantine *quarantine = testimony->quarantine;
+    pthread_mutex_lock(&quarantine->mutex);
+    struct slot *slot = find(quarantine, testimony->key);
+    if (slot)
+        slot->telling = false;
+    pthread_mutex_unlock(&quarantine->mutex);
+    free(testimony);
+}
+
+/* False: it cannot be told now. */
+static bool tell(const struct request *request, const struct codec_record *record, struct bytes speaker, uint64_t key)
+{
+    struct worker *worker = request->worker;
+    struct testimony *testimony = calloc(1, sizeof *testimony + record->definition.len);
+    if (!testimony)
+        return false;
+    testimony->job.run = testify;
+    testimony->job.done = testified;
+    testimony->quarantine = worker->shared->quarantine;
+    testimony->key = key;
+    memcpy(testimony->tenant, record->tenant, sizeof testimony->tenant);
+    memcpy(testimony->codec, record->id, sizeof testimony->codec);
+    memcpy(testimony->witness, speaker.ptr, speaker.len);
+    testimony->definition_len = record->definition.len;
+    memcpy(testimony->definition, record->definition.ptr, record->definition.len);
+    if (clerk_give(worker->shared->clerk, worker->index, &testimony->job))
+        return true;
+    free(testimony);
+    return false;
+}
+
+void quarantine_succeeded(const struct request *request, struct bytes codec, const struct custom *custom)
 {
     struct quarantine *quarantine = request->worker->shared->quarantine;
+    struct bytes tenant = bytes_of_text(request->who.tenant);
+    struct registry_codec found;
+    char text[RECORD_WITNESS_MAX + 1];
     if (!quarantine)
         return;
-    uint64_t key = key_of(quarantine, bytes_of_text(request->who.tenant), codec);
+    uint64_t key = key_of(quarantine, tenant, codec);
     struct slot *slot = find(quarantine, key);
-    if (slot && atomic_load_explicit(&slot->settled, memory_order_relaxed))
+    if (slot && atomic_load_explicit(&slot->settled, memory_order_relaxed) == custom)
         return;
+    struct bytes speaker = speaker_of(request, text);
+    bool known = registry_codec(request->worker->shared->registry, tenant, codec, &found) && found.custom == custom;
     pthread_mutex_lock(&quarantine->mutex);
     slot = obtain(quarantine, key);
-    quarantine_count_success(&slot->count, speaker_of(quarantine, request));
-    slot->settled = speakers_of(&slot->count) == QUARANTINE_SPEAKERS;
+    size_t witnesses = known ? take_witnesses(quarantine, found.record, &slot->count) : 0;
+    quarantine_count_success(&slot->count, hash_of(quarantine, speaker));
+    if (known && witnesses < RECORD_WITNESSES && !slot->telling && !is_witness(found.record, speaker))
+        slot->telling = tell(request, found.record, speaker, key);
+    slot->settled =
+        witnesses == RECORD_WITNESSES && speakers_of(&slot->count) == QUARANTINE_SPEAKERS ? custom : NULL;
     pthread_mutex_unlock(&quarantine->mutex);
 }
 
@@ -200,16 +321,21 @@ static bool count_failure(const struct request *request, const struct quarantine
     struct quarantine *quarantine = request->worker->shared->quarantine;
     if (!quarantine)
         return false;
+    struct bytes tenant = bytes_of_text(request->who.tenant);
+    struct registry_codec found;
+    char text[RECORD_WITNESS_MAX + 1];
+    bool known = registry_codec(request->worker->shared->registry, tenant, what->codec, &found), full = false;
     pthread_mutex_lock(&quarantine->mutex);
-    struct slot *slot = obtain(quarantine, key_of(quarantine, bytes_of_text(request->who.tenant), what->codec));
-    bool counts = !what->by_query || request->who.kind == IDENTITY_NETWORK, full = false;
+    struct slot *slot = obtain(quarantine, key_of(quarantine, tenant, what->codec));
     slot->refused++;
-    if (counts) {
-        slot->settled = false;
-        full = quarantine_count_failure(&slot->count, speaker_of(quarantine, request));
+    if (!what->by_query) {
+        slot->settled = NULL;
+        if (known)
+            take_witnesses(quarantine, found.record, &slot->count);
+        full = quarantine_count_failure(&slot->count, hash_of(quarantine, speaker_of(request, text)));
     }
     pthread_mutex_unlock(&quarantine->mutex);
-    return full || (counts && what->outcome == OUTCOME_CODEC_FAULT);
+    return full || (!what->by_query && what->outcome == OUTCOME_CODEC_FAULT);
 }
 
 /* Putting aside. */

@@ -12,6 +12,12 @@
  * failures away. When there are QUARANTINE_FAILURES for each of those who are remembered the codec is quarantined, in
  * Redis, for all gateways. So one hostile device among several cannot do that alone. OUTCOME_CODEC_FAULT, which is the
  * codec's own fault, does it at once.
+ *
+ * So that this is so after a start, and on a gateway where only the hostile one speaks, the first who were read are
+ * written to the codec's record as its witnesses (registry/record.h), with its definition and gone with it: they are
+ * remembered everywhere, and nobody takes their place.
+ *
+ * Only those count, for and against, whose profile names the codec: a query is a trial of whoever sends it.
  */
 #pragma once
 
@@ -42,9 +48,7 @@ enum quarantine_verdict quarantine_ask(const struct worker *worker, struct bytes
 struct quarantine_case {
     struct bytes codec;   /* its name, or that of a format which a profile names */
     struct bytes payload; /* what it was given: the body, or one line of it */
-    /* The request named the codec, not the device's profile. A device that is not known to speak a codec says nothing
-     * about it; on a mapped network nobody is known, and all count. */
-    bool by_query;
+    bool by_query;        /* the request named the codec, not the device's profile */
     enum outcome outcome;
     struct format_error error;
 };
@@ -56,8 +60,9 @@ enum outcome quarantine_hold(struct request *request, struct bytes codec, struct
 void quarantine_failed(struct request *request, const struct quarantine_case *what);
 /* A format of the table that the device's profile names refused it: keeps it. */
 void quarantine_keep(struct request *request, const struct quarantine_case *what);
-/* The codec read the message, or a line of it; after quarantine_failed if both happened in one request. */
-void quarantine_succeeded(const struct request *request, struct bytes codec);
+/* The codec read the message, or a line of it; after quarantine_failed if both happened in one request. Not for those
+ * whose query names it. custom: what quarantine_ask gave. */
+void quarantine_succeeded(const struct request *request, struct bytes codec, const struct custom *custom);
 
 /* Messages of a codec that were refused since this process started. */
 uint64_t quarantine_failures(struct quarantine *quarantine, struct bytes tenant, struct bytes codec);
@@ -67,7 +72,10 @@ uint64_t quarantine_failures(struct quarantine *quarantine, struct bytes tenant,
 struct quarantine_count {
     uint64_t speakers[QUARANTINE_SPEAKERS]; /* 0: free */
     uint8_t failures[QUARANTINE_SPEAKERS];
+    bool is_witness[QUARANTINE_SPEAKERS];
 };
+/* Who the witnesses are; those who were are like others then. */
+void quarantine_count_witnesses(struct quarantine_count *count, const uint64_t *witnesses, size_t witness_count);
 /* True: to be quarantined, and all failures are taken away. */
 bool quarantine_count_failure(struct quarantine_count *count, uint64_t speaker);
 void quarantine_count_success(struct quarantine_count *count, uint64_t speaker);

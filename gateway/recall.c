@@ -2,7 +2,8 @@
 /*
  * Answers from memory (gateway/latest), never from the stream, so that a reader cannot slow down a writer.
  *
- * A device reads its own values, an operator those of the tenant; what lies outside is 4.04, as if it were not there.
+ * A device reads its own values, a person those of the tenant, or of their sites; what lies outside is 4.04, as if it
+ * were not there.
  * Local names get the device in front ("boiler-7:temp"), so that the answer is unambiguous SenML and could be posted
  * again as it is.
  */
@@ -31,7 +32,7 @@ static bool parse_limit(struct bytes text, size_t *ret)
 }
 
 /* The device that is asked for; a device asks for itself when it names none. */
-static bool scope(const struct request *request, struct bytes *ret_device)
+static bool read_subject(const struct request *request, struct bytes *ret_device)
 {
     bool named;
     struct bytes device = request_named_device(request, &named);
@@ -49,13 +50,13 @@ static bool scope(const struct request *request, struct bytes *ret_device)
 
 static const char *parse(const struct request *request, struct recall_query *ret)
 {
-    static const char *const known[] = {"device", "d", "name", "limit"};
+    static const char *const known[] = {"device", "d", "name", "limit", "tenant"};
     for (size_t i = 0; i < request->query_count; i++) {
         bool is_known = false;
         for (size_t k = 0; k < sizeof known / sizeof known[0]; k++)
             is_known |= bytes_equal_text(request->query[i].name, known[k]);
         if (!is_known)
-            return "Reading /obs takes device, name and limit; history (since, until) is not served.";
+            return "Reading /obs takes device, name, limit and tenant; history (since, until) is not served.";
     }
     bool limited;
     struct bytes limit = request_query(request, "limit", &limited);
@@ -106,16 +107,27 @@ static bool list_of(struct arena *arena, const struct latest_value *values, size
     return true;
 }
 
-/* A device that nobody knows and that has no values is not there; a known one may have none yet. */
-static bool exists(const struct request *request, struct bytes device, enum latest_result result)
+/* Devices without a record have no site. */
+static bool is_in_scope(const struct registry *registry, const struct scope *scope, struct bytes device)
 {
-    if (device.len == 0 || result != LATEST_NOTHING)
+    if (!scope_is_limited(scope))
         return true;
-    return registry_device(request->worker->shared->registry, bytes_of_text(request->who.tenant), device) != NULL;
+    const struct device_record *record = registry_device(registry, bytes_of_text(scope->tenant), device);
+    return record && scope_has_device(scope, record);
+}
+
+/* A device that nobody knows and that has no values is not there; a known one may have none yet. */
+static bool exists(const struct request *request, const struct recall_query *query, enum latest_result result)
+{
+    if (query->device.len == 0 || result != LATEST_NOTHING)
+        return true;
+    return registry_device(request->worker->shared->registry, bytes_of_text(query->scope.tenant), query->device) != NULL;
 }
 
 /* Whose series are wanted beside the caller's own choice. */
 struct choice {
+    const struct registry *registry;
+    const struct scope *scope;
     struct bytes name; /* of the query; empty: all */
     latest_wanted_fn *wanted;
     const void *ctx;
@@ -125,7 +137,8 @@ static bool is_wanted(const void *ctx, struct bytes device, struct bytes name)
 {
     const struct choice *choice = ctx;
     return (choice->name.len == 0 || bytes_equal(name, choice->name)) &&
-           (!choice->wanted || choice->wanted(choice->ctx, device, name));
+           (!choice->wanted || choice->wanted(choice->ctx, device, name)) &&
+           is_in_scope(choice->registry, choice->scope, device);
 }
 
 bool recall_read_query(struct request *request, struct recall_query *ret)
@@ -136,7 +149,9 @@ bool recall_read_query(struct request *request, struct recall_query *ret)
         request_refuse(request, OUTCOME_BAD_REQUEST, wrong);
         return false;
     }
-    if (!scope(request, &query.device)) {
+    if (scope_of(request, &query.scope) != OUTCOME_CONTENT || !read_subject(request, &query.device) ||
+        (query.device.len &&
+         !is_in_scope(request->worker->shared->registry, &query.scope, query.device))) {
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
         return false;
     }
@@ -148,17 +163,17 @@ bool recall_read_query(struct request *request, struct recall_query *ret)
 bool recall_pack(struct request *request, const struct recall_query *query, latest_wanted_fn *wanted, const void *ctx,
                  struct observation_list *ret)
 {
-    struct choice choice = {query->name, wanted, ctx};
+    struct choice choice = {request->worker->shared->registry, &query->scope, query->name, wanted, ctx};
     struct latest_value *values = NULL;
     size_t count = 0;
     enum latest_result result =
-        latest_select(request->worker->shared->latest, bytes_of_text(request->who.tenant), query->device, is_wanted,
+        latest_select(request->worker->shared->latest, bytes_of_text(query->scope.tenant), query->device, is_wanted,
                       &choice, query->limit, request->arena, &values, &count);
     if (result == LATEST_NO_MEMORY || !list_of(request->arena, values, count, ret)) {
         request_refuse(request, OUTCOME_OUT_OF_MEMORY, "The answer is too large; ask for one device or a lower limit.");
         return false;
     }
-    if (!wanted && !exists(request, query->device, result)) {
+    if (!wanted && !exists(request, query, result)) {
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
         return false;
     }

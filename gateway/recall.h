@@ -6,13 +6,14 @@
 #pragma once
 
 #include "gateway/latest.h"
-#include "gateway/request.h"
+#include "gateway/scope.h"
 
-/* Handler of the route table. Query: device, name, limit. */
+/* Handler of the route table. Query: device, name, limit, tenant. */
 void recall_handle(struct request *request);
 
 /* Which of the latest values the request may see and asks for. */
 struct recall_query {
+    struct scope scope;
     struct bytes device; /* empty: all of the tenant */
     struct bytes name;   /* as the device itself says it; empty: all */
     size_t limit;

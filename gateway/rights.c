@@ -5,6 +5,9 @@
  */
 #include "gateway/rights.h"
 
+#include <ctype.h>
+#include <strings.h>
+
 static bool is_separator(uint8_t c)
 {
     return c == ':' || c == '/' || c == '.' || c == '_' || c == '-';
@@ -56,10 +59,63 @@ static const struct device_record *speaking_device(const struct rights_question 
     return device && !device->disabled ? device : NULL;
 }
 
+/* Who speaks; NULL: it may not. room: the record of a device that has none yet, but whose group has a key. */
+static const struct device_record *speaker(const struct rights_question *q, struct device_record *room)
+{
+    struct bytes tenant = bytes_of_text(q->who->tenant), id = bytes_of_text(q->who->device);
+    if (known_device(q, id) || !registry_device_may_speak(q->registry, tenant, id))
+        return speaking_device(q, id);
+    *room = (struct device_record){0};
+    memcpy(room->id, q->who->device, sizeof room->id);
+    return room;
+}
+
+static bool is_hexadecimal(struct bytes text)
+{
+    size_t len = 0;
+    while (len < text.len && isxdigit(text.ptr[len]))
+        len++;
+    return len > 0 && len == text.len;
+}
+
+static const struct device_record *device_in_case(const struct registry *registry, struct bytes tenant,
+                                                  struct bytes node, int (*convert)(int))
+{
+    char id[SCHEMA_DEVICE_MAX];
+    for (size_t i = 0; i < node.len; i++)
+        id[i] = (char)convert(node.ptr[i]);
+    return registry_device(registry, tenant, bytes_of(id, node.len));
+}
+
+const struct device_record *rights_device_of_node(const struct registry *registry, struct bytes tenant,
+                                                  struct bytes node)
+{
+    if (!schema_device_is_valid(node))
+        return NULL;
+    const struct device_record *device = registry_device(registry, tenant, node);
+    if (!device && is_hexadecimal(node)) {
+        device = device_in_case(registry, tenant, node, tolower);
+        if (!device)
+            device = device_in_case(registry, tenant, node, toupper);
+    }
+    return device;
+}
+
+static const struct device_record *device_of_node(const struct rights_question *q)
+{
+    return rights_device_of_node(q->registry, bytes_of_text(q->who->tenant), q->observation->node);
+}
+
+static bool is_spelt_as(const struct device_record *device, struct bytes node)
+{
+    return bytes_equal_text(node, device->id) || (device->prefix[0] && bytes_equal_text(node, device->prefix));
+}
+
 /* Whether the node is how this device calls itself. */
 static bool is_node_of(const struct device_record *device, struct bytes node)
 {
-    return bytes_equal_text(node, device->id) || (device->prefix[0] && bytes_equal_text(node, device->prefix));
+    return is_spelt_as(device, node) || (is_hexadecimal(node) && strlen(device->id) == node.len &&
+                                         strncasecmp(device->id, (const char *)node.ptr, node.len) == 0);
 }
 
 static enum outcome answer(const struct rights_question *q, const struct device_record *device,
@@ -72,11 +128,12 @@ static enum outcome answer(const struct rights_question *q, const struct device_
     return OUTCOME_CHANGED;
 }
 
-/* Whoever proves itself has a key here, so it is known. */
-static enum outcome judge_proven(const struct rights_question *q, bool may_bring, struct rights_answer *ret)
+/* Whoever proves itself has a key here, so it is known. self: who brings it; NULL: a mapped network. */
+static enum outcome judge_proven(const struct rights_question *q, const struct device_record *self,
+                                 struct rights_answer *ret)
 {
-    const struct device_record *device = known_device(q, q->observation->node);
-    if (!device || !may_bring)
+    const struct device_record *device = device_of_node(q);
+    if (!device || (self && !self->concentrator && device != self))
         return OUTCOME_FOREIGN_NAME;
     if (device->disabled)
         return OUTCOME_FORBIDDEN;
@@ -86,12 +143,13 @@ static enum outcome judge_proven(const struct rights_question *q, bool may_bring
 static enum outcome judge_mapped(const struct rights_question *q, struct rights_answer *ret)
 {
     const struct observation *observation = q->observation;
-    struct bytes id = q->named_device.len       ? q->named_device
-                      : observation->node.len ? observation->node
-                                                : device_in_base_name(observation->base_name);
+    bool by_node = q->named_device.len == 0 && observation->node.len > 0;
+    struct bytes id = q->named_device.len ? q->named_device
+                      : by_node           ? observation->node
+                                          : device_in_base_name(observation->base_name);
     if (!schema_device_is_valid(id))
         return OUTCOME_BAD_NAME;
-    const struct device_record *known = known_device(q, id);
+    const struct device_record *known = by_node ? device_of_node(q) : known_device(q, id);
     if (known && known->disabled)
         return OUTCOME_FORBIDDEN;
     if (known)
@@ -119,7 +177,8 @@ static const struct device_record *owner_of_name(const struct rights_question *q
 static const struct device_record *owner_of_node(const struct rights_question *q, const struct device_record *self)
 {
     struct bytes node = q->observation->node;
-    return node.len && !is_node_of(self, node) ? known_device(q, node) : NULL;
+    const struct device_record *device = node.len && !is_spelt_as(self, node) ? device_of_node(q) : NULL;
+    return device == self ? NULL : device;
 }
 
 static enum outcome judge_concentrator(const struct rights_question *q, const struct device_record *self,
@@ -136,20 +195,30 @@ static enum outcome judge_concentrator(const struct rights_question *q, const st
     return answer(q, rights_name_is_global(name) && !may_write_as(self, name) ? owner_of_name(q, name) : self, ret);
 }
 
-enum outcome rights_judge(const struct rights_question *q, struct rights_answer *ret)
+static enum outcome judge_device(const struct rights_question *q, const struct device_record *self,
+                                 struct rights_answer *ret)
 {
-    if (q->who->kind == IDENTITY_NETWORK)
-        return q->proven ? judge_proven(q, true, ret) : judge_mapped(q, ret);
-    if (q->who->kind != IDENTITY_DEVICE)
-        return OUTCOME_FORBIDDEN;
-    const struct device_record *self = speaking_device(q, bytes_of_text(q->who->device));
-    if (!self)
-        return OUTCOME_FORBIDDEN;
     if (q->proven)
-        return judge_proven(q, self->concentrator || bytes_equal_text(q->observation->node, self->id), ret);
+        return judge_proven(q, self, ret);
     if (self->concentrator)
         return judge_concentrator(q, self, ret);
     if (q->named_device.len && !bytes_equal_text(q->named_device, self->id))
         return OUTCOME_FOREIGN_NAME;
     return answer(q, self, ret);
+}
+
+enum outcome rights_judge(const struct rights_question *q, struct rights_answer *ret)
+{
+    struct device_record room;
+    if (q->who->kind == IDENTITY_NETWORK)
+        return q->proven ? judge_proven(q, NULL, ret) : judge_mapped(q, ret);
+    if (q->who->kind != IDENTITY_DEVICE)
+        return OUTCOME_FORBIDDEN;
+    const struct device_record *self = speaker(q, &room);
+    if (!self)
+        return OUTCOME_FORBIDDEN;
+    enum outcome outcome = judge_device(q, self, ret);
+    if (self == &room && outcome_is_success(outcome))
+        ret->device = bytes_of_text(q->who->device);
+    return outcome;
 }

@@ -12,6 +12,11 @@
  * concentrator brings is the device whose id the node is; on a mapped network the node names the device as a base
  * name does. Any other node is a word of the sender's own, and becomes the first part of the name: NODE.NAME.
  *
+ * A node of hexadecimal digits only names a device in either case: RKDAP writes its ids in upper case, OpenTRV's frames
+ * have theirs in lower case. A device whose id is spelt as the node is comes first.
+ *
+ * A device whose key is derived from that of its group speaks for itself before anybody has made a record of it.
+ *
  * A node that the payload itself proves (observation_list.proven) is the device whose key proved it, and no other: it
  * speaks for itself whoever brings it, as long as that may bring records of others.
  */
@@ -34,6 +39,10 @@ struct rights_answer {
     struct bytes device; /* borrowed from the question or the registry */
     bool keeps_node;     /* the name of the series is NODE.NAME */
 };
+
+/* The known device whose id is the node; NULL: none. Disabled ones, too. */
+const struct device_record *rights_device_of_node(const struct registry *registry, struct bytes tenant,
+                                                  struct bytes node);
 
 /* OUTCOME_CHANGED: may be written. Else OUTCOME_FOREIGN_NAME, OUTCOME_FORBIDDEN (disabled), OUTCOME_BAD_NAME (nothing
  * names a device). */

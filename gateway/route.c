@@ -9,11 +9,14 @@
 #include "gateway/codecs.h"
 #include "gateway/devices.h"
 #include "gateway/discovery.h"
+#include "gateway/enrol.h"
 #include "gateway/etch.h"
 #include "gateway/habits.h"
 #include "gateway/health.h"
 #include "gateway/ingest.h"
+#include "gateway/prove.h"
 #include "gateway/recall.h"
+#include "gateway/scope.h"
 #include "gateway/translate.h"
 #include "gateway/worker.h"
 
@@ -28,39 +31,49 @@
 /* What legacy senders know by heart. */
 #define HABIT(path, method, metric)                                                                                    \
     {path, method, ROUTE_HABIT, method == METHOD_GET ? ROUTE_BODY_NONE : ROUTE_BODY_ANY, NOTHING, false, false, NULL,  \
-     habits_handle, metric}
+     habits_handle, metric, false}
 #define HABIT_RECEIPT(path, metric)                                                                                    \
-    {path, METHOD_POST, ROUTE_HABIT, ROUTE_BODY_ANY, RECEIPT, false, true, NULL, habits_handle, metric}
+    {path, METHOD_POST, ROUTE_HABIT, ROUTE_BODY_ANY, RECEIPT, false, true, NULL, habits_handle, metric, false}
 #define HABIT_GET_POST(path, metric) HABIT(path, METHOD_GET, metric), HABIT(path, METHOD_POST, metric)
 
 static const struct route routes[] = {
     {"/obs", METHOD_POST, ROUTE_SPEAKER, ROUTE_BODY_OBSERVATIONS, RECEIPT, false, true,
-     "rt=\"weir.obs\";ct=\"110 112 111 113 50 60 0\";obs", ingest_handle, METRIC_OBS_POST},
-    {"/obs", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, SENML, true, false, NULL, recall_handle, METRIC_OBS_GET},
+     "rt=\"weir.obs\";ct=\"110 112 111 113 50 60 0\";obs", ingest_handle, METRIC_OBS_POST, false},
+    {"/obs", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, SENML, true, false, NULL, recall_handle, METRIC_OBS_GET, false},
     {"/obs", METHOD_FETCH, ROUTE_AUTHENTICATED, ROUTE_BODY_ETCH, SENML, false, false, NULL, etch_handle_fetch,
-     METRIC_OBS_FETCH},
+     METRIC_OBS_FETCH, false},
     {"/obs", METHOD_PATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, false, true, NULL, etch_handle_patch,
-     METRIC_OBS_PATCH},
+     METRIC_OBS_PATCH, false},
     {"/obs", METHOD_IPATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, false, true, NULL, etch_handle_patch,
-     METRIC_OBS_IPATCH},
-    {"/devices", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_list,
-     METRIC_DEVICES_GET},
-    {"/devices/*", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_one,
-     METRIC_DEVICE_GET},
-    {"/codecs", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, RECORDS, false, false, NULL, codecs_handle_list,
-     METRIC_CODECS_GET},
-    {"/codecs/*", METHOD_GET, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_JSON), false, false, NULL,
-     codecs_handle_one, METRIC_CODEC_GET},
+     METRIC_OBS_IPATCH, false},
+    {"/devices", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_list,
+     METRIC_DEVICES_GET, false},
+    {"/devices/*", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_one,
+     METRIC_DEVICE_GET, false},
+    {"/codecs", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, codecs_handle_list,
+     METRIC_CODECS_GET, true},
+    {"/codecs/*", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_JSON), false, false, NULL,
+     codecs_handle_one, METRIC_CODEC_GET, true},
     {"/codecs/*", METHOD_PUT, ROUTE_OPERATOR, ROUTE_BODY_RECORD, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
-     codecs_handle_put, METRIC_CODEC_PUT},
+     codecs_handle_put, METRIC_CODEC_PUT, true},
     {"/codecs/*", METHOD_DELETE, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
-     codecs_handle_delete, METRIC_CODEC_DELETE},
+     codecs_handle_delete, METRIC_CODEC_DELETE, true},
     {"/codecs/*/release", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
-     codecs_handle_release, METRIC_CODEC_RELEASE},
+     codecs_handle_release, METRIC_CODEC_RELEASE, true},
+    {"/enroll", METHOD_GET, ROUTE_ENROL, ROUTE_BODY_NONE, RECORDS, false, false, NULL, enrol_handle_nonce,
+     METRIC_ENROLL_GET, false},
+    {"/enroll", METHOD_POST, ROUTE_ENROL, ROUTE_BODY_ANY, RECORDS, false, false, NULL, enrol_handle_ask,
+     METRIC_ENROLL_POST, false},
+    {"/enrollments", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, enrol_handle_list,
+     METRIC_ENROLLMENTS_GET, true},
+    {"/enrollments/*/approve", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, NOTHING, false, false, NULL,
+     enrol_handle_approve, METRIC_ENROLLMENT_APPROVE, true},
+    {"/enrollments/*/reject", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, NOTHING, false, false, NULL,
+     enrol_handle_reject, METRIC_ENROLLMENT_REJECT, true},
     {"/time", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, CLOCK, false, false, "rt=\"weir.time\";ct=\"0 50 60\"",
-     discovery_handle_time, METRIC_TIME_GET},
+     discovery_handle_time, METRIC_TIME_GET, false},
     {"/.well-known/core", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_LINK), false, false, "ct=40",
-     discovery_handle_core, METRIC_CORE_GET},
+     discovery_handle_core, METRIC_CORE_GET, false},
     HABIT_GET_POST("/input/post", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/input/post.json", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/input/post/*", METRIC_HABIT_EMONCMS),
@@ -70,16 +83,16 @@ static const struct route routes[] = {
     HABIT("/write", METHOD_POST, METRIC_HABIT_INFLUX),
     HABIT("/api/v2/write", METHOD_POST, METRIC_HABIT_INFLUX),
     {"/ping", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, NOTHING, false, false, NULL, habits_handle_ping,
-     METRIC_HABIT_INFLUX},
+     METRIC_HABIT_INFLUX, false},
     HABIT_RECEIPT("/rkdap", METRIC_HABIT_RKDAP),
     HABIT_RECEIPT("/gismolab_sgmp_read/*/*/*/*/data", METRIC_HABIT_SGMP),
     HABIT_RECEIPT("/gismolab_sgmp_read/*/*/*/*/event", METRIC_HABIT_SGMP),
     {"/health", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, false, NULL, health_handle_health,
-     METRIC_HEALTH_GET},
+     METRIC_HEALTH_GET, false},
     {"/ready", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, false, NULL, health_handle_ready,
-     METRIC_READY_GET},
+     METRIC_READY_GET, false},
     {"/metrics", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_PROMETHEUS), false, false, NULL,
-     health_handle_metrics, METRIC_METRICS_GET},
+     health_handle_metrics, METRIC_METRICS_GET, false},
 };
 
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
@@ -122,10 +135,49 @@ static bool is_of_disabled_tenant(const struct request *request)
     return tenant && tenant->disabled;
 }
 
+/* Whether the message itself says who it is from, so that the handler judges it. */
+static bool proves_itself(const struct route *route, const struct request *request)
+{
+    enum signed_form form;
+    return route->body == ROUTE_BODY_OBSERVATIONS && prove_is_wanted(request, &form);
+}
+
+/* The least of people's roles that may use the row; ROLE_DEVICE: it is not one of theirs. */
+static enum role role_of(enum route_security security)
+{
+    switch ((int)security) {
+    case ROUTE_VIEWER:
+        return ROLE_VIEWER;
+    case ROUTE_OPERATOR:
+        return ROLE_OPERATOR;
+    case ROUTE_ADMIN:
+        return ROLE_ADMIN;
+    default:
+        return ROLE_DEVICE;
+    }
+}
+
+/* What is not theirs to see comes before what they may not do with it, so that a refusal tells nothing of others. */
+static enum outcome check_person(const struct route *route, const struct request *request)
+{
+    const struct identity *who = &request->who;
+    struct scope scope;
+    if (who->kind != IDENTITY_OPERATOR)
+        return who->kind == IDENTITY_NONE ? OUTCOME_UNAUTHENTICATED : OUTCOME_FORBIDDEN;
+    enum outcome outcome = scope_of(request, &scope);
+    if (outcome != OUTCOME_CONTENT)
+        return outcome;
+    if (route->whole && scope_is_limited(&scope))
+        return OUTCOME_NOT_FOUND;
+    return who->role >= role_of(route->security) ? OUTCOME_CONTENT : OUTCOME_FORBIDDEN;
+}
+
 static enum outcome check_security(const struct route *route, const struct request *request)
 {
     const struct identity *who = &request->who;
     if (route->security != ROUTE_ANYONE && is_of_disabled_tenant(request))
+        return OUTCOME_FORBIDDEN;
+    if (who->kind == IDENTITY_BOOTSTRAP && route->security != ROUTE_ENROL && route->security != ROUTE_ANYONE)
         return OUTCOME_FORBIDDEN;
     switch (route->security) {
     case ROUTE_ANYONE:
@@ -134,14 +186,18 @@ static enum outcome check_security(const struct route *route, const struct reque
         return OUTCOME_CONTENT;
     case ROUTE_AUTHENTICATED:
         return who->kind == IDENTITY_NONE ? OUTCOME_UNAUTHENTICATED : OUTCOME_CONTENT;
+    case ROUTE_ENROL:
+        if (who->kind == IDENTITY_NONE)
+            return OUTCOME_UNAUTHENTICATED;
+        return who->kind == IDENTITY_BOOTSTRAP || who->kind == IDENTITY_DEVICE ? OUTCOME_CONTENT : OUTCOME_FORBIDDEN;
     case ROUTE_SPEAKER:
         if (who->kind == IDENTITY_NONE)
-            return OUTCOME_UNAUTHENTICATED;
+            return proves_itself(route, request) ? OUTCOME_CONTENT : OUTCOME_UNAUTHENTICATED;
         return who->kind == IDENTITY_OPERATOR ? OUTCOME_FORBIDDEN : OUTCOME_CONTENT;
+    case ROUTE_VIEWER:
     case ROUTE_OPERATOR:
-        if (who->kind == IDENTITY_NONE)
-            return OUTCOME_UNAUTHENTICATED;
-        return who->kind == IDENTITY_OPERATOR ? OUTCOME_CONTENT : OUTCOME_FORBIDDEN;
+    case ROUTE_ADMIN:
+        return check_person(route, request);
     }
     return OUTCOME_INTERNAL;
 }
@@ -168,8 +224,9 @@ static enum outcome check_body(const struct route *route, const struct request *
         *ret_detail = "FETCH and PATCH take senml-etch in JSON (320) or CBOR (322).";
         return etch_is_format(request->content_format) ? OUTCOME_CONTENT : OUTCOME_UNSUPPORTED;
     case ROUTE_BODY_OBSERVATIONS:
-        return outcome_is_success(translate_choose(request, &translation, ret_detail)) ? OUTCOME_CONTENT
-                                                                                       : OUTCOME_UNSUPPORTED;
+        return proves_itself(route, request) ? OUTCOME_CONTENT
+               : outcome_is_success(translate_choose(request, &translation, ret_detail)) ? OUTCOME_CONTENT
+                                                                                         : OUTCOME_UNSUPPORTED;
     case ROUTE_BODY_NONE:
     case ROUTE_BODY_ANY:
         break;
@@ -230,14 +287,28 @@ static enum outcome check(const struct route *route, struct request *request, co
     return outcome;
 }
 
+static const char *forbidden(const struct route *route)
+{
+    switch (role_of(route->security)) {
+    case ROLE_VIEWER:
+        return "This is for people: the role viewer, operator or admin.";
+    case ROLE_OPERATOR:
+        return "This is for people with the role operator or admin.";
+    case ROLE_ADMIN:
+        return "This is for people with the role admin.";
+    default:
+        return route->security == ROUTE_ENROL ? "Enrolment is for devices."
+                                              : "Observations come from devices; a person's token reads.";
+    }
+}
+
 static const char *explain(const struct route *route, enum outcome outcome)
 {
     switch ((int)outcome) {
     case OUTCOME_UNAUTHENTICATED:
-        return "Nothing here proves who is speaking: use DTLS or a token.";
+        return "Nothing here proves who is speaking: use DTLS, a token or a signed message.";
     case OUTCOME_FORBIDDEN:
-        return route->security == ROUTE_OPERATOR ? "This is for operators."
-                                                 : "Observations come from devices; an operator's token reads.";
+        return forbidden(route);
     case OUTCOME_UNSUPPORTED:
         return "The content format is missing or not one that is read here.";
     default:

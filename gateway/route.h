@@ -13,8 +13,11 @@
 enum route_security {
     ROUTE_ANYONE,        /* no identity needed */
     ROUTE_AUTHENTICATED, /* any identity; a mapped network counts */
-    ROUTE_SPEAKER,       /* a device, or a mapped network */
-    ROUTE_OPERATOR,      /* people, with a token */
+    ROUTE_SPEAKER,       /* a device, a mapped network, or a message that proves itself (gateway/prove) */
+    ROUTE_ENROL,         /* who has a bootstrap credential, which is good for nothing else; a device */
+    ROUTE_VIEWER,        /* people: reads */
+    ROUTE_OPERATOR,      /* people who change devices, their keys, codecs, rules */
+    ROUTE_ADMIN,         /* people who make tokens, groups, CAs, tenants */
     ROUTE_HABIT,         /* as a speaker; over HTTP also who has a key as legacy senders have it (gateway/habits) */
     ROUTE_OPS,           /* only on the ops listener */
 };
@@ -38,6 +41,7 @@ struct route {
     const char *link; /* attributes in /.well-known/core; NULL: not listed */
     void (*handle)(struct request *request);
     enum metric metric;
+    bool whole; /* of the tenant as a whole: not there for people who are limited to sites (gateway/scope) */
 };
 
 const struct route *route_table(size_t *ret_count);
@@ -47,7 +51,7 @@ bool route_matches(const struct route *route, struct bytes path, struct bytes *r
 
 /*
  * Finds the row and calls the handler, or finishes the request with what is wrong: path (4.04), method (4.05), security
- * (4.01, 4.03), size (4.13), format (4.15), Accept (4.06), preconditions (4.12), in this order. The handler finds in
+ * (4.01, 4.03; 4.04 of another tenant), size (4.13), format (4.15), Accept (4.06), preconditions (4.12), in this order. The handler finds in
  * request->accept one of the formats that the row produces; of a terse row CONTENT_FORMAT_NONE unless one was named.
  */
 void route_dispatch(struct request *request);

@@ -135,6 +135,16 @@ static void look_at_secret_files(const struct settings *settings)
                       "setting=%s file=%s mode=%o", files[i].setting, files[i].path, found.st_mode & 0777u);
 }
 
+/* Made at the first start, so that no secret ever stands in Redis as it is. */
+static bool open_vault(struct server *server)
+{
+    char path[VAULT_PATH_MAX];
+    const char *kek = server->settings.kek;
+    vault_path(kek, server->state_dir, path);
+    server->shared.vault = vault_new(path, !kek[0], server->error);
+    return server->shared.vault != NULL;
+}
+
 static bool open_redis(struct server *server)
 {
     look_at_secret_files(&server->settings);
@@ -166,10 +176,7 @@ static bool open_check(struct server *server)
 static void registry_changed(void *ctx, struct bytes tenant, struct bytes device)
 {
     struct server *server = ctx;
-    const struct tenant_record *known = device.len ? NULL : registry_tenant(server->shared.registry, tenant);
-    /* What else changes in a tenant's record is no reason to end the sessions of all its devices. */
-    if (!known || known->disabled)
-        worker_revoke_all(&server->shared, tenant, device);
+    worker_review_all(&server->shared, tenant, device);
 }
 
 static void registry_fresh(void *ctx, bool fresh)
@@ -186,6 +193,8 @@ static bool open_registry(struct server *server)
     struct follow_config config = {
         .redis = &server->shared.redis,
         .registry = server->shared.registry,
+        .vault = server->shared.vault,
+        .metrics = &server->shared.metrics,
         .changed = registry_changed,
         .fresh = registry_fresh,
         .ctx = server,
@@ -219,14 +228,16 @@ static bool open_clerk(struct server *server)
     uint64_t timeout_ms = server->settings.redis_timeout_ms;
     shared->clerk = clerk_new(&(struct clerk_config){
         .target = &shared->redis,
+        .vault = vault_of_records(shared->vault),
         .timeout_ms = timeout_ms < CLERK_TIMEOUT_MAX_MS ? timeout_ms : CLERK_TIMEOUT_MAX_MS,
         .workers = shared->worker_count,
         .wake = wake_worker,
         .ctx = shared,
     });
-    if (!shared->clerk)
+    shared->appear = appear_new(shared->registry, shared->clerk, &shared->hash_key);
+    if (!shared->clerk || !shared->appear)
         snprintf(server->error, sizeof server->error, "out of memory");
-    return shared->clerk != NULL;
+    return shared->clerk && shared->appear;
 }
 
 static bool open_retention(struct server *server)
@@ -259,9 +270,11 @@ static bool make_shared(struct server *server)
     shared->presence = presence_new(&shared->hash_key, (unsigned)server->settings.sessions_per_device);
     shared->registry = registry_new(&shared->hash_key);
     shared->quarantine = quarantine_new(&shared->hash_key);
+    shared->choice = dtls_choice_new(&shared->hash_key);
     if (server->config->register_http)
         server->config->register_http(shared);
-    if (!shared->latest || !shared->clocks || !shared->presence || !shared->registry || !shared->quarantine) {
+    if (!shared->latest || !shared->clocks || !shared->presence || !shared->registry || !shared->quarantine ||
+        !shared->choice) {
         snprintf(server->error, sizeof server->error, "out of memory");
         return false;
     }
@@ -320,9 +333,10 @@ static bool start(struct server *server)
         return false;
     }
     if (!open_state(server) || !endpoint_ports_are_free(&server->settings, server->error) || !make_shared(server) ||
-        !open_redis(server))
+        !open_vault(server) || !open_redis(server))
         return false;
-    if (config->prepare && !config->prepare(config->ctx, &server->shared.redis, server->state_dir)) {
+    if (config->prepare && !config->prepare(config->ctx, &server->shared.redis, vault_of_records(server->shared.vault),
+                                            server->state_dir)) {
         snprintf(server->error, sizeof server->error, "see the line before");
         return false;
     }
@@ -330,9 +344,10 @@ static bool start(struct server *server)
         !open_clerk(server) || !build_workers(server))
         return false;
     wait_for_the_store(server);
-    log_write(LOG_INFO, "server", "ready", "workers=%u coap=%llu coaps=%llu http=%llu ops=%llu redis=%s",
+    log_write(LOG_INFO, "server", "ready", "workers=%u coap=%llu coaps=%llu http=%llu https=%llu ops=%llu redis=%s",
               server->shared.worker_count, (unsigned long long)server->settings.coap_port,
               (unsigned long long)server->settings.coaps_port, (unsigned long long)server->settings.http_port,
+              (unsigned long long)server->settings.https_port,
               (unsigned long long)server->settings.ops_port, server->shared.redis_address);
     if (config->ready)
         config->ready(config->ctx);
@@ -361,6 +376,7 @@ static void stop(struct server *server)
     for (unsigned i = 0; i < shared->worker_count; i++)
         worker_free(shared->workers[i]);
     clerk_free(shared->clerk);
+    appear_free(shared->appear);
     pipeline_close(shared->pipeline);
     retention_free(server->retention);
     warm_free(server->warm);
@@ -370,7 +386,9 @@ static void stop(struct server *server)
     latest_free(shared->latest);
     clocks_free(shared->clocks);
     presence_free(shared->presence);
+    dtls_choice_free(shared->choice);
     quarantine_free(shared->quarantine);
+    vault_free(shared->vault);
     redis_child_stop(server->redis);
     if (server->lock_fd >= 0)
         close(server->lock_fd);

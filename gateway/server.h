@@ -11,7 +11,8 @@
 struct server;
 
 /* Before the workers start and after Redis answers: demo records, the address for the CLI. False ends the start. */
-typedef bool server_prepare_fn(void *ctx, const struct store_target *redis, const char *state_dir);
+typedef bool server_prepare_fn(void *ctx, const struct store_target *redis, const struct record_vault *vault,
+                               const char *state_dir);
 
 struct server_config {
     const struct settings *settings;

@@ -11,7 +11,7 @@
  * Full: the oldest half-open handshake, the longest silent plain peer and stale sessions make room; others are
  * refused. Age is kept lazily (struct ages): a message costs one store, not a walk through neighbours in a list.
  *
- * A session is freed by its timer, by a record of its own, by sessions_end and _revoke, and by eviction; never from
+ * A session is freed by its timer, by a record of its own, by sessions_end and _review, and by eviction; never from
  * inside its peer's send, which only marks it broken and lets the timer do it.
  */
 #include "gateway/session.h"
@@ -22,7 +22,7 @@
 #include <stdlib.h>
 
 enum state { PLAIN, HALF_OPEN, ESTABLISHED, STATE_COUNT };
-enum table { BY_ADDRESS, BY_CID, BY_DEVICE, BY_SERIAL, TABLE_COUNT };
+enum lookup { BY_ADDRESS, BY_CID, BY_DEVICE, BY_SERIAL, TABLE_COUNT };
 
 struct session {
     struct peer peer; /* first: the wire hands it back to send */
@@ -104,17 +104,17 @@ static struct session *longest_silent(struct sessions *sessions, enum state stat
 
 /* Tables */
 
-static struct session *session_of(struct index_link *link, enum table table)
+static struct session *session_of(struct index_link *link, enum lookup table)
 {
     return (struct session *)((char *)(link - table) - offsetof(struct session, links));
 }
 
-static void table_add(struct session *session, enum table table, uint64_t hash)
+static void lookup_add(struct session *session, enum lookup table, uint64_t hash)
 {
     index_add(&session->owner->tables[table], &session->links[table], hash);
 }
 
-static void table_remove(struct session *session, enum table table)
+static void lookup_remove(struct session *session, enum lookup table)
 {
     index_remove(&session->owner->tables[table], &session->links[table]);
 }
@@ -195,8 +195,8 @@ static void session_free(struct session *session, bool say_goodbye)
     if (session->state == ESTABLISHED)
         presence_remove(sessions->env.presence, &session->peer.who,
                         (struct presence_ref){sessions->env.worker_index, session->serial});
-    for (enum table table = 0; table < TABLE_COUNT; table++)
-        table_remove(session, table);
+    for (enum lookup table = 0; table < TABLE_COUNT; table++)
+        lookup_remove(session, table);
     leave_state(session);
     dtls_session_free(session->dtls, say_goodbye && !session->broken ? &output : NULL);
     free(session);
@@ -212,12 +212,23 @@ static void set_timer(struct session *session)
         timers_set(timers, &session->timer, due_ms);
 }
 
+static void revoke(struct session *session)
+{
+    struct sessions *sessions = session->owner;
+    session_free(session, true);
+    count(sessions, METRIC_SESSION_REVOKED, 1);
+}
+
 static void timer_fired(struct timer *timer)
 {
     struct session *session = (struct session *)((char *)timer - offsetof(struct session, timer));
     struct sessions *sessions = session->owner;
     if (!session->broken && dtls_session_timeout(session->dtls, now_ms(sessions), output_to(session))) {
         set_timer(session);
+        return;
+    }
+    if (session->state == ESTABLISHED && !session->broken && !dtls_session_holds(session->dtls)) {
+        revoke(session);
         return;
     }
     if (session->state == HALF_OPEN)
@@ -236,7 +247,7 @@ static struct session *session_new(struct sessions *sessions, const struct flow 
     session->peer.heard_ms = now_ms(sessions);
     session->timer.fire = timer_fired;
     enter_state(session, state);
-    table_add(session, BY_ADDRESS, flow_hash(sessions, flow));
+    lookup_add(session, BY_ADDRESS, flow_hash(sessions, flow));
     return session;
 }
 
@@ -381,7 +392,7 @@ static struct session *half_open_new(struct sessions *sessions, const struct flo
     session->peer.secure = true;
     session->peer.verified = true;
     session->peer.send = send_secure;
-    table_add(session, BY_CID, hash_bytes(sessions->env.hash_key, dtls_session_cid(dtls)));
+    lookup_add(session, BY_CID, hash_bytes(sessions->env.hash_key, dtls_session_cid(dtls)));
     set_timer(session);
     return session;
 }
@@ -463,6 +474,9 @@ static void announce(struct session *session)
     struct sessions *sessions = session->owner;
     struct presence_ref self = {sessions->env.worker_index, session->serial}, oldest;
     bool too_many = false;
+    /* Many boxes that enrol share one identity: none of them ends the session of another. */
+    if (session->peer.who.kind == IDENTITY_BOOTSTRAP)
+        return;
     if (!presence_add(sessions->env.presence, &session->peer.who, self, &too_many, &oldest) || !too_many)
         return;
     if (oldest.worker == self.worker)
@@ -482,13 +496,15 @@ static void established(struct session *session)
     leave_state(session);
     session->peer.who = *dtls_session_identity(session->dtls);
     enter_state(session, ESTABLISHED);
-    table_remove(session, uses_cid(session) ? BY_ADDRESS : BY_CID);
-    table_add(session, BY_DEVICE, device_hash(sessions, bytes_of_text(session->peer.who.tenant),
+    lookup_remove(session, uses_cid(session) ? BY_ADDRESS : BY_CID);
+    lookup_add(session, BY_DEVICE, device_hash(sessions, bytes_of_text(session->peer.who.tenant),
                                               bytes_of_text(session->peer.who.device)));
-    table_add(session, BY_SERIAL, serial_hash(session->serial));
+    lookup_add(session, BY_SERIAL, serial_hash(session->serial));
     set_timer(session);
     count(sessions, METRIC_HANDSHAKE_DONE, 1);
     announce(session);
+    if (sessions->env.established)
+        sessions->env.established(sessions->env.ctx, &session->peer.who);
 }
 
 static void message_received(struct session *session, const struct datagram *datagram, struct bytes message,
@@ -597,20 +613,14 @@ void sessions_receive(void *ctx, const struct datagram *datagram)
 
 /* Ending */
 
-static void revoke(struct session *session)
-{
-    struct sessions *sessions = session->owner;
-    session_free(session, true);
-    count(sessions, METRIC_SESSION_REVOKED, 1);
-}
-
 static void revoke_device(struct sessions *sessions, struct bytes tenant, struct bytes device)
 {
     struct index_link *link = index_first(&sessions->tables[BY_DEVICE], device_hash(sessions, tenant, device));
     while (link) {
         struct session *session = session_of(link, BY_DEVICE);
         link = index_next(link);
-        if (bytes_equal_text(tenant, session->peer.who.tenant) && bytes_equal_text(device, session->peer.who.device))
+        if (bytes_equal_text(tenant, session->peer.who.tenant) && bytes_equal_text(device, session->peer.who.device) &&
+            !dtls_session_holds(session->dtls))
             revoke(session);
     }
 }
@@ -620,12 +630,12 @@ static void revoke_tenant(struct sessions *sessions, struct bytes tenant)
 {
     for (struct session *session = sessions->ages[ESTABLISHED].oldest, *next; session; session = next) {
         next = session->newer;
-        if (bytes_equal_text(tenant, session->peer.who.tenant))
+        if (bytes_equal_text(tenant, session->peer.who.tenant) && !dtls_session_holds(session->dtls))
             revoke(session);
     }
 }
 
-void sessions_revoke(struct sessions *sessions, struct bytes tenant, struct bytes device)
+void sessions_review(struct sessions *sessions, struct bytes tenant, struct bytes device)
 {
     if (device.len)
         revoke_device(sessions, tenant, device);
@@ -651,7 +661,7 @@ struct sessions *sessions_new(const struct sessions_environment *environment)
         return NULL;
     sessions->env = *environment;
     sessions->next_serial = 1;
-    for (enum table table = 0; table < TABLE_COUNT; table++)
+    for (enum lookup table = 0; table < TABLE_COUNT; table++)
         if (!index_init(&sessions->tables[table])) {
             sessions_free(sessions);
             return NULL;
@@ -666,7 +676,7 @@ void sessions_free(struct sessions *sessions)
     for (enum state state = 0; state < STATE_COUNT; state++)
         while (sessions->ages[state].oldest)
             session_free(sessions->ages[state].oldest, true);
-    for (enum table table = 0; table < TABLE_COUNT; table++)
+    for (enum lookup table = 0; table < TABLE_COUNT; table++)
         index_deinit(&sessions->tables[table]);
     free(sessions);
 }

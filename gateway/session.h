@@ -35,6 +35,8 @@ struct sessions_environment {
     bool (*hand_over)(void *ctx, unsigned owner, const struct datagram *datagram);
     /* The device has too many sessions and this one, of another worker, is its oldest: have it ended (sessions_end). */
     void (*end_remote)(void *ctx, struct presence_ref ref);
+    /* Somebody has proved who it is, over DTLS. NULL: nobody wants to know. */
+    void (*established)(void *ctx, const struct identity *who);
     /* Tenant of a mapped network, empty if none (plain CoAP only). */
     struct bytes (*mapped_tenant)(void *ctx, const struct address *remote);
     void *ctx;
@@ -46,7 +48,8 @@ void sessions_free(struct sessions *sessions);
 
 /* From endpoint (endpoint_receive_fn with the sessions as ctx), and for records handed over by another worker. */
 void sessions_receive(void *sessions, const struct datagram *datagram);
-/* Ends all sessions of a device on this worker; device empty: all of the tenant. */
-void sessions_revoke(struct sessions *sessions, struct bytes tenant, struct bytes device);
+/* The registry has changed: ends those sessions of a device on this worker that may not go on (dtls_session_holds); device
+ * empty: of the tenant. */
+void sessions_review(struct sessions *sessions, struct bytes tenant, struct bytes device);
 /* Ends one session, named by its serial number (presence). */
 void sessions_end(struct sessions *sessions, uint64_t serial);

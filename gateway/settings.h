@@ -21,9 +21,12 @@
     X(uint, coaps_port, 5684, 0, 65535, "port", "Port of coaps:// (DTLS); 0: none.")                                  \
     X(text, http_listen, "127.0.0.1", 1, 255, "address", "Address of the HTTP listener.")                             \
     X(uint, http_port, 8080, 0, 65535, "port", "Port of HTTP; 0: none.")                                              \
+    X(text, https_listen, "0.0.0.0", 1, 255, "address", "Address of the HTTPS listener.")                             \
+    X(uint, https_port, 0, 0, 65535, "port", "Port of HTTPS, 8443 by habit; 0: none.")                                \
     X(text, ops_listen, "127.0.0.1", 1, 255, "address", "Address of the listener for /health, /ready, /metrics.")     \
     X(uint, ops_port, 9080, 0, 65535, "port", "Port of the ops listener; 0: none.")                                   \
     X(text, state_dir, "", 0, 255, "folder", "Folder for keys, certificate and the private Redis; empty: ./state.")   \
+    X(text, kek, "", 0, 255, "file", "Key that wraps the secrets in Redis: 32 octets or 64 hex digits, readable by its owner only; empty: STATE/kek, made at the first start.") \
     X(text, redis, "", 0, 255, "address", "unix:/path, host:port, several with commas (the primary is taken), sentinel:host:port,.../master, cluster:host:port,...; empty: a private Redis in state_dir.") \
     X(text, redis_user, "", 0, 255, "user", "ACL user in Redis; empty: the default user.")                            \
     X(text, redis_password_file, "", 0, 255, "file", "Its first line is the password for Redis; read at each connect. Empty: none.") \
@@ -52,8 +55,9 @@
     X(uint, redis_replicas, 1, 1, 16, "replicas", "Replicas that must have a message for the level replicated.")      \
     X(uint, redis_replica_wait_ms, 1000, 10, 60000, "ms", "Time for them.")                                           \
     X(text, cumulative_units, "J,VAs,vars,count", 0, 255, "units", "Values in these units are counters: their totals are kept (docs/streams.md). Commas between them; empty: none.") \
+    X(text, admin_tenant, "weir", 1, 32, "tenant", "Tenant whose admins may administer all tenants (?tenant=T).") \
     X(text, map_network, "", 0, 255, "list", "Source networks whose plain coap:// messages are taken without proof: CIDR=TENANT, separated by commas. Empty: none.") \
-    X(text, dtls_certificate, "", 0, 255, "file", "PEM certificate (chain) of coaps://; empty: self-signed, made at first start in state_dir.") \
+    X(text, dtls_certificate, "", 0, 255, "file", "PEM certificate (chain) of coaps:// and https://; empty: self-signed, made at first start in state_dir.") \
     X(text, dtls_key, "", 0, 255, "file", "PEM private key of dtls_certificate.")                                     \
     X(text, dtls_client_ca, "", 0, 255, "file", "PEM file of authorities that may issue device certificates; empty: no certificate clients.") \
     X(flag, dtls13, 1, 0, 1, "", "Offer DTLS 1.3 beside 1.2.")                                                        \
@@ -79,6 +83,10 @@
     X(uint, observers_max, 10000, 0, 10000000, "observers", "Observe registrations of each worker.")                  \
     X(uint, latest_max, 1000000, 1, 100000000, "values", "Latest values kept in memory for GET /obs.")                \
     X(uint, clock_devices_max, 1000000, 1, 100000000, "devices", "Devices whose clocks are watched (docs/operations.md); the one that was silent for longest goes.") \
+    X(uint, enroll_confirm_s, 86400, 2, 31536000, "s", "A credential that was offered to a device that enrols must be used within so long, or it goes (docs/commissioning.md).") \
+    X(uint, enroll_pending_s, 604800, 2, 31536000, "s", "An enrolment that nobody decides is forgotten after so long.") \
+    X(uint, enroll_overlap_s, 86400, 0, 31536000, "s", "After a rotation the old credential stays good for so long.")  \
+    X(uint, enroll_certificate_days, 365, 1, 36500, "days", "Certificates of tenants' authorities for devices end after so long.") \
     X(uint, http_connections_max, 1000, 1, 100000, "connections", "HTTP connections of each worker.")                 \
     X(uint, http_connections_per_address, 64, 1, 100000, "connections", "HTTP connections of one address, each worker.") \
     X(uint, http_header_timeout_s, 10, 1, 600, "s", "Time for the header of an HTTP request.")                        \

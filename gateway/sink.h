@@ -32,6 +32,15 @@ struct sink_record {
 /* Digest by which a message without a sequence is recognised. */
 #define SINK_KEY_BYTES 16
 
+/* A signed message as it was received: kept in weir:{T}:evidence beside its records, under the same message id, so that
+ * anybody who has the public key can check it again. */
+struct sink_proof {
+    struct bytes kid;    /* id of the credential that it was checked with; empty: a key derived from a group's */
+    struct bytes device; /* whose key that is */
+    int content_format;  /* of the octets: says which form it is */
+    struct bytes octets;
+};
+
 /* All records of one message; borrowed until sink_append returns. */
 struct sink_message {
     struct bytes tenant;
@@ -39,6 +48,7 @@ struct sink_message {
     size_t count;
     char class;               /* t, a, e, c: docs/streams.md */
     enum evidence evidence;
+    const struct sink_proof *proof; /* of a signed message; NULL: the transport vouches */
     struct bytes brought_by;  /* the device that spoke, if one did; written where the record is not its own */
 
     /* How it is recognised when it comes again. */

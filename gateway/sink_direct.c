@@ -24,6 +24,7 @@ struct pending {
     sink_done_fn *done;
     void *ctx;
     size_t records;
+    size_t entries; /* that are to be confirmed: of the records, and of the evidence */
     struct pending *next_free;
 };
 
@@ -137,17 +138,17 @@ static bool is_entry_id(const struct store_reply *reply)
            memchr(text.ptr, '-', text.len);
 }
 
-static enum outcome judge_reply(struct sink_direct *sink, const struct store_reply *reply, size_t records)
+static enum outcome judge_reply(struct sink_direct *sink, const struct store_reply *reply, size_t entries)
 {
     if (!reply)
         return OUTCOME_STORE_TIMEOUT;
-    if (records == 1 && is_entry_id(reply))
+    if (entries == 1 && is_entry_id(reply))
         return OUTCOME_CHANGED;
-    if (reply->type == STORE_LIST && reply->count == records) {
+    if (reply->type == STORE_LIST && reply->count == entries) {
         size_t stored = 0;
         for (size_t i = 0; i < reply->count; i++)
             stored += is_entry_id(&reply->items[i]);
-        if (stored == records)
+        if (stored == entries)
             return OUTCOME_CHANGED;
     }
     char quoted[LOG_QUOTED_MAX];
@@ -160,7 +161,7 @@ static void answered(void *ctx, const struct store_reply *reply)
 {
     struct pending *pending = ctx;
     struct sink_direct *sink = pending->sink;
-    enum outcome outcome = judge_reply(sink, reply, pending->records);
+    enum outcome outcome = judge_reply(sink, reply, pending->entries);
     if (outcome_is_success(outcome)) {
         metrics_add(sink->metrics, METRIC_RECORDS_STORED, (int64_t)pending->records);
         metrics_add(sink->metrics, METRIC_MESSAGES_STORED, 1);
@@ -200,6 +201,18 @@ static bool send_command(struct store *store, const char *command, store_answer_
     return store_send(store, &argument, 1, answer, ctx);
 }
 
+/* Always in the transaction of its records. */
+static bool send_evidence(struct sink_direct *sink, struct store *transaction, const struct sink_message *message,
+                          struct bytes message_id)
+{
+    struct bytes arguments[ENTRY_EVIDENCE_ARGUMENTS];
+    char key[SCHEMA_KEY_MAX];
+    size_t key_len = schema_key(key, message->tenant, SCHEMA_SUFFIX_EVIDENCE);
+    entry_evidence_arguments(bytes_of(key, key_len), message, loop_wall(sink->loop).s, message_id, &sink->scratch,
+                             arguments);
+    return store_send(transaction, arguments, ENTRY_EVIDENCE_ARGUMENTS, ignored, NULL);
+}
+
 /* A transaction goes to one connection and is not redirected; a record alone may be. */
 static bool send_records(struct sink_direct *sink, struct redis *redis, struct store *transaction,
                          const struct sink_message *message, struct pending *pending)
@@ -222,7 +235,7 @@ static bool send_records(struct sink_direct *sink, struct redis *redis, struct s
                         : !redis_send(redis, arguments[1], arguments, count, answered, pending))
             return false;
     }
-    return true;
+    return !message->proof || send_evidence(sink, transaction, message, bytes_of(message_id, sizeof message_id));
 }
 
 /*
@@ -252,8 +265,9 @@ enum outcome sink_direct_append(struct sink_direct *sink, const struct sink_mess
     struct pending *pending = pending_take(sink);
     if (!pending)
         return OUTCOME_OUT_OF_MEMORY;
-    *pending = (struct pending){.sink = sink, .done = done, .ctx = ctx, .records = message->count};
-    bool sent = message->count == 1 ? send_records(sink, redis, NULL, message, pending)
+    *pending = (struct pending){.sink = sink, .done = done, .ctx = ctx, .records = message->count,
+                                .entries = message->count + (message->proof != NULL)};
+    bool sent = pending->entries == 1 ? send_records(sink, redis, NULL, message, pending)
                                     : send_transaction(sink, redis, redis_store(redis, key), message, pending);
     if (sent)
         return OUTCOME_CHANGED;

@@ -254,3 +254,16 @@ const struct store_reply *store_client_call(struct store_client *client, const s
     resp_clear(&client->command, COMMAND_KEPT_BYTES);
     return reply;
 }
+
+bool store_client_pipeline(struct store_client *client, struct bytes commands, size_t count,
+                           void (*took)(void *ctx, size_t index, const struct store_reply *reply), void *ctx)
+{
+    struct store_wire *wire = client->nodes[client->current].wire;
+    for (size_t i = 0; i < count; i++) {
+        const struct store_reply *reply = NULL;
+        if (!store_wire_call(wire, i == 0 ? commands : BYTES_LITERAL(""), &reply))
+            return false;
+        took(ctx, i, reply);
+    }
+    return true;
+}

@@ -22,3 +22,10 @@ void store_client_close(struct store_client *client);
 bool store_client_is_cluster(const struct store_client *client);
 /* NULL: connection failed, now and in all later calls. The reply is valid until the next call. */
 const struct store_reply *store_client_call(struct store_client *client, const struct bytes *arguments, size_t count);
+/*
+ * Several commands in one write, in the protocol's form (gateway/resp), then their replies one after the other; each is
+ * valid until took returns. In a cluster they go to the node of the last call, and no redirect is followed. False:
+ * connection failed, as above; of some took was not called.
+ */
+bool store_client_pipeline(struct store_client *client, struct bytes commands, size_t count,
+                           void (*took)(void *ctx, size_t index, const struct store_reply *reply), void *ctx);

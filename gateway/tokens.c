@@ -102,7 +102,7 @@ static bool record_is_in_force(const struct registry *registry, const struct tok
 {
     if (record->revoked || (record->expires_s != 0 && record->expires_s <= now_s))
         return false;
-    if (record->role == TOKEN_DEVICE)
+    if (record->role == ROLE_DEVICE)
         return device_had_it(registry, record);
     const struct tenant_record *tenant = registry_tenant(registry, bytes_of_text(record->tenant));
     return tenant && !tenant->disabled;
@@ -111,18 +111,28 @@ static bool record_is_in_force(const struct registry *registry, const struct tok
 static struct identity identity_of(const struct token_record *record, enum evidence evidence)
 {
     struct identity identity = {
-        .kind = record->role == TOKEN_DEVICE ? IDENTITY_DEVICE : IDENTITY_OPERATOR,
+        .kind = record->role == ROLE_DEVICE      ? IDENTITY_DEVICE
+                : record->role == ROLE_BOOTSTRAP ? IDENTITY_BOOTSTRAP
+                                                 : IDENTITY_OPERATOR,
         .evidence = evidence,
+        .role = record->role,
     };
     memcpy(identity.tenant, record->tenant, sizeof identity.tenant);
-    memcpy(identity.device, record->device, sizeof identity.device);
+    memcpy(identity.key, record->id, sizeof record->id);
+    if (record->role != ROLE_BOOTSTRAP) {
+        memcpy(identity.device, record->device, sizeof identity.device);
+    } else {
+        identity.device[0] = BATCH_MARK; /* gateway/bootstrap */
+        memcpy(identity.device + 1, record->device, SCHEMA_GROUP_MAX + 1);
+        identity.device[1 + SCHEMA_GROUP_MAX] = '\0';
+    }
     return identity;
 }
 
 bool tokens_check_apikey(const struct registry *registry, struct bytes text, int64_t now_s, struct identity *ret)
 {
     const struct token_record *record = registry_token_by_apikey(registry, text);
-    if (!record || record->role != TOKEN_DEVICE || !record_is_in_force(registry, record, now_s))
+    if (!record || record->role != ROLE_DEVICE || !record_is_in_force(registry, record, now_s))
         return false;
     *ret = identity_of(record, EVIDENCE_APIKEY);
     return true;

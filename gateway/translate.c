@@ -5,8 +5,10 @@
  */
 #include "gateway/translate.h"
 
+#include "codec/signed.h"
 #include "gateway/crypto.h"
 #include "gateway/quarantine.h"
+#include "gateway/rights.h"
 #include "gateway/worker.h"
 
 /* Content-Formats that say nothing about what is in the payload. */
@@ -82,17 +84,11 @@ static enum outcome choose_by_query(const struct request *request, struct bytes 
     return OUTCOME_CHANGED;
 }
 
-enum outcome translate_choose(const struct request *request, struct translation *ret, const char **ret_detail)
+/* ret has the profile. */
+static enum outcome choose_declared(const struct request *request, int declared, struct translation *ret,
+                                    const char **ret_detail)
 {
-    const struct device_record *device = device_of(request);
-    int declared = request->content_format;
-    bool found;
-    struct bytes name = name_in_query(request, &found);
-    *ret = (struct translation){0};
-    if (device)
-        ret->profile = registry_profile_of(request->worker->shared->registry, device);
-    if (found)
-        return choose_by_query(request, name, ret, ret_detail);
+    bool found = false;
     if (ret->profile.format[0] && (is_silent(declared) || is_carrier(declared))) {
         struct translation by_profile = *ret;
         by_profile.by_profile = true;
@@ -107,6 +103,45 @@ enum outcome translate_choose(const struct request *request, struct translation 
                       ? "The profile of this device names a format that is not known here."
                       : format_why_not(declared);
     return ret->format ? OUTCOME_CHANGED : OUTCOME_UNSUPPORTED;
+}
+
+static void begin(const struct request *request, struct translation *ret)
+{
+    const struct device_record *device = device_of(request);
+    *ret = (struct translation){0};
+    if (device)
+        ret->profile = registry_profile_of(request->worker->shared->registry, device);
+}
+
+enum outcome translate_choose(const struct request *request, struct translation *ret, const char **ret_detail)
+{
+    bool found;
+    struct bytes name = name_in_query(request, &found);
+    begin(request, ret);
+    return found ? choose_by_query(request, name, ret, ret_detail)
+                 : choose_declared(request, request->content_format, ret, ret_detail);
+}
+
+enum outcome translate_choose_signed(const struct request *request, const struct signed_message *message,
+                                     struct translation *ret, const char **ret_detail)
+{
+    bool found;
+    struct bytes name = name_in_query(request, &found);
+    begin(request, ret);
+    if (found && !bytes_equal_text(name, signed_form_name(message->form))) {
+        *ret_detail = "The format of what was signed is said by the signed message, not by the query.";
+        return OUTCOME_UNSUPPORTED;
+    }
+    if (message->form == SIGNED_ENVELOPE) {
+        ret->format = format_by_content_format(CONTENT_FORMAT_FIELDS);
+        return OUTCOME_CHANGED;
+    }
+    enum outcome outcome = choose_declared(request, message->content_format, ret, ret_detail);
+    if (outcome == OUTCOME_CHANGED && translate_is_by_line(ret)) {
+        *ret_detail = "A log of lines is as many messages as it has lines, so one signature is not for it.";
+        return OUTCOME_UNSUPPORTED;
+    }
+    return outcome;
 }
 
 void translate_choose_fixed(const struct request *request, const struct format *format, struct translation *ret)
@@ -136,15 +171,14 @@ static bool find_key(void *ctx, struct bytes node, struct format_frame_key *ret)
 {
     const struct request *request = ctx;
     const struct device_record *device =
-        schema_device_is_valid(node)
-            ? registry_device(request->worker->shared->registry, bytes_of_text(request->who.tenant), node)
-            : NULL;
-    if (!device || device->disabled || device->frame_key.len < RECORD_FRAME_KEY_MIN ||
-        device->frame_key.len > RECORD_FRAME_KEY_MAX)
+        rights_device_of_node(request->worker->shared->registry, bytes_of_text(request->who.tenant), node);
+    const struct credential *frame =
+        device && !device->disabled ? record_credential(device, CREDENTIAL_FRAME, request->received.s, NULL) : NULL;
+    if (!frame || frame->secret.len < RECORD_FRAME_KEY_MIN || frame->secret.len > RECORD_FRAME_KEY_MAX)
         return false;
-    memcpy(ret->key, device->frame_key.octets, sizeof ret->key);
-    ret->id_len = device->frame_key.len - sizeof ret->key;
-    memcpy(ret->id, device->frame_key.octets + sizeof ret->key, ret->id_len);
+    memcpy(ret->key, frame->secret.octets, sizeof ret->key);
+    ret->id_len = frame->secret.len - sizeof ret->key;
+    memcpy(ret->id, frame->secret.octets + sizeof ret->key, ret->id_len);
     return true;
 }
 

@@ -19,6 +19,8 @@
 #include "gateway/request.h"
 #include "registry/registry.h"
 
+struct signed_message;
+
 struct translation {
     const struct format *format;   /* of the table, or NULL */
     const struct custom *custom;   /* of the tenant, or NULL */
@@ -30,6 +32,13 @@ struct translation {
 
 /* OUTCOME_CHANGED, or OUTCOME_UNSUPPORTED with a static sentence or NULL. */
 enum outcome translate_choose(const struct request *request, struct translation *ret, const char **ret_detail);
+/*
+ * Of what was signed (gateway/prove), with request->who as it was proved: the format that the message says; if it says
+ * none, that of the device's profile; of an envelope its fields. The query cannot choose, because it is not signed, and
+ * a log of lines is not one message. As translate_choose.
+ */
+enum outcome translate_choose_signed(const struct request *request, const struct signed_message *message,
+                                     struct translation *ret, const char **ret_detail);
 /* A route that has one format only. The profile is that of the speaker. */
 void translate_choose_fixed(const struct request *request, const struct format *format, struct translation *ret);
 

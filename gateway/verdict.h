@@ -11,7 +11,7 @@
 struct verdict_line {
     bool is_refused;
     enum outcome outcome;      /* of a line that was refused */
-    const char *detail;        /* static, or NULL */
+    const char *detail;        /* static, in the request's arena, or NULL */
 };
 
 struct verdict {

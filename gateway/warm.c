@@ -178,7 +178,7 @@ static void got_streams(void *ctx, const struct store_reply *reply)
     warm->stream_count = warm->streams != NULL; /* the first has no name: obs */
     for (size_t i = 0; warm->streams && i < count; i++) {
         struct bytes name = reply->items[i].text;
-        if (schema_stream_is_valid(name) && !bytes_equal_text(name, SCHEMA_SUFFIX_OBS))
+        if (schema_rule_stream_is_valid(name) && !bytes_equal_text(name, SCHEMA_SUFFIX_OBS))
             memcpy(warm->streams[warm->stream_count++], name.ptr, name.len);
     }
     snprintf(warm->before, sizeof warm->before, "+");

@@ -11,6 +11,7 @@
 #include "gateway/clerk.h"
 #include "gateway/crypto.h"
 #include "gateway/mapped.h"
+#include "gateway/prove.h"
 #include "gateway/route.h"
 #include "gateway/rt/log.h"
 
@@ -21,7 +22,7 @@
 #define TURN_MAX_MS 1000
 #define COOKIE_PERIOD_S 60
 
-enum mail { MAIL_RECORD, MAIL_REVOKE, MAIL_CHANGED, MAIL_END, MAIL_WAKE };
+enum mail { MAIL_RECORD, MAIL_REVIEW, MAIL_CHANGED, MAIL_END, MAIL_WAKE };
 
 /* A datagram on its way to another worker: this head, then the bytes. */
 struct mail_record {
@@ -79,9 +80,9 @@ static void receive_mail(void *ctx, unsigned kind, struct bytes message)
     case MAIL_RECORD:
         receive_record(worker, message);
         break;
-    case MAIL_REVOKE:
+    case MAIL_REVIEW:
         memcpy(&device, message.ptr, sizeof device);
-        sessions_revoke(worker->sessions, mail_device_tenant(&device), mail_device_device(&device));
+        sessions_review(worker->sessions, mail_device_tenant(&device), mail_device_device(&device));
         break;
     case MAIL_CHANGED:
         memcpy(&device, message.ptr, sizeof device);
@@ -146,7 +147,7 @@ static void rotate_cookie(struct worker *worker)
 {
     int64_t period = loop_wall(worker->loop).s / COOKIE_PERIOD_S;
     uint8_t secret[CRYPTO_SHA256_BYTES];
-    if (!worker->dtls || period == worker->cookie_period)
+    if (period == worker->cookie_period)
         return;
     if (!crypto_hmac_sha256(bytes_of(worker->shared->cookie_root, sizeof worker->shared->cookie_root),
                             bytes_of(&period, sizeof period), (struct bytes){0}, secret))
@@ -154,6 +155,22 @@ static void rotate_cookie(struct worker *worker)
     dtls_rotate_cookie(worker->dtls, secret);
     worker->cookie_period = period;
     explicit_bzero(secret, sizeof secret);
+}
+
+static void tell_time(struct worker *worker)
+{
+    if (!worker->dtls)
+        return;
+    dtls_set_time(worker->dtls, loop_wall(worker->loop).s);
+    rotate_cookie(worker);
+}
+
+static void established(void *ctx, const struct identity *who)
+{
+    struct worker *worker = ctx;
+    struct appear_place place = worker_appear_place(worker);
+    appear_seen(worker->shared->appear, who, &place);
+    enrol_used(worker, who);
 }
 
 static bool make_coap(struct worker *worker)
@@ -192,6 +209,7 @@ static bool make_sessions(struct worker *worker)
         .send = send_datagram,
         .hand_over = hand_over,
         .end_remote = end_remote,
+        .established = established,
         .mapped_tenant = mapped_tenant,
         .fill = fill,
         .ctx = worker,
@@ -240,7 +258,8 @@ static bool build(struct worker *worker, char reterr[static SETTINGS_ERROR_MAX])
     if (!worker->loop)
         return false;
     worker->mailbox = mailbox_new(worker->loop, MAILBOX_MAX_BYTES, receive_mail, worker);
-    if (!worker->mailbox || !make_lookups(worker) || !make_sink(worker) || !make_coap(worker))
+    worker->guard = prove_guard_new(&worker->shared->hash_key);
+    if (!worker->mailbox || !worker->guard || !make_lookups(worker) || !make_sink(worker) || !make_coap(worker))
         return false;
     if (settings->coaps_port) {
         worker->dtls = dtls_new(settings, worker->shared->registry, &worker->metrics, worker->index,
@@ -248,7 +267,9 @@ static bool build(struct worker *worker, char reterr[static SETTINGS_ERROR_MAX])
         if (!worker->dtls)
             return false;
         worker->cookie_period = -1;
-        rotate_cookie(worker);
+        if (worker->shared->choice)
+            dtls_share_choice(worker->dtls, worker->shared->choice);
+        tell_time(worker);
     }
     if (!make_sessions(worker))
         return false;
@@ -283,6 +304,7 @@ void worker_free(struct worker *worker)
     if (!worker)
         return;
     clerk_collect(worker->shared->clerk, worker->index);
+    enrol_stop(worker);
     redis_free(worker->lookups); /* answers all that waits for it */
     if (worker->http)
         worker->shared->http_stop(worker->http);
@@ -295,6 +317,7 @@ void worker_free(struct worker *worker)
         endpoint_flush(worker->endpoint);
     endpoint_free(worker->endpoint);
     mailbox_free(worker->mailbox);
+    prove_guard_free(worker->guard);
     loop_free(worker->loop);
     worker->shared->workers[worker->index] = NULL;
     free(worker);
@@ -312,9 +335,10 @@ static void turn(struct worker *worker)
     clerk_collect(worker->shared->clerk, worker->index);
     if (worker->http)
         worker->shared->http_turn(worker->http);
+    enrol_turn(worker);
     sink_flush(worker->sink);
     endpoint_flush(worker->endpoint);
-    rotate_cookie(worker);
+    tell_time(worker);
     atomic_store_explicit(&worker->shared->observing[worker->index], coap_wire_has_observers(worker->coap),
                           memory_order_relaxed);
 }
@@ -327,6 +351,16 @@ static void *run(void *ctx)
         turn(worker);
     registry_thread_stop();
     return NULL;
+}
+
+struct appear_place worker_appear_place(struct worker *worker)
+{
+    return (struct appear_place){
+        .worker = worker->index,
+        .metrics = &worker->metrics,
+        .now_ms = loop_now_ms(worker->loop),
+        .wall_s = loop_wall(worker->loop).s,
+    };
 }
 
 bool worker_start(struct worker *worker)
@@ -346,10 +380,10 @@ void worker_stop(struct worker *worker)
     worker->started = false;
 }
 
-void worker_revoke_all(struct shared *shared, struct bytes tenant, struct bytes device)
+void worker_review_all(struct shared *shared, struct bytes tenant, struct bytes device)
 {
     for (unsigned i = 0; i < shared->worker_count; i++)
-        if (shared->workers[i] && !post_device(shared->workers[i], MAIL_REVOKE, tenant, device))
+        if (shared->workers[i] && !post_device(shared->workers[i], MAIL_REVIEW, tenant, device))
             log_write(LOG_ERROR, "worker", "mailbox full: sessions of a changed device may live on", "worker=%u", i);
 }
 

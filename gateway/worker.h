@@ -8,8 +8,11 @@
  */
 #pragma once
 
+#include "gateway/appear.h"
 #include "gateway/clocks.h"
 #include "gateway/coap.h"
+#include "gateway/enrol.h"
+#include "gateway/dtls_choice.h"
 #include "gateway/latest.h"
 #include "gateway/mapped.h"
 #include "gateway/pipeline.h"
@@ -34,7 +37,10 @@ struct shared {
     struct clocks *clocks;
     struct presence *presence;
     struct clerk *clerk;           /* changes of the registry, for people */
+    struct vault *vault;           /* of what is secret in Redis */
     struct quarantine *quarantine; /* how codecs fare */
+    struct appear *appear;         /* records of devices whose keys are derived */
+    struct dtls_choice *choice;    /* which of several keys devices mean */
     struct store_target redis; /* lives as long as the settings, or the private Redis */
     const char *redis_address; /* of it, for the log */
     struct redis_facts redis_facts; /* what the main thread finds out about it */
@@ -55,6 +61,8 @@ struct shared {
     uint64_t (*http_wait_ms)(void *http); /* UINT64_MAX: no wish */
 };
 
+struct prove_guard;
+
 struct worker {
     unsigned index;
     struct shared *shared;
@@ -67,6 +75,8 @@ struct worker {
     struct sink *sink;
     struct redis *lookups; /* to Redis, for what people ask, and what is kept for them */
     struct clocks_pace clocks_pace;
+    struct prove_guard *guard; /* gateway/prove */
+    struct enrol_pace enrol;
     struct {
         uint64_t window_s;
         uint32_t used;
@@ -87,8 +97,11 @@ bool worker_start(struct worker *worker);
 void worker_stop(struct worker *worker);
 void worker_free(struct worker *worker);
 
-/* From any thread: end the sessions of a device on all workers (device empty: of the tenant). */
-void worker_revoke_all(struct shared *shared, struct bytes tenant, struct bytes device);
+/* From any thread: the registry has changed; end those sessions of a device that may not go on, on all workers (device
+ * empty: of the tenant). */
+void worker_review_all(struct shared *shared, struct bytes tenant, struct bytes device);
+/* For appear_seen. */
+struct appear_place worker_appear_place(struct worker *worker);
 /* From any thread: a turn shall come, though nothing has been received. */
 void worker_wake(struct worker *worker);
 /* From a worker: a device's values changed; tells every worker that has observers. */

@@ -39,6 +39,8 @@
     X(METRIC_SESSION_MOVED, counter, "weir_sessions_moved_total", "", "Address changes of DTLS sessions by CID.")      \
     X(METRIC_SESSION_EVICTED, counter, "weir_sessions_evicted_total", "", "Sessions dropped to make room.")            \
     X(METRIC_SESSION_REVOKED, counter, "weir_sessions_revoked_total", "", "Sessions ended because the device may no longer speak.") \
+    X(METRIC_APPEARED, counter, "weir_devices_appeared_total", "result=\"done\"", "Records made for devices with a key of their group, by result.") \
+    X(METRIC_APPEAR_FAILED, counter, "weir_devices_appeared_total", "result=\"failed\"", "")                           \
     X(METRIC_COAP_REQUESTS, counter, "weir_coap_requests_total", "", "CoAP requests that reached a route.")            \
     X(METRIC_COAP_DUPLICATES, counter, "weir_coap_duplicates_total", "", "Repeated CoAP messages answered from memory.") \
     X(METRIC_COAP_MID_REUSED, counter, "weir_coap_mid_reused_total", "", "Message IDs seen again with other bytes.")   \
@@ -101,6 +103,16 @@
     X(METRIC_CLOCK_REPLACED, counter, "weir_clock_replaced_total", "", "Messages whose times were replaced by that of their receipt.") \
     X(METRIC_CLOCK_REFUSED, counter, "weir_clock_refused_total", "", "Messages refused: a time too far from that of their receipt.") \
     X(METRIC_CODEC_FAILURES, counter, "weir_codec_failures_total", "", "Messages that the codec, or the format of the profile, of their device refused.") \
+    X(METRIC_SIGNATURES_JWS_GOOD, counter, "weir_signatures_total", "form=\"jws\",result=\"good\"", "Signed messages, by form and by whether the signature held, did not, or was not looked at after many that did not.") \
+    X(METRIC_SIGNATURES_JWS_FAILED, counter, "weir_signatures_total", "form=\"jws\",result=\"failed\"", "")            \
+    X(METRIC_SIGNATURES_JWS_HELD, counter, "weir_signatures_total", "form=\"jws\",result=\"held\"", "")                \
+    X(METRIC_SIGNATURES_COSE_GOOD, counter, "weir_signatures_total", "form=\"cose\",result=\"good\"", "")              \
+    X(METRIC_SIGNATURES_COSE_FAILED, counter, "weir_signatures_total", "form=\"cose\",result=\"failed\"", "")          \
+    X(METRIC_SIGNATURES_COSE_HELD, counter, "weir_signatures_total", "form=\"cose\",result=\"held\"", "")              \
+    X(METRIC_SIGNATURES_HMAC_GOOD, counter, "weir_signatures_total", "form=\"hmac\",result=\"good\"", "")              \
+    X(METRIC_SIGNATURES_HMAC_FAILED, counter, "weir_signatures_total", "form=\"hmac\",result=\"failed\"", "")          \
+    X(METRIC_SIGNATURES_HMAC_HELD, counter, "weir_signatures_total", "form=\"hmac\",result=\"held\"", "")              \
+    X(METRIC_SECRETS_NOT_OPENED, counter, "weir_secrets_not_opened_total", "", "Secrets in Redis that were read and cannot be opened with this key-encryption key.") \
     X(METRIC_QUARANTINE_KEPT, counter, "weir_quarantine_messages_total", "result=\"kept\"", "Messages that no codec read, by whether they are in the quarantine of their tenant.") \
     X(METRIC_QUARANTINE_LOST, counter, "weir_quarantine_messages_total", "result=\"lost\"", "")                       \
     X(METRIC_OBS_POST, counter, "weir_route_requests_total", "route=\"obs-post\"", "Requests by route.")               \
@@ -110,6 +122,11 @@
     X(METRIC_OBS_IPATCH, counter, "weir_route_requests_total", "route=\"obs-ipatch\"", "")                             \
     X(METRIC_DEVICES_GET, counter, "weir_route_requests_total", "route=\"devices\"", "")                              \
     X(METRIC_DEVICE_GET, counter, "weir_route_requests_total", "route=\"device\"", "")                                \
+    X(METRIC_ENROLL_GET, counter, "weir_route_requests_total", "route=\"enroll-get\"", "")                             \
+    X(METRIC_ENROLL_POST, counter, "weir_route_requests_total", "route=\"enroll\"", "")                                \
+    X(METRIC_ENROLLMENTS_GET, counter, "weir_route_requests_total", "route=\"enrollments\"", "")                       \
+    X(METRIC_ENROLLMENT_APPROVE, counter, "weir_route_requests_total", "route=\"enrollment-approve\"", "")             \
+    X(METRIC_ENROLLMENT_REJECT, counter, "weir_route_requests_total", "route=\"enrollment-reject\"", "")               \
     X(METRIC_CODECS_GET, counter, "weir_route_requests_total", "route=\"codecs\"", "")                                \
     X(METRIC_CODEC_GET, counter, "weir_route_requests_total", "route=\"codec\"", "")                                  \
     X(METRIC_CODEC_PUT, counter, "weir_route_requests_total", "route=\"codec-put\"", "")                              \

@@ -55,13 +55,15 @@ static struct lab_client_options options_of(const struct bench_case *bench)
 
 static void open_lab(void)
 {
-    struct device_record device = {.tenant = "acme", .id = "rpk-1", .has_rpk = true};
+    struct credential rpk;
+    struct device_record device = {.tenant = "acme", .id = "rpk-1", .credentials = &rpk, .credential_count = 1};
     lab_prepare(&lab);
     lab.settings.dtls_handshakes_per_s = lab.settings.dtls_handshakes_per_network_per_s = 1000000;
     lab.settings.dtls_handshakes_per_identity_per_minute = 1000000;
-    if (!lab_open(&lab) || !lab_certificate_make(&device_key, NULL, "unused", 0, false) ||
-        !crypto_sha256(bytes_of(device_key.spki, device_key.spki_len), (struct bytes){0}, device.rpk) ||
-        !registry_put_device(lab.registry, &device))
+    if (!lab_open(&lab) || !lab_certificate_make(&device_key, NULL, "unused", 0, false))
+        fail("cannot set up");
+    rpk = lab_spki(CREDENTIAL_RPK, bytes_of(device_key.spki, device_key.spki_len), NULL);
+    if (!registry_put_device(lab.registry, &device))
         fail("cannot set up");
 }
 

@@ -3,6 +3,7 @@
 
 Waiting is always for a condition with a generous limit (wait_until), never for a time that ought to be enough.
 """
+import atexit
 import contextlib
 import ctypes
 import glob
@@ -142,6 +143,21 @@ class RedisServer(Server):
             return False
 
 
+_kek = None
+
+
+def key_encryption_key():
+    """A file for all gateways of this run that share a Redis."""
+    global _kek
+    if _kek is None:
+        folder = tempfile.mkdtemp(prefix="weir-kek-")
+        atexit.register(shutil.rmtree, folder, True)
+        _kek = os.path.join(folder, "kek")
+        with open(os.open(_kek, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(os.urandom(32).hex() + "\n")
+    return _kek
+
+
 def _environment():
     """AddressSanitizer keeps freed memory back; little of it, so that tests of memory growth see the gateway's own."""
     environment = dict(os.environ)
@@ -172,6 +188,8 @@ class Gateway:
             "listen": "127.0.0.1",
             "map_network": "127.0.0.0/8=demo",
             "state_dir": self.folder,
+            # Gateways over one Redis have one key, as whoever runs them copies it.
+            **({"kek": key_encryption_key()} if "redis" in settings else {}),
             **settings,
         }
         self.coap_port = int(self.settings["coap_port"])

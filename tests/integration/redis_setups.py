@@ -33,6 +33,13 @@ class Server(lib.Server):
         if wait:
             lib.wait_until(self.answers, "redis-server on port %d answers" % self.port)
 
+    def is_primary(self):
+        """False also where it could not be asked: a Sentinel cuts all connections of whom it promotes."""
+        try:
+            return self.call("ROLE")[0] == b"master"
+        except (OSError, resp.RedisError):
+            return False
+
     def answers(self):
         try:
             with self.client() as redis:

@@ -81,7 +81,7 @@ def test_cli(gateway):
         assert re.search(r"definition\.json: /examples/0\S*: .*27\.", result.err), result
     equal(state(gateway, "by-cli"), None)
     good = write(gateway, definition("by-cli"))
-    assert "1 examples hold" in gateway.cli("codec", "check", good).out
+    assert "its example holds" in gateway.cli("codec", "check", good).out
     gateway.cli("codec", "add", "demo", good)
     wait_state(gateway, "by-cli", "active")
     equal(gateway.cli("codec", "add", "demo", good, check=False).status, 1)
@@ -234,6 +234,48 @@ def test_one_hostile_device(gateway):
     equal(post(gateway, good, b"\x01\x10").status, 204)
     found = row(gateway, "shared")
     equal((found["state"], found["failures"]), ("active", 15))
+
+
+def test_witnesses(gateway):
+    """who was read is remembered with the definition: a gateway that never heard of it is not fooled by the hostile one"""
+    put(gateway, "proven", definition("proven"), expect=201)
+    wait_state(gateway, "proven", "active")
+    good, bad = add_device(gateway, "proven-good", "proven"), add_device(gateway, "proven-bad", "proven")
+
+    def witnesses():
+        return (gateway.redis("HGET", "weir:{demo}:codec:proven", "witnesses") or b"").decode()
+
+    equal(curl(url(gateway, "/obs?format=proven"), token=gateway.device_token, data=b"\x01\x10", content_type=OCTETS).status, 204)
+    equal(post(gateway, good, b"\x01\x10").status, 204)
+    wait_until(lambda: witnesses() == "proven-good", "the witness is written", 10)
+    with lib.Gateway(demo=False, workers=1, redis=gateway.redis_address) as other:
+        other.operator_token = gateway.operator_token
+        wait_until(lambda: curl(url(other, "/obs"), token=bad).status == 200, "the token is known", 10)
+        for _ in range(6):
+            assert post(other, bad, b"\x07").status in (400, 422)
+        equal(state(other, "proven"), "active")
+        equal(post(other, good, b"\x01\x10").status, 204)
+        equal(post(other, bad, b"\x01\x10").status, 204)
+        wait_until(lambda: witnesses() == "proven-good,proven-bad", "the second one", 10)
+    put(gateway, "proven", definition("proven", description="another one"), expect=204)
+    equal(witnesses(), "")
+
+
+def test_trial(gateway):
+    """whoever tries a codec by query neither keeps it nor puts it aside"""
+    put(gateway, "tried", definition("tried"), expect=201)
+    wait_state(gateway, "tried", "active")
+    token = add_device(gateway, "tried-1", "tried")
+
+    def trial(payload):
+        return curl(url(gateway, "/obs?format=tried"), token=gateway.device_token, data=payload, content_type=OCTETS).status
+
+    equal(trial(b"\x01\x10"), 204)
+    for _ in range(3):
+        assert trial(b"\x07") in (400, 422)
+        assert post(gateway, token, b"\x07").status in (400, 422)
+        equal(trial(b"\x01\x10") in (204, 503), True)
+    wait_state(gateway, "tried", "quarantined")
 
 
 def test_two_gateways(gateway):

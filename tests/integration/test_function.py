@@ -39,13 +39,19 @@ TOTALS_MAX = 1024
 class Message:
     """What one message looks like to the Function: class, device, epoch, seq, mark, key, records."""
 
-    def __init__(self, identity, device="dev", epoch=1, seq=0, mark=b"aa", key="", records=(), counters=()):
+    def __init__(self, identity, device="dev", epoch=1, seq=0, mark=b"aa", key="", records=(), counters=(),
+                 evidence=None):
+        self.evidence = evidence  # values of its fields, of a signed message
         self.identity, self.device, self.epoch, self.seq, self.mark, self.key = identity, device, epoch, seq, mark, key
         self.records = list(records) or [record("%s.%d.%s" % (epoch, seq, key))]
         self.counters = list(counters)  # number of the record, octets before the local name, reading, modulus; ...
 
     def packed(self):
-        return [self.identity, self.device, str(self.epoch), self.seq, self.mark, self.key, self.records, self.counters]
+        return [self.identity, self.device, str(self.epoch), self.seq, self.mark, self.key, self.records, self.counters
+                ] + ([self.evidence] if self.evidence else [])
+
+
+EVIDENCE_FIELDS = ["m", "d", "f", "k", "ct", "r", "p", "v"]
 
 
 class OldMessage(Message):
@@ -95,7 +101,7 @@ class Oracle:
             if lsn <= mark:
                 letters += self.repeated(message)
                 continue
-            if any(item[0] in self.broken for item in message.records):
+            if any(item[0] in self.broken for item in message.records) or (message.evidence and "evidence" in self.broken):
                 word = "stopped"
                 break
             letter, jumped, came = self.judge(message)
@@ -154,6 +160,9 @@ class Oracle:
         for item in message.records if kept else []:
             stream = "conflicts" if letter == "c" else item[0]
             self.streams.setdefault(stream, []).append(as_entry(item))
+        if kept and message.evidence:
+            self.streams.setdefault("evidence", []).append(
+                [part for pair in zip(EVIDENCE_FIELDS, message.evidence) for part in pair])
 
 
 class Known:
@@ -310,14 +319,16 @@ class Traffic:
         rng = self.rng
         device, kind, records = "dev-%d" % rng.randint(0, 15), rng.random(), self.records()
         counters = self.readings(records) if rng.random() < 0.5 else []
+        evidence = ["m%d" % self.count, device, "jws", "key", "65000", "1", "octets", "ok"] if rng.random() < 0.2 else None
         if kind < 0.1:
-            return Message("t", device, records=records, counters=counters)
+            return Message("t", device, records=records, counters=counters, evidence=evidence)
         if kind < 0.2:
-            return Message("w", device, key="k%d" % rng.randint(0, 300), records=records, counters=counters)
+            return Message("w", device, key="k%d" % rng.randint(0, 300), records=records, counters=counters,
+                           evidence=evidence)
         epoch = rng.choice([1, 1, 1, 2, 4294967295])
-        make = Message if counters or rng.random() < 0.8 else OldMessage
+        make = Message if counters or evidence or rng.random() < 0.8 else OldMessage
         return make("e", device, epoch, self.sequence(device, epoch), rng.choice([b"aa", b"aa", b"aa", b"\0b"]),
-                    records=records, counters=counters)
+                    records=records, counters=counters, evidence=evidence)
 
     def call(self):
         rng = self.rng
@@ -358,6 +369,29 @@ def test_random_calls():
                 traffic.call()
             stand.compare_all()
     seeded(run)
+
+
+def test_evidence():
+    """Appended with the records, octet for octet; nothing for a duplicate, for a conflict once, and none where it cannot be"""
+    def signed(seq, octets=b"\0\xff\n", mark=b"aa"):
+        return Message("e", seq=seq, mark=mark, evidence=["m%d" % seq, "dev", "cose", "key", "18", "1763692801", octets, "ok"])
+
+    with Stand() as stand:
+        equal(stand.ask("l", 0, [(1, signed(1)), (2, signed(1)), (3, Message("e", seq=2)), (4, signed(3, b"x" * 70000))])[:2],
+              ["done", "ndnn"])
+        equal(stand.ask("l", 4, [(5, signed(1, b"other", b"bb")), (6, signed(1, b"other", b"bb"))])[:2], ["done", "cc"])
+        entries = [dict(zip(fields[::2], fields[1::2])) for _, fields in stand.redis("XRANGE", PREFIX + "evidence", "-", "+")]
+        equal([entry[b"p"] for entry in entries], [b"\0\xff\n", b"x" * 70000, b"other"])
+        equal([part.decode() for part in entries[0]], EVIDENCE_FIELDS)
+        equal(stand.redis("XLEN", PREFIX + "obs"), 3)
+        equal(stand.redis("XLEN", PREFIX + "conflicts"), 1)
+        stand.redis("DEL", PREFIX + "evidence")
+        stand.redis("SET", PREFIX + "evidence", "a string")
+        equal(stand.ask("l", 6, [(7, Message("e", seq=4)), (8, signed(5))])[:2], ["stopped", "n"])
+        equal(stand.redis("XLEN", PREFIX + "obs"), 4)
+        stand.redis("DEL", PREFIX + "evidence")
+        equal(stand.ask("l", 7, [(8, signed(5))])[:2], ["done", "n"])
+        equal(stand.redis("XLEN", PREFIX + "obs"), 5)
 
 
 def counted(readings, modulus="", name="x"):

@@ -33,6 +33,7 @@ class Home:
         gateway.cli("device", "disable", "home/off")
         gateway.add_device("home/tracker", None, "--profile=ultralight")
         gateway.cli("device", "add", "home/aaaaaaaa", "--frame-key=" + "0" * 32, "--frame-id=aaaaaaaa5555")
+        gateway.cli("device", "add", "home/ABCD", "--frame-key=" + "1" * 32, "--frame-id=abcd00005555")
         self.ids, self.keys = {}, {}
         for device in ("hub", "meter"):
             out = gateway.cli("token", "add", "--tenant", "home", "--device", device, "--apikey").out
@@ -155,6 +156,10 @@ def test_ultralight(gateway):
         equal(curl(h.url(where), data="t|16#h|40", content_type=content_type).status, 200)
         equal(h.fresh("n", "v"), [("t", "16"), ("h", "40")])
     equal(curl(h.url(where), data="t|16|h", content_type="text/plain").status, 400)
+    for answer in (curl(h.url(where)), curl(h.url(where + "&d=")), curl(h.url(where), method="POST", data="")):
+        equal((answer.status, answer.body), (200, b""), repr(answer))
+    equal(curl(h.url("/iot/d?i=meter&getCmd=1&k=wrong")).status, 401)
+    equal(curl(h.url(where.replace("getCmd=1", "getCmd=0"))).status, 400)
     equal(h.fresh("d"), [])
 
 
@@ -222,6 +227,21 @@ def test_proven_frames(gateway):
     for options in ((), ("-H", "Weir-Seq: 7.2")):
         answer = curl(h.url("/obs"), *options, token=h.tokens["hub"], **ask)
         equal((answer.status, answer.headers.get("weir-duplicate")), (204, "true"), repr(answer))
+    equal(h.fresh("d"), [])
+
+
+def test_nodes_in_either_case(gateway):
+    """hexadecimal nodes are a device in either case; nobody speaks so for one that has a key"""
+    h = home(gateway)
+    for data in ('{"@":"414A","O":1}', '{"@":"414a","O":1}', '{"@":"414B","O":1}'):
+        answer = curl(h.url("/obs?f=opentrv-json"), data=data, token=h.tokens["hub"])
+        equal(answer.status, 204, repr(answer))
+    equal(h.fresh("d", "n"), [("414a", "O"), ("414a", "O"), ("hub", "414B.O")])
+    # Insecure: with the id abcd, and without an id but {"@":"ABCD" in the stats.
+    for frame in ("084f02abcd0200015c", "114f000d7f107b2240223a2241424344227c"):
+        answer = curl(h.url("/obs"), data=bytes.fromhex(frame), token=h.tokens["hub"],
+                      content_type="application/vnd.weir.opentrv-frame")
+        equal((answer.status, answer.json()["type"]), (403, "urn:weir:problem:forbidden"))
     equal(h.fresh("d"), [])
 
 

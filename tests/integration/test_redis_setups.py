@@ -273,7 +273,7 @@ def test_sentinel():
                 arrive(second.client, accepted)
                 first.kill()
                 accepted += [value for value in range(100, 130) if post(gateway, value) == 204]
-                wait_until(lambda: second.call("ROLE")[0] == b"master", "the other is promoted", 60)
+                wait_until(second.is_primary, "the other is promoted", 60)
                 becomes_ready(gateway)
                 wait_until(lambda: post(gateway, 999, level="stored") == 200, "stored there", 60)
                 arrive(second.client, accepted + [999])

@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tenants, devices, tokens and rights: the CLI writes, the running gateway follows within a second."""
+import glob
+import os
+import re
+import shutil
+import tempfile
 import time
 
 import coap
@@ -34,6 +39,35 @@ def test_device_add_is_live(gateway):
     known(gateway, "demo/fresh", b"fresh-fresh-key!")
     # The limit holds a slow machine and a sanitizer build; the contract of a second is measured by the log of changes.
     assert time.monotonic() - added < 15
+
+
+def test_no_secret_in_redis(gateway):
+    """who reads all of Redis, or its dump, has no key of anybody; another gateway's key opens none"""
+    psk = gateway.add_device("demo/guarded")
+    made = gateway.cli("token", "add", "--tenant", "demo", "--device", "guarded", "--apikey").out
+    apikey = re.search(r"apikey: +([0-9a-f]{32})", made).group(1)
+    frame = os.urandom(16).hex()
+    gateway.cli("device", "set", "demo/guarded", "--frame-key", frame, "--frame-id", "0102030405060708")
+    forms = [form for secret in (psk, gateway.psk, apikey.encode(), bytes.fromhex(frame))
+             for form in (secret, secret.hex().encode(), secret.hex().upper().encode())]
+    dump = b""
+    for name in glob.glob(os.path.join(gateway.folder, "redis", "**"), recursive=True):
+        if os.path.isfile(name):
+            with open(name, "rb") as file:
+                dump += file.read()
+    for key in gateway.redis("KEYS", "*"):
+        if gateway.redis("TYPE", key) == "hash":
+            dump += b" ".join(value if isinstance(value, bytes) else value.encode()
+                              for value in gateway.redis("HGETALL", key))
+    assert b"w1." in dump
+    assert not [form for form in forms if form in dump]
+    equal(os.stat(os.path.join(gateway.folder, "kek")).st_mode & 0o777, 0o600)
+    known(gateway, "demo/guarded", psk)
+    stranger = tempfile.mkdtemp(prefix="weir-kek-")
+    shown = lib.run([lib.BINARY, "device", "show", "demo/guarded", "--redis", gateway.redis_address,
+                     "--state-dir", stranger], check=True).out
+    shutil.rmtree(stranger)
+    assert re.search("psk: +none", shown), shown
 
 
 def test_new_tenant(gateway):

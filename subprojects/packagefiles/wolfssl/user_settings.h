@@ -95,13 +95,15 @@
 
 /*
  * Certificates: read PEM and DER, write the self-signed server certificate of the first start (PEM and DER, with
- * subjectAltName and key usage), compare IP addresses in subjectAltName (a Redis given by address).
+ * subjectAltName and key usage), compare IP addresses in subjectAltName (a Redis given by address); read PKCS #10
+ * requests of devices that enrol, and sign certificates for them.
  */
 #define WOLFSSL_ASN_TEMPLATE
 #define WOLFSSL_BASE64_ENCODE
 #define WOLFSSL_KEY_GEN
 #define WOLFSSL_CERT_GEN
 #define WOLFSSL_CERT_EXT
+#define WOLFSSL_CERT_REQ
 #define WOLFSSL_ALT_NAMES
 #define WOLFSSL_IP_ALT_NAME
 #define WOLFSSL_PEM_TO_DER

@@ -83,15 +83,39 @@ static inline struct address lab_address(const char *ip, uint16_t port)
     return address;
 }
 
+/* Credentials of a device that is about to be put. */
+static inline struct credential lab_psk(const char *id, const char *key)
+{
+    struct credential credential = {.kind = CREDENTIAL_PSK};
+    snprintf(credential.id, sizeof credential.id, "%s", id);
+    secret_set(&credential.secret, bytes_of_text(key));
+    return credential;
+}
+
+static inline struct credential lab_x509(const char *name)
+{
+    return (struct credential){.id = "x509", .kind = CREDENTIAL_X509, .name = name};
+}
+
+/* Of the kind rpk, or ca with a name: a digest of the SubjectPublicKeyInfo. */
+static inline struct credential lab_spki(enum credential_kind kind, struct bytes spki, const char *name)
+{
+    struct credential credential = {.id = "spki", .kind = kind, .public_len = CREDENTIAL_DIGEST_BYTES, .name = name};
+    crypto_sha256(spki, (struct bytes){0}, credential.public);
+    return credential;
+}
+
 static inline bool lab_add_device(struct lab *lab, const char *tenant, const char *id, const char *key)
 {
     struct tenant_record tenant_record = {0};
     struct device_record device = {0};
+    struct credential psk = lab_psk("psk", key ? key : "");
     snprintf(tenant_record.id, sizeof tenant_record.id, "%s", tenant);
     snprintf(device.tenant, sizeof device.tenant, "%s", tenant);
     snprintf(device.id, sizeof device.id, "%s", id);
-    return (!key || secret_set(&device.psk, bytes_of_text(key))) &&
-           registry_put_tenant(lab->registry, &tenant_record) && registry_put_device(lab->registry, &device);
+    device.credentials = &psk;
+    device.credential_count = key != NULL;
+    return registry_put_tenant(lab->registry, &tenant_record) && registry_put_device(lab->registry, &device);
 }
 
 static inline void lab_secret(struct lab *lab, uint8_t fill)
@@ -406,7 +430,7 @@ static inline bool lab_trust(struct lab *lab, const struct lab_certificate *auth
     uint8_t pem[4096];
     int len = wc_DerToPem(authority->der, (word32)authority->len, pem, sizeof pem, CERT_TYPE);
     snprintf(lab->settings.dtls_client_ca, sizeof lab->settings.dtls_client_ca, "%s/ca.pem", lab->state_dir);
-    FILE *file = len > 0 ? fopen(lab->settings.dtls_client_ca, "w") : NULL;
+    FILE *file = len > 0 ? fopen(lab->settings.dtls_client_ca, "a") : NULL; /* to those before */
     bool ok = file && fwrite(pem, (size_t)len, 1, file) == 1;
     return file && fclose(file) == 0 && ok;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* What the CLI does to Redis: records, sets and the entries of weir:changes, against a real Redis. */
 #include "gateway/accounts.h"
+#include "gateway/vault.h"
 #include "tests/unit/gateway/redis_fixture.h"
 
 static struct redis_fixture redis;
@@ -31,12 +32,22 @@ static void add_tenant(void)
     cr_assert_eq(accounts_add_tenant(&accounts, &tenant, false), ACCOUNTS_DONE);
 }
 
+static struct record_room room;
+
 static struct device_record device(const char *id)
 {
-    struct device_record record = {.tenant = "acme", .created_s = 6};
+    static struct credential psk = {.id = "psk", .kind = CREDENTIAL_PSK};
+    struct device_record record = {.tenant = "acme", .created_s = 6, .credentials = &psk, .credential_count = 1};
     snprintf(record.id, sizeof record.id, "%s", id);
-    secret_set(&record.psk, BYTES_LITERAL("0123456789abcdef"));
+    secret_set(&psk.secret, BYTES_LITERAL("0123456789abcdef"));
     return record;
+}
+
+static bool has_same_psk(const struct device_record *a, const struct device_record *b)
+{
+    const struct credential *x = record_credential(a, CREDENTIAL_PSK, 0, NULL);
+    const struct credential *y = record_credential(b, CREDENTIAL_PSK, 0, NULL);
+    return x && y && secret_equal(&x->secret, &y->secret);
 }
 
 static void add_device(const char *id)
@@ -47,7 +58,7 @@ static void add_device(const char *id)
 
 static struct token_record token(const char *id)
 {
-    struct token_record record = {.tenant = "acme", .role = TOKEN_OPERATOR};
+    struct token_record record = {.tenant = "acme", .role = ROLE_OPERATOR};
     snprintf(record.id, sizeof record.id, "%s", id);
     return record;
 }
@@ -109,19 +120,19 @@ Test(accounts, devices)
     expect_change(2, "device acme d1");
     cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_EXISTS);
     expect_change(2, "device acme d1");
-    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
-    cr_assert(secret_equal(&found.psk, &record.psk));
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_DONE);
+    cr_assert(has_same_psk(&found, &record));
     cr_assert_eq(accounts_set_device_disabled(&accounts, T, D, true), ACCOUNTS_DONE);
-    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_DONE);
     cr_assert(found.disabled);
-    cr_assert(secret_equal(&found.psk, &record.psk));
+    cr_assert(has_same_psk(&found, &record));
     redis_call(client, "HSET weir:{acme}:total:d1 energy x");
     redis_call(client, "HSET weir:{acme}:total:d11 energy x");
     cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_DONE);
     expect_change(4, "device acme d1");
     cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:total:d1")->integer, 0);
     cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:total:d11")->integer, 1);
-    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_NOT_FOUND);
     cr_assert_eq(redis_call(client, "SCARD weir:{acme}:devices")->integer, 0);
     cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_NOT_FOUND);
 }
@@ -133,13 +144,13 @@ Test(accounts, replacing_leaves_no_old_field)
     strcpy(record.site, "north");
     cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
     record = device("d1");
-    secret_wipe(&record.psk);
-    strcpy(record.x509, "urn:d1");
+    struct credential x509 = {.id = "x509", .kind = CREDENTIAL_X509, .name = "urn:d1"};
+    record.credentials = &x509;
     cr_assert_eq(accounts_add_device(&accounts, &record, true), ACCOUNTS_DONE);
-    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_DONE);
     cr_assert_str_eq(found.site, "");
-    cr_assert_not(secret_is_set(&found.psk));
-    cr_assert_str_eq(found.x509, "urn:d1");
+    cr_assert_eq(found.credential_count, 1);
+    cr_assert_str_eq(found.credentials[0].name, "urn:d1");
 }
 
 Test(accounts, tokens)
@@ -157,7 +168,7 @@ Test(accounts, tokens)
     cr_assert(found.revoked);
     cr_assert_eq(accounts_revoke_token(&accounts, BYTES_LITERAL("0000000000000000")), ACCOUNTS_NOT_FOUND);
     record = token("1111111111111111");
-    record.role = TOKEN_DEVICE;
+    record.role = ROLE_DEVICE;
     strcpy(record.device, "d1");
     cr_assert_eq(accounts_add_token(&accounts, &record), ACCOUNTS_NO_DEVICE);
     add_device("d1");
@@ -209,9 +220,9 @@ Test(accounts, what_is_damaged_is_told)
     struct device_record found;
     add_tenant();
     redis_call(client, "HSET weir:{acme}:dev:d1 psk nonsense");
-    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DAMAGED);
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_DAMAGED);
     redis_call(client, "SET weir:{acme}:dev:d2 x");
-    cr_assert_eq(accounts_get_device(&accounts, T, BYTES_LITERAL("d2"), &found), ACCOUNTS_REFUSED);
+    cr_assert_eq(accounts_get_device(&accounts, T, BYTES_LITERAL("d2"), &room, &found), ACCOUNTS_REFUSED);
     cr_assert(strncmp(accounts.error, "WRONGTYPE", 9) == 0);
     cr_assert_eq(accounts_set_device_disabled(&accounts, T, BYTES_LITERAL("d2"), true), ACCOUNTS_REFUSED);
     expect_change(2, "device acme d2"); /* EXEC runs the rest; reading d2 again does no harm */
@@ -324,11 +335,11 @@ Test(accounts, single_fields_of_a_device)
     redis_call(client, "HSET weir:{acme}:dev:d1 newer x");
     cr_assert_eq(accounts_set_device_fields(&accounts, T, D, fields, 3), ACCOUNTS_DONE);
     expect_change(3, "device acme d1");
-    cr_assert_eq(accounts_get_device(&accounts, T, D, &found), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_DONE);
     cr_expect_str_eq(found.site, "south");
     cr_expect_str_eq(found.tags, "");
     cr_expect_str_eq(found.profile, "old-meters");
-    cr_expect(secret_equal(&found.psk, &record.psk));
+    cr_expect(has_same_psk(&found, &record));
     cr_expect_eq(redis_call(client, "HEXISTS weir:{acme}:dev:d1 newer")->integer, 1, "of a newer weir");
     cr_expect_eq(redis_call(client, "HEXISTS weir:{acme}:dev:d1 tags")->integer, 0);
     cr_assert_eq(accounts_set_device_fields(&accounts, T, D, &fields[1], 1), ACCOUNTS_DONE);
@@ -398,6 +409,26 @@ Test(accounts, a_codec_is_quarantined_and_released)
     cr_expect(!found.quarantined && found.reason[0] == '\0');
 }
 
+Test(accounts, a_codec_has_two_witnesses_of_its_definition)
+{
+    struct codec_record record = {.tenant = "acme", .id = "th", .definition = BYTES_LITERAL("{}")}, found;
+    struct bytes id = BYTES_LITERAL("th"), text = BYTES_LITERAL("{}");
+    cr_assert_eq(accounts_add_codec_witness(&accounts, T, id, text, BYTES_LITERAL("a")), ACCOUNTS_NOT_FOUND);
+    add_tenant();
+    cr_assert_eq(accounts_add_codec(&accounts, &record, false), ACCOUNTS_DONE);
+    cr_expect_eq(accounts_add_codec_witness(&accounts, T, id, BYTES_LITERAL("{ }"), BYTES_LITERAL("a")), ACCOUNTS_EXISTS);
+    cr_expect_eq(accounts_add_codec_witness(&accounts, T, id, text, BYTES_LITERAL("a")), ACCOUNTS_DONE);
+    expect_change(3, "codec acme th");
+    cr_expect_eq(accounts_add_codec_witness(&accounts, T, id, text, BYTES_LITERAL("a")), ACCOUNTS_EXISTS);
+    cr_expect_eq(accounts_add_codec_witness(&accounts, T, id, text, BYTES_LITERAL("b")), ACCOUNTS_DONE);
+    cr_expect_eq(accounts_add_codec_witness(&accounts, T, id, text, BYTES_LITERAL("c")), ACCOUNTS_EXISTS);
+    cr_assert_eq(accounts_get_codec(&accounts, T, id, &found), ACCOUNTS_DONE);
+    cr_expect_str_eq(found.witnesses, "a,b");
+    cr_assert_eq(accounts_add_codec(&accounts, &record, true), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_codec(&accounts, T, id, &found), ACCOUNTS_DONE);
+    cr_expect_str_eq(found.witnesses, "");
+}
+
 Test(accounts, a_removed_tenant_takes_profiles_and_codecs_along)
 {
     struct profile_record profile = {.tenant = "acme", .id = "old"};
@@ -408,4 +439,158 @@ Test(accounts, a_removed_tenant_takes_profiles_and_codecs_along)
     redis_call(client, "XADD weir:{acme}:quarantine * x y");
     cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
     cr_assert_eq(redis_call(client, "KEYS *")->count, 1, "weir:changes");
+}
+
+/* Credentials and groups. */
+
+static struct credential credential_of(const char *id, enum credential_kind kind, uint8_t fill)
+{
+    struct credential credential = {.kind = kind, .created_s = 7};
+    snprintf(credential.id, sizeof credential.id, "%s", id);
+    if (credential_is_secret(kind))
+        memset(credential.secret.octets, fill, credential.secret.len = 32);
+    else
+        memset(credential.public, fill, credential.public_len = kind == CREDENTIAL_ES256 ? 64 : 32);
+    return credential;
+}
+
+static enum accounts_result put_key(const char *device_id, const char *id, enum credential_kind kind, uint8_t fill,
+                                    bool replace)
+{
+    struct credential credential = credential_of(id, kind, fill);
+    return accounts_put_credential(&accounts, T, bytes_of_text(device_id), &credential, replace);
+}
+
+static bool kid_is(const char *kid, const char *device_id)
+{
+    char command[96];
+    snprintf(command, sizeof command, "HGET weir:{acme}:kids %s", kid);
+    const struct store_reply *reply = redis_call(client, command);
+    return bytes_equal_text(reply->text, device_id);
+}
+
+Test(accounts, credentials_come_and_go_one_by_one)
+{
+    struct device_record found;
+    add_tenant();
+    cr_assert_eq(put_key("d1", "k1", CREDENTIAL_ES256, 1, false), ACCOUNTS_NOT_FOUND);
+    add_device("d1");
+    cr_assert_eq(put_key("d1", "k1", CREDENTIAL_ES256, 1, false), ACCOUNTS_DONE);
+    expect_change(3, "device acme d1");
+    cr_assert_eq(put_key("d1", "k1", CREDENTIAL_ES256, 2, false), ACCOUNTS_EXISTS);
+    cr_assert_eq(put_key("d1", "k1", CREDENTIAL_ES256, 2, true), ACCOUNTS_DONE);
+    cr_expect(kid_is("k1", "d1"));
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_DONE);
+    cr_assert_eq(found.credential_count, 2);
+    cr_expect_eq(found.credentials[0].public[0], 2);
+    cr_expect_str_eq(found.credentials[1].id, "psk");
+    cr_assert_eq(put_key("d1", "k1", CREDENTIAL_HMAC, 3, true), ACCOUNTS_DONE);
+    cr_expect(kid_is("k1", ""), "no signature kind any more");
+    cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("k2")), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("k1")), ACCOUNTS_DONE);
+    expect_change(6, "device acme d1");
+    cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("psk")), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_DONE);
+    cr_expect_eq(found.credential_count, 0);
+}
+
+Test(accounts, a_kid_belongs_to_one_device_of_a_tenant)
+{
+    struct credential key = credential_of("k1", CREDENTIAL_EDDSA, 1);
+    struct device_record record = device("d2");
+    record.credentials = &key;
+    add_tenant();
+    add_device("d1");
+    cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
+    cr_expect(kid_is("k1", "d2"));
+    cr_expect_eq(put_key("d1", "k1", CREDENTIAL_HS256, 1, false), ACCOUNTS_EXISTS);
+    cr_expect_eq(put_key("d1", "k1", CREDENTIAL_HS256, 1, true), ACCOUNTS_EXISTS);
+    cr_expect_eq(put_key("d1", "k1", CREDENTIAL_HMAC, 1, false), ACCOUNTS_DONE, "no kid");
+    strcpy(record.id, "d3");
+    cr_expect_eq(accounts_add_device(&accounts, &record, true), ACCOUNTS_EXISTS);
+    struct tenant_record other = {.id = "other"};
+    cr_assert_eq(accounts_add_tenant(&accounts, &other, false), ACCOUNTS_DONE);
+    strcpy(record.tenant, "other");
+    cr_expect_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE, "another tenant");
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("d2")), ACCOUNTS_DONE);
+    cr_expect(kid_is("k1", ""));
+    cr_expect_eq(put_key("d1", "k1", CREDENTIAL_HS256, 1, true), ACCOUNTS_DONE);
+    struct device_record plain = device("d1");
+    cr_assert_eq(accounts_add_device(&accounts, &plain, true), ACCOUNTS_DONE);
+    cr_expect(kid_is("k1", ""), "replaced without it");
+    cr_assert_eq(accounts_remove_tenant(&accounts, BYTES_LITERAL("other")), ACCOUNTS_DONE);
+    cr_expect_eq(redis_call(client, "EXISTS weir:{other}:kids")->integer, 0);
+}
+
+Test(accounts, eight_credentials_and_no_secret_twice)
+{
+    char id[8];
+    add_tenant();
+    add_device("d1");
+    for (unsigned i = 1; i < CREDENTIALS_MAX; i++) {
+        snprintf(id, sizeof id, "k%u", i);
+        cr_assert_eq(put_key("d1", id, CREDENTIAL_HS256, (uint8_t)i, false), ACCOUNTS_DONE, "%s", id);
+    }
+    cr_expect_eq(put_key("d1", "one-more", CREDENTIAL_HS256, 99, false), ACCOUNTS_FULL);
+    cr_expect_eq(put_key("d1", "k1", CREDENTIAL_PSK, 2, true), ACCOUNTS_SAME_SECRET);
+    cr_expect_eq(put_key("d1", "k1", CREDENTIAL_PSK, 99, true), ACCOUNTS_DONE);
+    struct credential twice[2] = {credential_of("a", CREDENTIAL_HMAC, 1), credential_of("b", CREDENTIAL_PSK, 1)};
+    struct device_record record = device("d2");
+    record.credentials = twice;
+    record.credential_count = 2;
+    cr_expect_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_SAME_SECRET);
+}
+
+Test(accounts, what_an_older_weir_wrote_is_wrapped_with_the_next_credential)
+{
+    char error[VAULT_ERROR_MAX], path[] = "/tmp/weir-kek-XXXXXX";
+    struct device_record found;
+    close(mkstemp(path));
+    unlink(path);
+    struct vault *vault = vault_new(path, true, error);
+    cr_assert_not_null(vault, "%s", error);
+    unlink(path);
+    add_tenant();
+    redis_call(client, "SADD weir:{acme}:devices d1");
+    redis_call(client, "HSET weir:{acme}:dev:d1 disabled 0 psk 736563726574736563726574 x509 urn:1 created 5 later x");
+    accounts.vault = vault_of_records(vault);
+    cr_assert_eq(put_key("d1", "k1", CREDENTIAL_HS256, 'k', false), ACCOUNTS_DONE);
+    const struct store_reply *reply = redis_call(client, "HGETALL weir:{acme}:dev:d1");
+    for (size_t i = 0; i < reply->count; i++) {
+        struct bytes text = reply->items[i].text;
+        cr_expect_not(bytes_equal_text(text, "psk") || bytes_equal_text(text, "x509"), "an old field");
+        cr_expect_null(memmem(text.ptr, text.len, "7365637265", 10));
+        cr_expect_null(memmem(text.ptr, text.len, "6b6b6b6b", 8));
+    }
+    cr_expect_eq(redis_call(client, "HEXISTS weir:{acme}:dev:d1 later")->integer, 1, "of a newer weir");
+    cr_assert_eq(accounts_get_device(&accounts, T, D, &room, &found), ACCOUNTS_DONE);
+    cr_assert_eq(found.credential_count, 3);
+    cr_expect(bytes_equal_text(bytes_of(found.credentials[1].secret.octets, found.credentials[1].secret.len),
+                               "secretsecret"));
+    vault_free(vault);
+}
+
+Test(accounts, groups)
+{
+    struct group_record record = {.tenant = "acme", .id = "g", .pattern = "b7-*", .created_s = 3}, found;
+    struct bytes g = BYTES_LITERAL("g");
+    struct accounts_ids ids;
+    secret_set(&record.key, BYTES_LITERAL("0123456789abcdef0123456789abcdef"));
+    cr_assert_eq(accounts_add_group(&accounts, &record, false), ACCOUNTS_NO_TENANT);
+    add_tenant();
+    cr_assert_eq(accounts_add_group(&accounts, &record, false), ACCOUNTS_DONE);
+    expect_change(2, "group acme g");
+    cr_assert_eq(accounts_add_group(&accounts, &record, false), ACCOUNTS_EXISTS);
+    cr_assert_eq(accounts_set_group_disabled(&accounts, T, g, true), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_group(&accounts, T, g, &found), ACCOUNTS_DONE);
+    cr_expect(found.disabled && secret_equal(&found.key, &record.key));
+    cr_assert_eq(accounts_list_groups(&accounts, T, &ids), ACCOUNTS_DONE);
+    cr_expect_eq(ids.count, 1);
+    free(ids.ids);
+    cr_assert_eq(accounts_remove_group(&accounts, T, g), ACCOUNTS_DONE);
+    expect_change(4, "group acme g");
+    cr_assert_eq(accounts_get_group(&accounts, T, g, &found), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(accounts_add_group(&accounts, &record, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
+    cr_expect_eq(redis_call(client, "EXISTS weir:{acme}:group:g weir:{acme}:groups")->integer, 0);
 }

@@ -377,3 +377,40 @@ Test(claim, receipts)
                   (int)response.body.len, (const char *)response.body.ptr);
     }
 }
+
+/* One record of a message of that class, its time so far from the receipt. */
+static enum outcome judge_replay(enum delivery_class class, int64_t distance_s, const char **ret_detail)
+{
+    struct observation observation = {.time = {1763692800 + distance_s, 0}};
+    struct sink_record record = {.observation = &observation};
+    struct sink_message message = {.records = &record, .count = 1, .identity_class = class};
+    return claim_judge_replay(&message, (struct timestamp){1763692800, 5}, 86400, ret_detail);
+}
+
+Test(claim, what_could_be_stored_again)
+{
+    static const struct {
+        enum delivery_class class;
+        int64_t distance_s;
+        enum outcome outcome;
+    } rows[] = {
+        {CLASS_EXACT, -1000000, OUTCOME_CHANGED},          {CLASS_TRANSPORT, 0, OUTCOME_UNPROCESSABLE},
+        {CLASS_WINDOWED, 0, OUTCOME_CHANGED},              {CLASS_WINDOWED, 3600, OUTCOME_CHANGED},
+        {CLASS_WINDOWED, 3601, OUTCOME_TIME_OUTSIDE},      {CLASS_WINDOWED, 3600 - 86399, OUTCOME_CHANGED},
+        {CLASS_WINDOWED, 3600 - 86400, OUTCOME_TIME_OUTSIDE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *detail = NULL;
+        cr_expect_eq(judge_replay(rows[i].class, rows[i].distance_s, &detail), rows[i].outcome, "%zu", i);
+        cr_expect_eq(detail != NULL, rows[i].outcome != OUTCOME_CHANGED, "%zu", i);
+    }
+}
+
+Test(claim, merging)
+{
+    struct sequence all = none;
+    const char *detail = NULL;
+    cr_expect(claim_merge(&none, &all, &detail) && !all.given);
+    cr_expect(claim_merge(&three_17, &all, &detail) && all.seq == 17);
+    cr_expect(!claim_merge(&three_18, &all, &detail) && all.seq == 17 && detail);
+}

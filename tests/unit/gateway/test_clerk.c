@@ -58,7 +58,8 @@ static enum accounts_result read_wrong_type(struct clerk_job *job, struct accoun
 {
     struct device_record record;
     ((struct errand *)job)->runs++;
-    return accounts_get_device(accounts, BYTES_LITERAL("acme"), BYTES_LITERAL("d1"), &record);
+    static struct record_room room;
+    return accounts_get_device(accounts, BYTES_LITERAL("acme"), BYTES_LITERAL("d1"), &room, &record);
 }
 
 static void done(struct clerk_job *job)

@@ -110,9 +110,10 @@ static struct lab_certificate device_key;
 
 static void add_raw_key_device(void)
 {
-    struct device_record device = {.tenant = "acme", .id = "rpk-1", .has_rpk = true};
+    struct device_record device = {.tenant = "acme", .id = "rpk-1", .credential_count = 1};
     cr_assert(lab_certificate_make(&device_key, NULL, "unused", 0, false));
-    cr_assert(crypto_sha256(bytes_of(device_key.spki, device_key.spki_len), (struct bytes){0}, device.rpk));
+    struct credential rpk = lab_spki(CREDENTIAL_RPK, bytes_of(device_key.spki, device_key.spki_len), NULL);
+    device.credentials = &rpk;
     cr_assert(registry_put_device(lab.registry, &device));
 }
 
@@ -240,11 +241,11 @@ Test(dtls, other_identities_do_not_connect)
     static const char *const identities[] = {"acme/boiler-8", "emca/boiler-7", "acme", "acme/", "/boiler-7", "boiler-7",
         "acme/boiler-7 ", "Acme/boiler-7", "acme/boiler-7/x", "acme/boiler-7\n", "acme:boiler-7", "acme/boiler-\xc2\xb7",
         "acme/keyless", "acme/disabled", "closed/boiler-7"};
-    struct device_record disabled = {.tenant = "acme", .id = "disabled", .disabled = true};
+    struct credential psk = lab_psk("psk", LAB_KEY);
+    struct device_record disabled = {.tenant = "acme", .id = "disabled", .disabled = true, .credentials = &psk,
+                                     .credential_count = 1};
     struct tenant_record closed = {.id = "closed", .disabled = true};
-    struct device_record in_closed = {.tenant = "closed", .id = "boiler-7"};
-    secret_set(&disabled.psk, bytes_of_text(LAB_KEY));
-    secret_set(&in_closed.psk, bytes_of_text(LAB_KEY));
+    struct device_record in_closed = {.tenant = "closed", .id = "boiler-7", .credentials = &psk, .credential_count = 1};
     cr_assert(lab_add_device(&lab, "acme", "keyless", NULL));
     cr_assert(registry_put_device(lab.registry, &disabled) && registry_put_tenant(lab.registry, &closed) &&
               registry_put_device(lab.registry, &in_closed));
@@ -259,10 +260,11 @@ Test(dtls, other_identities_do_not_connect)
 Test(dtls, a_device_that_is_disabled_during_its_handshake_is_refused)
 {
     static struct lab_pair pair;
-    struct device_record device = {.tenant = "acme", .id = "boiler-7", .disabled = true};
+    struct credential psk = lab_psk("psk", LAB_KEY);
+    struct device_record device = {.tenant = "acme", .id = "boiler-7", .disabled = true, .credentials = &psk,
+                                   .credential_count = 1};
     struct bytes datagram, message;
     bool newest;
-    secret_set(&device.psk, bytes_of_text(LAB_KEY));
     cr_assert(lab_pair_open(&pair, &lab, &psk_ccm_8));
     for (unsigned i = 0; i < 2; i++) {
         lab_client_step(&pair.client);
@@ -436,9 +438,9 @@ static void open_x509(struct lab *with)
     cr_assert(lab_trust(with, &authority));
     cr_assert(lab_open(with));
     for (unsigned i = 0; i < 3; i++) {
-        struct device_record device = {.tenant = "acme"};
+        struct credential x509 = lab_x509(names[i]);
+        struct device_record device = {.tenant = "acme", .credentials = &x509, .credential_count = 1};
         snprintf(device.id, sizeof device.id, "x509-%u", i);
-        snprintf(device.x509, sizeof device.x509, "%s", names[i]);
         cr_assert(registry_put_device(with->registry, &device));
     }
 }
@@ -508,7 +510,8 @@ Test(dtls, the_common_name_counts_only_alone)
     static struct lab with;
     static struct lab_certificate certificate;
     struct identity who;
-    struct device_record device = {.tenant = "acme", .id = "unused", .x509 = "unused"};
+    struct credential x509 = lab_x509("unused");
+    struct device_record device = {.tenant = "acme", .id = "unused", .credentials = &x509, .credential_count = 1};
     open_x509(&with);
     cr_assert(registry_put_device(with.registry, &device));
     cr_assert(lab_certificate_make(&certificate, &authority, "elsewhere.example", 0x82, false));
@@ -520,7 +523,8 @@ Test(dtls, without_an_authority_no_certificate_is_good)
 {
     static struct lab_certificate certificate;
     struct identity who;
-    struct device_record device = {.tenant = "acme", .id = "x509-0", .x509 = "sensor.acme.example"};
+    struct credential x509 = lab_x509("sensor.acme.example");
+    struct device_record device = {.tenant = "acme", .id = "x509-0", .credentials = &x509, .credential_count = 1};
     cr_assert(lab_certificate_make(&authority, NULL, "Acme devices", 0, false));
     cr_assert(lab_certificate_make(&certificate, &authority, "sensor.acme.example", 0x82, false));
     cr_assert(registry_put_device(lab.registry, &device));

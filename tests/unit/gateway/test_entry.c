@@ -151,3 +151,20 @@ Test(entry, foreign_entries_are_not_read)
     cr_expect_not(warm_observation(NULL, 0, arena, &device, &observation));
     arena_free(arena);
 }
+
+Test(entry, a_signature_is_named_with_its_key)
+{
+    struct observation observation = {.name = BYTES_LITERAL("x"), .kind = VALUE_NONE, .time_source = TIME_DEVICE};
+    struct sink_proof proof = {.kid = BYTES_LITERAL("0123456789abcdef0123456789abcdef")};
+    struct sink_record record = {.device = BYTES_LITERAL("d"), .observation = &observation};
+    struct sink_message by_key = {.records = &record, .count = 1, .class = 't', .evidence = EVIDENCE_COSE,
+                                  .proof = &proof};
+    struct entry_scratch scratch = {0};
+    struct bytes values[ENTRY_FIELDS];
+    cr_assert(entry_values(&by_key, &record, BYTES_LITERAL("0000000000000001"), &scratch, values));
+    cr_expect(bytes_equal_text(values[9], "cose:0123456789abcdef0123456789abcdef"));
+    proof.kid = (struct bytes){0};
+    cr_assert(entry_values(&by_key, &record, BYTES_LITERAL("0000000000000001"), &scratch, values));
+    cr_expect(bytes_equal_text(values[9], "cose"), "a derived key has no name");
+    entry_scratch_deinit(&scratch);
+}

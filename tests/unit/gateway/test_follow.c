@@ -28,17 +28,24 @@ static void on_changed(void *ctx, struct bytes tenant, struct bytes device)
              (const char *)tenant.ptr, (int)device.len, device.ptr ? (const char *)device.ptr : "");
 }
 
-static void start(void)
+static void start_with(const struct vault *vault, struct metrics *metrics)
 {
     struct follow_config config = {
         .redis = &(struct store_target){.address = redis.address},
         .registry = registry,
+        .vault = vault,
+        .metrics = metrics,
         .changed = on_changed,
         .fresh = on_fresh,
         .random_seed = {1, 2, 3, 4},
     };
     follow = follow_new(loop, &config);
     cr_assert(follow);
+}
+
+static void start(void)
+{
+    start_with(NULL, NULL);
 }
 
 static void setup(void)
@@ -89,7 +96,7 @@ static bool may_speak(const char *id)
 
 Test(follow, loads_what_is_there)
 {
-    struct token_record token = {.tenant = "acme", .id = "0123456789abcdef", .role = TOKEN_OPERATOR};
+    struct token_record token = {.tenant = "acme", .id = "0123456789abcdef", .role = ROLE_OPERATOR};
     add_tenant("acme");
     add_tenant("empty");
     for (unsigned i = 0; i < 1500; i++) {
@@ -110,9 +117,58 @@ Test(follow, loads_what_is_there)
     cr_assert_str_eq(changed, "");
 }
 
+Test(follow, groups_are_loaded_and_followed)
+{
+    struct group_record group = {.tenant = "acme", .id = "g", .pattern = "b7-*"};
+    secret_set(&group.key, BYTES_LITERAL("0123456789abcdef0123456789abcdef"));
+    add_tenant("acme");
+    cr_assert_eq(accounts_add_group(&accounts, &group, false), ACCOUNTS_DONE);
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    cr_assert(may_speak("b7-1") && !may_speak("b8-1"));
+    accounts_set_group_disabled(&accounts, T, BYTES_LITERAL("g"), true);
+    RUN_UNTIL(loop, !may_speak("b7-1"), "disabled");
+    RUN_UNTIL(loop, strcmp(changed, "acme/ ") == 0, "told");
+    accounts_remove_group(&accounts, T, BYTES_LITERAL("g"));
+    RUN_UNTIL(loop, registry_count(registry).groups == 0, "removed");
+}
+
+/* Who has a secret of another key-encryption key is known, and cannot prove it. */
+Test(follow, a_secret_that_does_not_open_is_left_out_and_counted)
+{
+    static struct metrics metrics;
+    const struct metrics *all = &metrics;
+    char error[VAULT_ERROR_MAX], path[] = "/tmp/weir-kek-XXXXXX";
+    struct vault *vaults[2];
+    close(mkstemp(path));
+    for (unsigned i = 0; i < 2; i++) {
+        unlink(path);
+        vaults[i] = vault_new(path, true, error);
+        cr_assert_not_null(vaults[i], "%s", error);
+    }
+    unlink(path);
+    add_tenant("acme");
+    accounts.vault = vault_of_records(vaults[0]);
+    struct credential psk = {.id = "psk", .kind = CREDENTIAL_PSK, .secret = {.octets = "0123456789", .len = 10}};
+    struct device_record record = {.tenant = "acme", .id = "own", .credentials = &psk, .credential_count = 1};
+    accounts_add_device(&accounts, &record, false);
+    accounts.vault = vault_of_records(vaults[1]);
+    strcpy(record.id, "others");
+    accounts_add_device(&accounts, &record, false);
+    start_with(vaults[0], &metrics);
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    cr_expect_eq(registry_count(registry).devices, 2);
+    cr_expect_eq(registry_count(registry).credentials, 1);
+    cr_expect_eq(metrics_sum(&all, 1, METRIC_SECRETS_NOT_OPENED), 1);
+    follow_free(follow);
+    follow = NULL;
+    vault_free(vaults[0]);
+    vault_free(vaults[1]);
+}
+
 Test(follow, changes_arrive)
 {
-    struct token_record token = {.tenant = "acme", .id = "0123456789abcdef", .role = TOKEN_OPERATOR};
+    struct token_record token = {.tenant = "acme", .id = "0123456789abcdef", .role = ROLE_OPERATOR};
     start();
     RUN_UNTIL(loop, is_fresh, "fresh with an empty Redis");
     add_tenant("acme");

@@ -30,7 +30,7 @@ static struct registry *make_registry(void)
     struct registry *registry = registry_new(&(struct hash_key){1, 2});
     struct tenant_record tenant = {.id = "home"};
     struct device_record device = {.tenant = "home", .id = "meter"};
-    struct token_record token = {.tenant = "home", .id = "00112233445566aa", .role = TOKEN_DEVICE, .device = "meter"};
+    struct token_record token = {.tenant = "home", .id = "00112233445566aa", .role = ROLE_DEVICE, .device = "meter"};
     cr_assert(secret_set(&token.apikey, bytes_of_text(key_text)));
     cr_assert(registry_put_tenant(registry, &tenant) && registry_put_device(registry, &device) &&
               registry_put_token(registry, &token));

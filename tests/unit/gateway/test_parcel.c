@@ -130,6 +130,26 @@ Test(parcel, version_1_is_read)
     cr_expect_eq(parcel.message.ptr[0], 0x97);
 }
 
+/* Only a signed message has its evidence behind the counters, and only it is of version 3. */
+Test(parcel, evidence_stands_at_the_end)
+{
+    static const char expected[] = "\x90\x98\xb0" "00000000000000ab\xa8" "boiler-7\xa3" "jws\xa5" "key-1\xa5" "65000\xaa"
+                                   "1763692801\xa7" "a.\0b\xff\n.\xa2" "ok";
+    static const struct sink_proof proof = {BYTES_LITERAL("key-1"), BYTES_LITERAL("boiler-7"), 65000,
+                                            {(const uint8_t *)"a.\0b\xff\n.", 7}};
+    struct msgpack out = {0};
+    struct parcel parcel;
+    struct sink_message message = exact_message();
+    message.evidence = EVIDENCE_JWS;
+    message.proof = &proof;
+    struct bytes body = written(&out, &message), behind = bytes_of(expected, sizeof expected - 1);
+    cr_assert(parcel_read(body, &parcel));
+    cr_expect_eq(body.ptr[0], 3);
+    cr_expect_eq(parcel.message.ptr[0], 0x99);
+    cr_expect_eq(memcmp(body.ptr + body.len - behind.len, behind.ptr, behind.len), 0);
+    msgpack_deinit(&out);
+}
+
 static unsigned lane_of(const char *speaker)
 {
     struct msgpack out = {0};
@@ -245,7 +265,7 @@ Test(parcel, bad_bodies)
     static const struct {
         size_t at;
         uint8_t octet;
-    } changes[] = {{0, 0}, {0, 3}, {1, PARCEL_LANES}, {2, 'q'}, {2, 0}, {3, 0}, {3, 255}, {36, LEVEL_COUNT},
+    } changes[] = {{0, 0}, {0, 4}, {1, PARCEL_LANES}, {2, 'q'}, {2, 0}, {3, 0}, {3, 255}, {36, LEVEL_COUNT},
                    {PARCEL_HEAD, '{'}, {PARCEL_HEAD + 1, 0}};
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         uint8_t was = out.ptr[changes[i].at];

@@ -6,7 +6,8 @@
 
 #include <criterion/criterion.h>
 
-/* A story: small letter a failure of that speaker, capital a success of it; '!' behind a failure: put aside there. */
+/* A story: small letter a failure of that speaker, capital a success of it; '!' behind a failure: put aside there;
+ * "=vw|": v and w are witnesses. */
 static const struct {
     const char *story, *why;
 } stories[] = {
@@ -29,6 +30,13 @@ static const struct {
     {"abcdabcdabcd!", "four, one after the other"},
     {"abcdefghijkl!", "a fleet in which nobody is read, each device once"},
     {"abcdefghiJklmnopq", "and one that is read in between"},
+    {"=w|aaaaaaaaa", "a witness that was read elsewhere stands against one that fails"},
+    {"=w|aaawww!", "until it fails too"},
+    {"=vw|aaawwwvvv!", "and so do two"},
+    {"=w|www!", "for itself it does not stand"},
+    {"=w|aaabbbcccdddeeefff", "nobody takes its place"},
+    {"aaa!=w|aaaaaa", "told of later"},
+    {"abcdabcabc=w|ddddwww!", "in the place of whoever failed least"},
 };
 
 static bool is_capital(char c)
@@ -42,6 +50,14 @@ Test(quarantine, stories)
         struct quarantine_count count = {0};
         for (const char *at = stories[i].story; *at; at++) {
             uint64_t speaker = (uint64_t)(*at | 0x20);
+            if (*at == '=') {
+                uint64_t witnesses[2];
+                size_t witness_count = 0;
+                while (*++at != '|')
+                    witnesses[witness_count++] = (uint64_t)*at;
+                quarantine_count_witnesses(&count, witnesses, witness_count);
+                continue;
+            }
             if (is_capital(*at)) {
                 quarantine_count_success(&count, speaker);
                 continue;
@@ -121,7 +137,7 @@ Test(quarantine_path, successes_do_not_undo_the_number_for_people)
 {
     struct request request = request_of("acme", "d1");
     fail("acme", "th", OUTCOME_MALFORMED);
-    quarantine_succeeded(&request, BYTES_LITERAL("th"));
+    quarantine_succeeded(&request, BYTES_LITERAL("th"), NULL);
     cr_expect_eq(failures("acme", "th"), 1);
 }
 

@@ -27,6 +27,13 @@ static void setup(void)
     add("lwm2m", false, false, "3303");
     add("hub", true, false, "");
     add("off", false, true, "");
+    add("0a4b", false, false, "");
+    add("0A4C", false, false, "");
+    add("0a4d", false, false, "");
+    add("0A4D", false, false, "");
+    add("0aff", true, false, "");
+    add("0AFE", false, true, "");
+    add("deadbeef-1", false, false, "");
 }
 
 static void teardown(void)
@@ -146,6 +153,30 @@ static const struct node_row node_rows[] = {
     {IDENTITY_NETWORK, "", "lwm2m", "3303", SAID, OUTCOME_CHANGED, "lwm2m", NAME},
     {IDENTITY_NETWORK, "", "", "off", SAID, OUTCOME_FORBIDDEN, NULL, NAME},
     {IDENTITY_NETWORK, "", "", "_x", SAID, OUTCOME_BAD_NAME, NULL, NAME},
+    /* hexadecimal digits in either case; the spelling that is there comes first */
+    {IDENTITY_DEVICE, "hub", "", "0A4B", SAID, OUTCOME_CHANGED, "0a4b", NAME},
+    {IDENTITY_DEVICE, "hub", "", "0A4b", SAID, OUTCOME_CHANGED, "0a4b", NAME},
+    {IDENTITY_DEVICE, "hub", "", "0a4c", SAID, OUTCOME_CHANGED, "0A4C", NAME},
+    {IDENTITY_DEVICE, "hub", "", "0a4d", SAID, OUTCOME_CHANGED, "0a4d", NAME},
+    {IDENTITY_DEVICE, "hub", "", "0A4D", SAID, OUTCOME_CHANGED, "0A4D", NAME},
+    {IDENTITY_DEVICE, "hub", "", "0A4E", SAID, OUTCOME_CHANGED, "hub", NODE_NAME},
+    {IDENTITY_DEVICE, "hub", "", "0A4", SAID, OUTCOME_CHANGED, "hub", NODE_NAME},
+    {IDENTITY_DEVICE, "hub", "", "0afe", SAID, OUTCOME_FORBIDDEN, NULL, NAME},
+    {IDENTITY_DEVICE, "hub", "", "Hub", SAID, OUTCOME_CHANGED, "hub", NODE_NAME},
+    {IDENTITY_DEVICE, "hub", "", "DEADBEEF-1", SAID, OUTCOME_CHANGED, "hub", NODE_NAME},
+    {IDENTITY_DEVICE, "hub", "0a4b", "0A4B", SAID, OUTCOME_CHANGED, "0a4b", NAME},
+    {IDENTITY_DEVICE, "hub", "0A4B", "0A4B", SAID, OUTCOME_FOREIGN_NAME, NULL, NAME},
+    {IDENTITY_DEVICE, "0aff", "", "0AFF", SAID, OUTCOME_CHANGED, "0aff", NAME},
+    {IDENTITY_DEVICE, "0a4b", "", "0A4B", SAID, OUTCOME_CHANGED, "0a4b", NAME},
+    {IDENTITY_DEVICE, "0a4b", "", "0A4C", SAID, OUTCOME_CHANGED, "0a4b", NODE_NAME},
+    {IDENTITY_NETWORK, "", "", "0A4B", SAID, OUTCOME_CHANGED, "0a4b", NAME},
+    {IDENTITY_NETWORK, "", "", "0afe", SAID, OUTCOME_FORBIDDEN, NULL, NAME},
+    {IDENTITY_NETWORK, "", "", "0A4E", SAID, OUTCOME_CHANGED, "0A4E", NAME},
+    {IDENTITY_NETWORK, "", "0A4B", "10", SAID, OUTCOME_CHANGED, "0A4B", NODE_NAME},
+    {IDENTITY_DEVICE, "0A4C", "", "0a4c", PROVEN, OUTCOME_CHANGED, "0A4C", NAME},
+    {IDENTITY_DEVICE, "0A4D", "", "0a4d", PROVEN, OUTCOME_FOREIGN_NAME, NULL, NAME},
+    {IDENTITY_DEVICE, "hub", "", "0a4c", PROVEN, OUTCOME_CHANGED, "0A4C", NAME},
+    {IDENTITY_NETWORK, "", "", "0a4c", PROVEN, OUTCOME_CHANGED, "0A4C", NAME},
     /* proven by the payload: that device, brought by itself, a concentrator or a network */
     {IDENTITY_DEVICE, "boiler-7", "", "boiler-7", PROVEN, OUTCOME_CHANGED, "boiler-7", NAME},
     {IDENTITY_DEVICE, "hub", "", "boiler-7", PROVEN, OUTCOME_CHANGED, "boiler-7", NAME},
@@ -202,4 +233,26 @@ Test(rights, local_names)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         cr_expect(bytes_equal_text(rights_local_name(bytes_of_text(cases[i][0]), bytes_of_text(cases[i][1])), cases[i][2]),
                   "%s of %s", cases[i][1], cases[i][0]);
+}
+
+Test(rights, a_device_of_a_group_needs_no_record)
+{
+    static const uint8_t key[32] = {1};
+    struct group_record group = {.tenant = "acme", .id = "batch", .pattern = "lamp-*"};
+    struct device_record banned = {.tenant = "acme", .id = "lamp-2", .group = "batch", .disabled = true};
+    struct identity who = {.kind = IDENTITY_DEVICE, .tenant = "acme", .device = "lamp-1"};
+    struct observation observation = {.name = BYTES_LITERAL("temp")};
+    struct rights_question question = {.registry = registry, .who = &who, .observation = &observation};
+    struct rights_answer answer;
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FORBIDDEN, "nobody has made the group");
+    cr_assert(secret_set(&group.key, bytes_of(key, sizeof key)) && registry_put_group(registry, &group));
+    cr_assert(registry_put_device(registry, &banned));
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_CHANGED);
+    cr_expect_eq((const void *)answer.device.ptr, (const void *)who.device, "it outlives the call");
+    cr_expect(bytes_equal_text(answer.device, "lamp-1"));
+    observation.name = BYTES_LITERAL("boiler-7:temp");
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FOREIGN_NAME);
+    observation.name = BYTES_LITERAL("temp");
+    strcpy(who.device, "lamp-2");
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FORBIDDEN, "banned");
 }

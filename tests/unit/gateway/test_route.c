@@ -128,6 +128,28 @@ Test(route, path_before_method)
     cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND);
 }
 
+Test(route, a_stranger_may_bring_what_proves_itself_and_only_to_obs)
+{
+    static const int formats[] = {CONTENT_FORMAT_JOSE, CONTENT_FORMAT_JOSE_JSON, CONTENT_FORMAT_COSE_MAC0,
+                                  CONTENT_FORMAT_COSE_SIGN1};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        struct request request = make(METHOD_POST, "/obs");
+        request.who = (struct identity){0};
+        request.content_format = formats[i];
+        request.body = BYTES_LITERAL("?");
+        cr_expect_eq(dispatch(&request), OUTCOME_STORE_AWAY, "it is the handler that looks, and knows nobody yet");
+        request.path = BYTES_LITERAL("/devices/x/keys");
+        cr_expect_neq(dispatch(&request), OUTCOME_STORE_AWAY);
+        request.path = BYTES_LITERAL("/obs");
+        request.method = METHOD_PATCH;
+        cr_expect_eq(dispatch(&request), OUTCOME_UNAUTHENTICATED);
+    }
+    struct request request = make(METHOD_POST, "/obs");
+    request.who = (struct identity){.kind = IDENTITY_OPERATOR, .tenant = "acme", .role = ROLE_ADMIN};
+    request.content_format = CONTENT_FORMAT_JOSE;
+    cr_expect_eq(dispatch(&request), OUTCOME_FORBIDDEN, "a person brings nothing");
+}
+
 Test(route, formats_of_a_post)
 {
     static const int refused[] = {CONTENT_FORMAT_NONE, CONTENT_FORMAT_OCTETS, 310, 114, 11050, REQUEST_FORMAT_UNKNOWN};
@@ -318,7 +340,9 @@ Test(route, history_is_refused_not_ignored)
 
 static void put_device(const char *tenant, const char *id)
 {
-    struct device_record record = {.psk = {.octets = "secretsecret", .len = 12}, .created_s = 5};
+    struct credential psk = {
+        .id = "psk", .kind = CREDENTIAL_PSK, .secret = {.octets = "secretsecret", .len = 12}};
+    struct device_record record = {.created_s = 5, .credentials = &psk, .credential_count = 1};
     strcpy(record.tenant, tenant);
     strcpy(record.id, id);
     cr_assert(registry_put_device(shared.registry, &record));

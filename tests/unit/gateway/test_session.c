@@ -576,14 +576,18 @@ Test(session, revocation_ends_the_sessions_of_the_device)
                   *b = device_new(2, "acme/boiler-8", true);
     char buffer[8];
     cr_assert(connect_device(a) && connect_device(again) && connect_device(b));
-    sessions_revoke(sessions, BYTES_LITERAL("acme"), BYTES_LITERAL("boiler-7"));
+    sessions_review(sessions, BYTES_LITERAL("acme"), BYTES_LITERAL("boiler-7"));
+    cr_assert_eq(gauge(METRIC_SESSIONS_DTLS), 3, "nothing has changed");
+    registry_remove_device(lab.registry, BYTES_LITERAL("acme"), BYTES_LITERAL("boiler-7"));
+    sessions_review(sessions, BYTES_LITERAL("acme"), BYTES_LITERAL("boiler-7"));
     cr_assert_eq(gauge(METRIC_SESSIONS_DTLS), 1);
     cr_assert_eq(gauge(METRIC_SESSION_REVOKED), 2);
     cr_assert_eq(wolfSSL_read(a->client.ssl, buffer, sizeof buffer), 0, "it was told");
     cr_assert(talks(b, "hello"));
-    sessions_revoke(sessions, BYTES_LITERAL("other"), (struct bytes){0});
+    registry_remove_tenant(lab.registry, BYTES_LITERAL("acme"));
+    sessions_review(sessions, BYTES_LITERAL("other"), (struct bytes){0});
     cr_assert_eq(gauge(METRIC_SESSIONS_DTLS), 1);
-    sessions_revoke(sessions, BYTES_LITERAL("acme"), (struct bytes){0});
+    sessions_review(sessions, BYTES_LITERAL("acme"), (struct bytes){0});
     cr_assert_eq(gauge(METRIC_SESSIONS_DTLS), 0);
     sessions_end(sessions, 12345);
 }

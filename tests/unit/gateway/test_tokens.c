@@ -9,13 +9,13 @@ static struct registry *registry;
 static struct token_record device_token, operator_token;
 static char device_text[TOKENS_TEXT_LEN + 1], operator_text[TOKENS_TEXT_LEN + 1];
 
-static void make(struct token_record *record, char text[static TOKENS_TEXT_LEN + 1], enum token_role role, uint8_t seed)
+static void make(struct token_record *record, char text[static TOKENS_TEXT_LEN + 1], enum role role, uint8_t seed)
 {
     uint8_t random[TOKENS_RANDOM_BYTES];
     for (size_t i = 0; i < sizeof random; i++)
         random[i] = (uint8_t)(seed + 7 * i);
     *record = (struct token_record){.tenant = "acme", .role = role, .created_s = 100};
-    snprintf(record->device, sizeof record->device, "%s", role == TOKEN_DEVICE ? "d1" : "");
+    snprintf(record->device, sizeof record->device, "%s", role == ROLE_DEVICE ? "d1" : "");
     cr_assert(tokens_make(random, record, text));
     cr_assert(registry_put_token(registry, record));
 }
@@ -37,8 +37,8 @@ static void setup(void)
     registry = registry_new(&(struct hash_key){1, 2});
     put_tenant(false);
     put_device(false);
-    make(&device_token, device_text, TOKEN_DEVICE, 1);
-    make(&operator_token, operator_text, TOKEN_OPERATOR, 2);
+    make(&device_token, device_text, ROLE_DEVICE, 1);
+    make(&operator_token, operator_text, ROLE_OPERATOR, 2);
 }
 
 static void teardown(void)
@@ -169,7 +169,7 @@ Test(tokens, do_not_come_back_with_a_new_device_of_the_same_id)
 static struct token_record make_apikey(void)
 {
     uint8_t random[TOKENS_APIKEY_RANDOM_BYTES];
-    struct token_record record = {.tenant = "acme", .role = TOKEN_DEVICE, .device = "d1", .created_s = 100};
+    struct token_record record = {.tenant = "acme", .role = ROLE_DEVICE, .device = "d1", .created_s = 100};
     for (size_t i = 0; i < sizeof random; i++)
         random[i] = (uint8_t)(0xf0 + i);
     tokens_make_apikey(random, &record);

@@ -2,6 +2,7 @@
 /* Which format a payload has: query, declared Content-Format and profile in one table. */
 #include "gateway/translate.h"
 
+#include "codec/signed.h"
 #include "gateway/worker.h"
 
 #include <criterion/criterion.h>
@@ -150,4 +151,41 @@ Test(translate, a_route_with_one_format_has_the_profile_of_who_speaks)
     cr_expect_eq(translation.profile.clock, CLOCK_REPLACE);
     cr_expect_eq(translate_content_format(&translation), CONTENT_FORMAT_RKDAP);
     cr_expect(!translate_is_by_line(&translation));
+}
+
+Test(translate, what_was_signed_says_its_format_itself)
+{
+    static const struct {
+        const char *device, *query;
+        enum signed_form form;
+        int content_format;
+        const char *format; /* NULL: 4.15 */
+    } signed_rows[] = {
+        {"plain", "", SIGNED_JWS, CONTENT_FORMAT_SENML_JSON, "senml-json"},
+        {"plain", "jws", SIGNED_JWS, CONTENT_FORMAT_SENML_JSON, "senml-json"},
+        {"plain", "senml-json", SIGNED_JWS, CONTENT_FORMAT_SENML_JSON, NULL},
+        {"plain", "", SIGNED_JWS, NONE, NULL},
+        {"lamp", "", SIGNED_COSE, NONE, "cayenne-lpp"},
+        {"leaf", "", SIGNED_JWS, JSON, "opentrv-json"},
+        {"log", "", SIGNED_JWS, NONE, NULL},
+        {"plain", "", SIGNED_JWS, CONTENT_FORMAT_OPENTRV_LOG, NULL},
+        {"plain", "", SIGNED_JWS, CONTENT_FORMAT_JOSE, NULL},
+        {"lamp", "hmac", SIGNED_ENVELOPE, NONE, "fields"},
+    };
+    for (size_t i = 0; i < sizeof signed_rows / sizeof signed_rows[0]; i++) {
+        struct query_parameter query = {BYTES_LITERAL("f"), bytes_of_text(signed_rows[i].query)};
+        struct signed_message message = {.form = signed_rows[i].form, .content_format = signed_rows[i].content_format};
+        struct request request = {.worker = &worker, .arena = arena, .content_format = CONTENT_FORMAT_JOSE,
+                                  .query = &query, .query_count = query.value.len > 0,
+                                  .who = {.kind = IDENTITY_DEVICE, .tenant = "home"}};
+        struct translation translation;
+        const char *detail = NULL;
+        strcpy(request.who.device, signed_rows[i].device);
+        enum outcome outcome = translate_choose_signed(&request, &message, &translation, &detail);
+        cr_expect_eq(outcome, signed_rows[i].format ? OUTCOME_CHANGED : OUTCOME_UNSUPPORTED, "row %zu", i);
+        if (signed_rows[i].format)
+            cr_expect_str_eq(translation.format->name, signed_rows[i].format, "row %zu", i);
+        else
+            cr_expect(detail, "row %zu", i);
+    }
 }

@@ -26,7 +26,9 @@ static void write_row(const struct route *route, char ret[static 512])
         [ROUTE_ANYONE] = "anyone",
         [ROUTE_AUTHENTICATED] = "authenticated",
         [ROUTE_SPEAKER] = "speaker",
+        [ROUTE_VIEWER] = "viewer",
         [ROUTE_OPERATOR] = "operator",
+        [ROUTE_ADMIN] = "admin",
         [ROUTE_HABIT] = "key",
         [ROUTE_OPS] = "ops",
     };

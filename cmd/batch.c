@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * `weir batch`: boxes that have no credential yet, and the secret with which they ask for one. The secret, and the token
+ * that does the same over HTTP, are printed once.
+ */
+#include "cmd/cli.h"
+#include "cmd/commands.h"
+#include "gateway/bootstrap.h"
+#include "gateway/enrolment.h"
+#include "gateway/rt/random.h"
+#include "gateway/tokens.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define DAY_S 86400
+#define DAYS_MAX 36500
+#define SECRET_BYTES 32
+#define SERIALS_FILE_MAX ((size_t)64 << 20)
+
+static void print_hex(const char *label, const struct secret *secret)
+{
+    fputs(label, stdout);
+    for (unsigned i = 0; i < secret->len; i++)
+        printf("%02x", secret->octets[i]);
+    putchar('\n');
+}
+
+/* A text option into its field; false: said why. */
+static bool take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret)
+{
+    const char *value = cli_value(cli, option);
+    if (!value)
+        return true;
+    if (strlen(value) > max || !is_valid(bytes_of_text(value))) {
+        cli_fail(cli, CLI_USAGE, "%s \"%s\" is not allowed", option, value);
+        return false;
+    }
+    memcpy(ret, value, strlen(value) + 1);
+    return true;
+}
+
+static bool take_number(const struct cli *cli, const char *option, long max, long *ret)
+{
+    const char *value = cli_value(cli, option);
+    char *end;
+    *ret = 0;
+    if (!value)
+        return true;
+    *ret = value[0] >= '0' && value[0] <= '9' ? strtol(value, &end, 10) : 0;
+    if (*ret >= 1 && *ret <= max && !*end)
+        return true;
+    cli_fail(cli, CLI_USAGE, "%s %s: a number from 1 to %ld", option, value, max);
+    return false;
+}
+
+static bool take_secrets(const struct cli *cli, struct batch_record *record)
+{
+    const char *given = cli_value(cli, "--psk"), *claim = cli_value(cli, "--claim");
+    uint8_t fresh[SECRET_BYTES];
+    if (given && (!secret_set_hex(&record->secret, bytes_of_text(given)) || record->secret.len < BATCH_SECRET_MIN)) {
+        cli_fail(cli, CLI_USAGE, "--psk: 32 to 128 hexadecimal digits");
+        return false;
+    }
+    if (claim && (strlen(claim) < BATCH_CLAIM_MIN || !secret_set(&record->claim, bytes_of_text(claim)))) {
+        cli_fail(cli, CLI_USAGE, "--claim: %d to %d characters", BATCH_CLAIM_MIN, SECRET_MAX);
+        return false;
+    }
+    if (!given) {
+        random_bytes(fresh, sizeof fresh);
+        secret_set(&record->secret, bytes_of(fresh, sizeof fresh));
+        explicit_bzero(fresh, sizeof fresh);
+    }
+    return true;
+}
+
+static bool take_rules(const struct cli *cli, struct batch_record *record)
+{
+    const char *approval = cli_value(cli, "--approve");
+    long days, max;
+    record->approval = BATCH_MANUAL;
+    if (approval && !batch_approval_of_name(bytes_of_text(approval), &record->approval)) {
+        cli_fail(cli, CLI_USAGE, "--approve is auto, list or manual");
+        return false;
+    }
+    if (!take_number(cli, "--expires", DAYS_MAX, &days) || !take_number(cli, "--max", 100000000, &max))
+        return false;
+    record->expires_s = days ? record->created_s + days * DAY_S : 0;
+    record->max_devices = (uint64_t)max;
+    record->per_device = cli_value(cli, "--per-device") != NULL;
+    return true;
+}
+
+/* The token with which the batch enrols over HTTP. */
+static int make_token(struct cli *cli, const struct batch_record *batch, char ret_text[static TOKENS_TEXT_LEN + 1])
+{
+    struct token_record record = {.role = ROLE_BOOTSTRAP, .created_s = batch->created_s, .expires_s = batch->expires_s};
+    uint8_t random[TOKENS_RANDOM_BYTES];
+    memcpy(record.tenant, batch->tenant, sizeof record.tenant);
+    memcpy(record.device, batch->id, sizeof batch->id);
+    random_bytes(random, sizeof random);
+    bool made = tokens_make(random, &record, ret_text);
+    explicit_bzero(random, sizeof random);
+    return made ? cli_judge(cli, accounts_add_token(&cli->accounts, &record), "token for", batch->id)
+                : cli_fail(cli, CLI_REFUSED, "cannot make a digest");
+}
+
+static int batch_add(struct cli *cli)
+{
+    struct cli_profile name;
+    struct batch_record record = {.pattern = "*", .created_s = time(NULL)};
+    char token[TOKENS_TEXT_LEN + 1] = "";
+    if (!cli_split_profile(cli, cli->operands[0], &name) ||
+        !take_text(cli, "--pattern", RECORD_PATTERN_MAX, batch_pattern_is_valid, record.pattern) ||
+        !take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, record.site) ||
+        !take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, record.tags) ||
+        !take_text(cli, "--profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record.profile) ||
+        !take_rules(cli, &record) || !take_secrets(cli, &record))
+        return CLI_USAGE;
+    memcpy(record.tenant, name.tenant, sizeof record.tenant);
+    memcpy(record.id, name.id, sizeof record.id);
+    int status = cli_judge(cli, accounts_add_batch(&cli->accounts, &record, cli_value(cli, "--replace") != NULL), "batch",
+                           cli->operands[0]);
+    if (status == CLI_OK && cli_value(cli, "--token"))
+        status = make_token(cli, &record, token);
+    if (status == CLI_OK) {
+        printf("batch:    %s/%s\nidentity: %s/+%s%s\n", record.tenant, record.id, record.tenant, record.id,
+               record.per_device ? "/SERIAL" : "");
+        if (!cli_value(cli, "--psk"))
+            print_hex(record.per_device ? "secret:   " : "psk:      ", &record.secret);
+        if (token[0])
+            printf("token:    %s\n", token);
+        puts("Keep what is secret here; it is not shown again.");
+    }
+    explicit_bzero(token, sizeof token);
+    secret_wipe(&record.secret);
+    secret_wipe(&record.claim);
+    return status;
+}
+
+static int read_batch(struct cli *cli, struct batch_record *ret)
+{
+    struct cli_profile name;
+    if (!cli_split_profile(cli, cli->operands[0], &name))
+        return CLI_USAGE;
+    return cli_judge(cli, accounts_get_batch(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id), ret),
+                     "batch", cli->operands[0]);
+}
+
+static int batch_list(struct cli *cli)
+{
+    const char *tenant = cli->operands[0];
+    struct accounts_ids ids = {0};
+    if (!cli_tenant_is_valid(cli, tenant))
+        return CLI_USAGE;
+    int status = cli_judge(cli, accounts_list_batches(&cli->accounts, bytes_of_text(tenant), &ids), "batches of", tenant);
+    for (size_t i = 0; i < ids.count && status == CLI_OK; i++) {
+        struct batch_record record;
+        enum accounts_result result =
+            accounts_get_batch(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
+        if (result == ACCOUNTS_DONE)
+            printf("%-24s %-7s %-8s %s\n", record.id, batch_approval_name(record.approval),
+                   batch_is_open_at(&record, time(NULL)) ? "open" : "closed", record.pattern);
+        else if (result != ACCOUNTS_NOT_FOUND)
+            status = cli_judge(cli, result, "batch", ids.ids[i]);
+        explicit_bzero(&record, sizeof record);
+    }
+    free(ids.ids);
+    return status;
+}
+
+static int batch_show(struct cli *cli)
+{
+    struct batch_record record;
+    uint64_t used = 0, approved = 0;
+    char expires[32], max[24] = "no limit";
+    int status = read_batch(cli, &record);
+    if (status == CLI_OK)
+        status = cli_judge(cli, enrolment_count(&cli->accounts, bytes_of_text(record.tenant), bytes_of_text(record.id),
+                                                &used, &approved), "batch", cli->operands[0]);
+    if (status != CLI_OK)
+        return status;
+    if (record.max_devices)
+        snprintf(max, sizeof max, "%llu", (unsigned long long)record.max_devices);
+    printf("batch:    %s/%s\nstate:    %s\npattern:  %s\napprove:  %s, %llu serial numbers approved beforehand\n"
+           "secret:   %s\nclaim:    %s\nsite:     %s\ntags:     %s\nprofile:  %s\ndevices:  %llu of %s\nexpires:  %s\n",
+           record.tenant, record.id, record.disabled ? "disabled" : batch_is_open_at(&record, time(NULL)) ? "open" : "expired",
+           record.pattern, batch_approval_name(record.approval), (unsigned long long)approved,
+           record.per_device ? "one per device" : "one for all", secret_is_set(&record.claim) ? "wanted" : "none", record.site,
+           record.tags, record.profile, (unsigned long long)used, max, cli_time_text(record.expires_s, expires));
+    explicit_bzero(&record, sizeof record);
+    return CLI_OK;
+}
+
+static int set_disabled(struct cli *cli, bool disabled)
+{
+    struct cli_profile name;
+    if (!cli_split_profile(cli, cli->operands[0], &name))
+        return CLI_USAGE;
+    return cli_judge(cli, accounts_set_batch_disabled(&cli->accounts, bytes_of_text(name.tenant),
+                                                      bytes_of_text(name.id), disabled), "batch", cli->operands[0]);
+}
+
+static int batch_disable(struct cli *cli)
+{
+    return set_disabled(cli, true);
+}
+
+static int batch_enable(struct cli *cli)
+{
+    return set_disabled(cli, false);
+}
+
+static int batch_remove(struct cli *cli)
+{
+    struct cli_profile name;
+    if (!cli_split_profile(cli, cli->operands[0], &name))
+        return CLI_USAGE;
+    return cli_judge(cli, accounts_remove_batch(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id)),
+                     "batch", cli->operands[0]);
+}
+
+static int batch_claim(struct cli *cli)
+{
+    struct batch_record record;
+    struct secret psk = {0};
+    char claim[BOOTSTRAP_CLAIM_LEN + 1], device[SCHEMA_DEVICE_MAX + 1];
+    struct bytes serial = bytes_of_text(cli->operands[1]);
+    int status = read_batch(cli, &record);
+    if (status == CLI_OK && !batch_device_id(&record, serial, device))
+        status = cli_fail(cli, CLI_USAGE, "\"%s\" cannot be a serial number: 1 to %d of A-Z a-z 0-9 : . _ -, a letter or "
+                          "digit first", cli->operands[1], RECORD_SERIAL_MAX);
+    if (status == CLI_OK && bootstrap_psk(&record, serial, &psk) && bootstrap_claim(&record, serial, claim)) {
+        printf("device:   %s\nidentity: %s/+%s/%s\n", device, record.tenant, record.id, cli->operands[1]);
+        print_hex("psk:      ", &psk);
+        if (record.per_device)
+            printf("claim:    %s\n", claim);
+    }
+    secret_wipe(&psk);
+    explicit_bzero(&record, sizeof record);
+    return status;
+}
+
+/* The lines of a file as serial numbers, in one block that the caller frees. NULL: said why. */
+static struct bytes *split_lines(const struct cli *cli, const uint8_t *text, size_t len, size_t *ret_count)
+{
+    size_t lines = 1, count = 0;
+    for (size_t i = 0; i < len; i++)
+        lines += text[i] == '\n';
+    struct bytes *serials = calloc(lines, sizeof *serials);
+    for (size_t at = 0; serials && at < len;) {
+        const uint8_t *end = memchr(text + at, '\n', len - at);
+        size_t next = end ? (size_t)(end - text) + 1 : len;
+        struct bytes line = bytes_of(text + at, next - at - (end != NULL));
+        if (line.len && line.ptr[line.len - 1] == '\r')
+            line.len--;
+        at = next;
+        if (line.len == 0)
+            continue;
+        if (!batch_serial_is_valid(line)) {
+            cli_fail(cli, CLI_USAGE, "\"%.*s\" cannot be a serial number; nothing was approved", (int)line.len,
+                     (const char *)line.ptr);
+            free(serials);
+            return NULL;
+        }
+        serials[count++] = line;
+    }
+    *ret_count = count;
+    return serials;
+}
+
+static int batch_approve(struct cli *cli)
+{
+    struct batch_record record;
+    const char *path = cli_value(cli, "--from"), *serial = cli->operands[1];
+    size_t len = serial ? strlen(serial) : 0, count = 0;
+    if ((path != NULL) == (serial != NULL))
+        return cli_fail(cli, CLI_USAGE, "needs either SERIAL or --from FILE");
+    int status = read_batch(cli, &record);
+    if (status != CLI_OK)
+        return status;
+    uint8_t *content = path ? cli_read_file(cli, path, SERIALS_FILE_MAX, &len) : NULL;
+    struct bytes *serials = path && !content ? NULL : split_lines(cli, path ? content : (const uint8_t *)serial, len, &count);
+    status = serials ? CLI_OK : CLI_REFUSED;
+    if (serials)
+        status = cli_judge(cli, (cli_value(cli, "--forget") ? enrolment_forget_serials : enrolment_approve_serials)(
+                                    &cli->accounts, bytes_of_text(record.tenant), bytes_of_text(record.id), serials, count),
+                           "batch", cli->operands[0]);
+    if (status == CLI_OK)
+        printf("%zu serial numbers %s\n", count, cli_value(cli, "--forget") ? "forgotten" : "approved");
+    free(serials);
+    free(content);
+    explicit_bzero(&record, sizeof record);
+    return status;
+}
+
+static const struct cli_option add_options[] = {
+    {"--pattern", "PATTERN", "ids of its devices, * is the serial number; default: *"},
+    {"--approve", "HOW", "auto, list (serial numbers approved beforehand) or manual (default)"},
+    {"--per-device", NULL, "each box has a secret of its own (weir batch claim), and the common one opens nothing"},
+    {"--claim", "CODE", "a code of 4 to 64 characters that a request must have"},
+    {"--max", "NUMBER", "of devices; default: no limit"},
+    {"--expires", "DAYS", "default: never"},
+    {"--site", "SITE", "of its devices"},
+    {"--tags", "TAGS", "of its devices"},
+    {"--profile", "NAME", "of its devices"},
+    {"--psk", "HEX", "the secret, if there is one already"},
+    {"--token", NULL, "make a token too, for HTTP"},
+    {"--replace", NULL, "make it anew if it is there"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_option approve_options[] = {
+    {"--from", "FILE", "one serial number in each line; - is standard input"},
+    {"--forget", NULL, "approve them no longer"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_command commands[] = {
+    {"add", "TENANT/BATCH", "add a batch and print its secret, once", add_options, batch_add},
+    {"list", "TENANT", "the tenant's batches", NULL, batch_list},
+    {"show", "TENANT/BATCH", "one batch, without its secret, and how many devices came by it", NULL, batch_show},
+    {"claim", "TENANT/BATCH SERIAL", "what is printed on the box with this serial number", NULL, batch_claim},
+    {"approve-serial", "TENANT/BATCH [SERIAL]", "approve serial numbers before they ask", approve_options, batch_approve},
+    {"disable", "TENANT/BATCH", "nobody may enrol with it; sessions end", NULL, batch_disable},
+    {"enable", "TENANT/BATCH", "takes that back", NULL, batch_enable},
+    {"remove", "TENANT/BATCH", "forget it; its devices stay", NULL, batch_remove},
+};
+
+int cmd_batch(int argc, char **argv)
+{
+    static const struct cli_group group = {
+        "batch", "boxes without a credential, and the secret with which they enrol", commands,
+        sizeof commands / sizeof commands[0],
+    };
+    return cli_main(&group, argc, argv);
+}

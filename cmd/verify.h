@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * What the files of `weir verify` share. Nothing that a gateway concluded is believed: a message is read again from
+ * the octets that were received, its signature is checked with the keys that the person has, and what was signed is
+ * compared with the records.
+ */
+#pragma once
+
+#include "cmd/keyring.h"
+#include "gateway/entry.h"
+#include "gateway/streaminfo.h"
+
+/* An entry of weir:{T}:evidence (docs/streams.md). */
+struct verify_entry {
+    struct streaminfo_id id;
+    struct bytes fields[ENTRY_EVIDENCE_FIELDS];
+};
+/* Their places, in the order of SCHEMA_EVIDENCE_FIELDS. */
+enum verify_field { VERIFY_M, VERIFY_D, VERIFY_F, VERIFY_K, VERIFY_CT, VERIFY_R, VERIFY_P, VERIFY_V };
+
+enum verify_result { VERIFY_HOLDS, VERIFY_FAILS, VERIFY_NO_KEY, VERIFY_RESULTS };
+
+#define VERIFY_WHY_MAX 256
+struct verify_verdict {
+    enum verify_result result;
+    char why[VERIFY_WHY_MAX]; /* a sentence for people: why not, or what was found */
+};
+
+/* Fills it in; returns whether it holds. */
+bool verify_say(struct verify_verdict *verdict, enum verify_result result, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Reads the octets of an entry, or of a file: fields f, k, ct and p count; empty ones are not compared. True: the
+ * signature holds, message is what was signed. */
+bool verify_message(const struct verify_entry *entry, const struct keyring *keyring, struct arena *arena,
+                    struct signed_message *ret_message, struct verify_verdict *verdict);
+
+/* Where the records of a tenant are. */
+#define VERIFY_STREAMS_MAX 256
+struct verify_place {
+    struct store_client *client;
+    char streams[VERIFY_STREAMS_MAX][SCHEMA_KEY_MAX];
+    size_t stream_count;
+    const struct format *format; /* of payloads that do not say it; NULL: they are not compared */
+};
+
+/* Which streams the tenant has. False: Redis did not answer. */
+bool verify_find_streams(struct store_client *client, struct bytes tenant, struct verify_place *ret);
+/* Whether the records of that message id are what was signed. False: Redis did not answer. */
+bool verify_records(const struct verify_place *place, const struct verify_entry *entry,
+                    const struct signed_message *message, struct arena *arena, struct verify_verdict *verdict);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Devices by the thousand: JSON lines (gateway/draft) into Redis and out of it. For POST /devices in the clerk's thread
+ * and for `weir device import`.
+ *
+ * BULK_BATCH devices are one transaction and two round trips: WATCH and read them all, then write them all, each with
+ * its entry in weir:changes. So a device is there whole and told, or not at all; of a batch that somebody else touched
+ * nothing is written, and it is tried again. A line that is refused keeps none of the others back.
+ *
+ * Memory: one batch, whatever the length of the text.
+ */
+#pragma once
+
+#include "gateway/accounts.h"
+#include "gateway/draft.h"
+
+#define BULK_BATCH 128
+#define BULK_REFUSALS_MAX 32 /* that are told; all are counted */
+
+struct bulk_options {
+    struct bytes tenant;
+    bool replaces;       /* what is there; one whose line has no keys keeps those that it has */
+    bool restores_times; /* "created" is taken as it stands */
+    enum role role_max;  /* devices of people above it are refused */
+    int64_t now_s;
+    /* Whether the device may be written, and the one that is there replaced; NULL: any. */
+    bool (*allows)(void *ctx, const struct device_record *record);
+    void *ctx;
+};
+
+struct bulk_refusal {
+    uint64_t line; /* from 1 */
+    struct draft_error error;
+};
+
+struct bulk_report {
+    uint64_t lines, created, replaced, refused;
+    struct bulk_refusal refusals[BULK_REFUSALS_MAX]; /* the first ones */
+};
+
+/*
+ * Reads the lines; empty ones are passed over. Adds to the report, so that a text may come in several parts, cut between
+ * lines. Other than ACCOUNTS_DONE: it ended there, and what the report counts has happened.
+ */
+enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_options *options, struct bytes text,
+                                 struct bulk_report *report);
+
+/* All devices of the tenant, one line each, in the order of their ids. put gets whole lines; false from it ends the
+ * export with ACCOUNTS_AWAY. seals: with secrets as the vault wraps them. */
+enum accounts_result bulk_export(struct accounts *accounts, struct bytes tenant, bool seals,
+                                 bool (*put)(void *ctx, struct bytes lines), void *ctx);

@@ -1,0 +1,934 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * The enrolment's own keys are changed here, each time in one MULTI under WATCH; the device's record by gateway/accounts,
+ * which tells everybody. Between the two a crash may come; what is then done again is the same, because the enrolment says
+ * which credential it is.
+ *
+ * On the sweep's side the enrolment is looked at again under WATCH before it goes, so that one that has begun anew since
+ * is left alone.
+ */
+#include "gateway/enrolment.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define TRIES 5
+#define SWEEP_MAX 64
+#define DAY_S 86400
+#define GRACE_S 30 /* clocks of gateways differ: nothing is undone before all of them see it end */
+#define PSK_BYTES 32
+#define KEY_ID_RANDOM 8
+#define SERIALS_PER_CALL 500
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+#define WORD(literal) BYTES_LITERAL(literal)
+
+static const char *const states[ENROLMENT_STATES] = {"pending", "approved", "offered", "rejected"};
+
+const char *enrolment_state_name(enum enrolment_state state)
+{
+    return states[state];
+}
+
+/* Redis. */
+
+static enum accounts_result call(struct accounts *accounts, const struct bytes *arguments, size_t count,
+                                 const struct store_reply **ret_reply)
+{
+    const struct store_reply *reply = store_client_call(accounts->client, arguments, count);
+    if (!reply)
+        return ACCOUNTS_AWAY;
+    if (reply->type == STORE_ERROR) {
+        snprintf(accounts->error, sizeof accounts->error, "%.*s", (int)reply->text.len, (const char *)reply->text.ptr);
+        return ACCOUNTS_REFUSED;
+    }
+    *ret_reply = reply;
+    return ACCOUNTS_DONE;
+}
+
+static enum accounts_result run(struct accounts *accounts, const struct bytes *arguments, size_t count)
+{
+    const struct store_reply *ignored;
+    return call(accounts, arguments, count, &ignored);
+}
+
+static enum accounts_result run_word(struct accounts *accounts, const char *word)
+{
+    struct bytes argument = bytes_of_text(word);
+    return run(accounts, &argument, 1);
+}
+
+static enum accounts_result ask_number(struct accounts *accounts, const struct bytes *arguments, size_t count,
+                                       uint64_t *ret)
+{
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = call(accounts, arguments, count, &reply);
+    if (result == ACCOUNTS_DONE)
+        *ret = (uint64_t)reply->integer;
+    return result;
+}
+
+/* ACCOUNTS_BUSY: a watched key changed and nothing was written. */
+static enum accounts_result execute(struct accounts *accounts)
+{
+    struct bytes argument = WORD("EXEC");
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = call(accounts, &argument, 1, &reply);
+    return result != ACCOUNTS_DONE ? result : reply->type == STORE_LIST ? ACCOUNTS_DONE : ACCOUNTS_BUSY;
+}
+
+static enum accounts_result unwatch(struct accounts *accounts, enum accounts_result result)
+{
+    if (result != ACCOUNTS_AWAY)
+        (void)run_word(accounts, "UNWATCH");
+    return result;
+}
+
+/* Where an enrolment stands. */
+struct place {
+    struct bytes tenant, device;
+    char key[SCHEMA_KEY_MAX], list_key[SCHEMA_KEY_MAX], used_key[SCHEMA_KEY_MAX]; /* used_key: empty for a rotation */
+};
+
+static struct place place_of(struct bytes tenant, struct bytes device, struct bytes batch)
+{
+    struct place place = {.tenant = tenant, .device = device};
+    schema_key_of(place.key, tenant, SCHEMA_KIND_ENROLMENT, device);
+    schema_key(place.list_key, tenant, SCHEMA_SUFFIX_ENROLMENTS);
+    if (batch.len)
+        schema_key_of(place.used_key, tenant, SCHEMA_KIND_USED, batch);
+    return place;
+}
+
+/* The record. */
+
+static struct bytes hex_of(const uint8_t *octets, size_t len, char *ret)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < len; i++) {
+        ret[2 * i] = digits[octets[i] >> 4];
+        ret[2 * i + 1] = digits[octets[i] & 15];
+    }
+    return bytes_of(ret, 2 * len);
+}
+
+static bool from_hex(struct bytes text, uint8_t *ret, size_t max, size_t *ret_len)
+{
+    if (text.len % 2 || text.len / 2 > max)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (digit < 0)
+            return false;
+        ret[i / 2] = (uint8_t)(i % 2 ? ret[i / 2] << 4 | digit : digit);
+    }
+    *ret_len = text.len / 2;
+    return true;
+}
+
+static bool copy_text(struct bytes text, char *ret, size_t size)
+{
+    if (text.len >= size)
+        return false;
+    if (text.len)
+        memcpy(ret, text.ptr, text.len);
+    ret[text.len] = '\0';
+    return true;
+}
+
+static bool take_seconds(struct bytes text, int64_t *ret)
+{
+    int64_t seconds = 0;
+    if (text.len == 0 || text.len > 12)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        seconds = 10 * seconds + (text.ptr[i] - '0');
+    }
+    *ret = seconds;
+    return true;
+}
+
+static bool take_state(struct bytes text, enum enrolment_state *ret)
+{
+    for (unsigned i = 0; i < ENROLMENT_STATES; i++)
+        if (bytes_equal_text(text, states[i])) {
+            *ret = (enum enrolment_state)i;
+            return true;
+        }
+    return false;
+}
+
+static struct bytes field(const struct store_reply *reply, const char *name)
+{
+    for (size_t i = 0; i + 1 < reply->count; i += 2)
+        if (bytes_equal_text(reply->items[i].text, name))
+            return reply->items[i + 1].text;
+    return (struct bytes){0};
+}
+
+static bool take_record(const struct store_reply *reply, struct enrolment_record *ret)
+{
+    size_t digest_len = 0, certificate_len = 0;
+    if (!take_state(field(reply, "state"), &ret->state) || !credential_kind_of_name(field(reply, "kind"), &ret->kind) ||
+        !copy_text(field(reply, "serial"), ret->serial, sizeof ret->serial) ||
+        !copy_text(field(reply, "model"), ret->model, sizeof ret->model) ||
+        !copy_text(field(reply, "batch"), ret->batch, sizeof ret->batch) ||
+        !copy_text(field(reply, "key"), ret->key, sizeof ret->key) ||
+        !copy_text(field(reply, "old"), ret->old, sizeof ret->old) ||
+        !copy_text(field(reply, "from"), ret->from, sizeof ret->from) ||
+        !copy_text(field(reply, "issuer"), ret->issuer, sizeof ret->issuer) ||
+        !from_hex(field(reply, "digest"), ret->digest, sizeof ret->digest, &digest_len) ||
+        digest_len != sizeof ret->digest || !take_seconds(field(reply, "asked"), &ret->asked_s) ||
+        !take_seconds(field(reply, "expires"), &ret->expires_s) || !take_seconds(field(reply, "until"), &ret->good_until_s) ||
+        !from_hex(field(reply, "certificate"), ret->certificate, sizeof ret->certificate, &certificate_len))
+        return false;
+    ret->certificate_len = (uint16_t)certificate_len;
+    return true;
+}
+
+enum accounts_result enrolment_get(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                   struct enrolment_record *ret)
+{
+    char key[SCHEMA_KEY_MAX];
+    schema_key_of(key, tenant, SCHEMA_KIND_ENROLMENT, device);
+    struct bytes arguments[] = {WORD("HGETALL"), bytes_of_text(key)};
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (reply->type != STORE_LIST || reply->count == 0)
+        return ACCOUNTS_NOT_FOUND;
+    *ret = (struct enrolment_record){0};
+    memcpy(ret->tenant, tenant.ptr, tenant.len);
+    memcpy(ret->device, device.ptr, device.len);
+    return take_record(reply, ret) ? ACCOUNTS_DONE : ACCOUNTS_DAMAGED;
+}
+
+static enum accounts_result watch(struct accounts *accounts, const struct place *place)
+{
+    struct bytes arguments[] = {WORD("WATCH"), bytes_of_text(place->key), bytes_of_text(place->used_key)};
+    return run(accounts, arguments, place->used_key[0] ? 3 : 2);
+}
+
+static enum accounts_result write_hash(struct accounts *accounts, const struct place *place,
+                                       const struct enrolment_record *record)
+{
+    char asked[24], expires[24], until[24], digest[2 * ENROLMENT_DIGEST_BYTES], certificate[2 * CRYPTO_CERT_DER_MAX];
+    snprintf(asked, sizeof asked, "%" PRId64, record->asked_s);
+    snprintf(expires, sizeof expires, "%" PRId64, record->expires_s);
+    snprintf(until, sizeof until, "%" PRId64, record->good_until_s);
+    const struct bytes arguments[] = {
+        WORD("HSET"), bytes_of_text(place->key),
+        WORD("state"), bytes_of_text(states[record->state]), WORD("kind"), bytes_of_text(credential_kind_name(record->kind)),
+        WORD("serial"), bytes_of_text(record->serial), WORD("model"), bytes_of_text(record->model),
+        WORD("batch"), bytes_of_text(record->batch), WORD("key"), bytes_of_text(record->key),
+        WORD("old"), bytes_of_text(record->old), WORD("from"), bytes_of_text(record->from),
+        WORD("digest"), hex_of(record->digest, sizeof record->digest, digest), WORD("asked"), bytes_of_text(asked),
+        WORD("issuer"), bytes_of_text(record->issuer), WORD("expires"), bytes_of_text(expires), WORD("until"), bytes_of_text(until),
+        WORD("certificate"), hex_of(record->certificate, record->certificate_len, certificate),
+    };
+    return run(accounts, arguments, COUNT_OF(arguments));
+}
+
+static enum accounts_result write_members(struct accounts *accounts, const struct place *place,
+                                          const struct enrolment_record *record)
+{
+    char score[24];
+    snprintf(score, sizeof score, "%" PRId64, record->expires_s);
+    struct bytes list[] = {WORD("ZADD"), bytes_of_text(place->list_key), bytes_of_text(score), place->device};
+    struct bytes used[] = {WORD("SADD"), bytes_of_text(place->used_key), place->device};
+    enum accounts_result result = run(accounts, list, COUNT_OF(list));
+    return result == ACCOUNTS_DONE && place->used_key[0] ? run(accounts, used, COUNT_OF(used)) : result;
+}
+
+/* Under WATCH. */
+static enum accounts_result write_record(struct accounts *accounts, const struct place *place,
+                                         const struct enrolment_record *record)
+{
+    enum accounts_result result = run_word(accounts, "MULTI");
+    if (result == ACCOUNTS_DONE)
+        result = write_hash(accounts, place, record);
+    if (result == ACCOUNTS_DONE)
+        result = write_members(accounts, place, record);
+    if (result == ACCOUNTS_DONE)
+        return execute(accounts);
+    if (result != ACCOUNTS_AWAY)
+        (void)run_word(accounts, "DISCARD");
+    return result;
+}
+
+/* Under WATCH. leaves: the device is none of the batch any more. */
+static enum accounts_result write_end(struct accounts *accounts, const struct place *place, bool leaves)
+{
+    struct bytes clear[] = {WORD("DEL"), bytes_of_text(place->key)};
+    struct bytes list[] = {WORD("ZREM"), bytes_of_text(place->list_key), place->device};
+    struct bytes used[] = {WORD("SREM"), bytes_of_text(place->used_key), place->device};
+    enum accounts_result result = run_word(accounts, "MULTI");
+    if (result == ACCOUNTS_DONE)
+        result = run(accounts, clear, COUNT_OF(clear));
+    if (result == ACCOUNTS_DONE)
+        result = run(accounts, list, COUNT_OF(list));
+    if (result == ACCOUNTS_DONE && leaves && place->used_key[0])
+        result = run(accounts, used, COUNT_OF(used));
+    if (result == ACCOUNTS_DONE)
+        return execute(accounts);
+    if (result != ACCOUNTS_AWAY)
+        (void)run_word(accounts, "DISCARD");
+    return result;
+}
+
+/* Takes this very enrolment away; one that has begun anew stays. */
+static enum accounts_result end(struct accounts *accounts, const struct enrolment_record *record, bool leaves)
+{
+    struct place place = place_of(bytes_of_text(record->tenant), bytes_of_text(record->device),
+                                  bytes_of_text(record->batch));
+    enum accounts_result result = ACCOUNTS_BUSY;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++) {
+        struct enrolment_record now;
+        result = watch(accounts, &place);
+        if (result == ACCOUNTS_DONE)
+            result = enrolment_get(accounts, place.tenant, place.device, &now);
+        if (result == ACCOUNTS_NOT_FOUND || (result == ACCOUNTS_DONE && strcmp(now.key, record->key) != 0))
+            return unwatch(accounts, ACCOUNTS_DONE);
+        if (result != ACCOUNTS_DONE && result != ACCOUNTS_DAMAGED)
+            return unwatch(accounts, result);
+        result = write_end(accounts, &place, leaves);
+    }
+    return result;
+}
+
+/* The device's side. */
+
+/* A copy of one credential with its name in place. */
+struct copy {
+    struct credential credential;
+    char name[CREDENTIAL_NAME_MAX + 1];
+};
+
+static void copy_of(const struct credential *from, struct copy *ret)
+{
+    ret->credential = *from;
+    if (!from->name)
+        return;
+    snprintf(ret->name, sizeof ret->name, "%s", from->name);
+    ret->credential.name = ret->name;
+}
+
+/* The credential as it stands. ACCOUNTS_NO_DEVICE: there is no such device; ACCOUNTS_NOT_FOUND: it has no such one. */
+static enum accounts_result read_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                            struct bytes id, struct copy *ret, uint8_t *ret_count)
+{
+    struct record_room room;
+    struct device_record record;
+    enum accounts_result result = accounts_get_device(accounts, tenant, device, &room, &record);
+    if (result != ACCOUNTS_DONE)
+        return result == ACCOUNTS_NOT_FOUND ? ACCOUNTS_NO_DEVICE : result;
+    const struct credential *found = record_credential_of_id(&record, id);
+    if (found)
+        copy_of(found, ret);
+    *ret_count = record.credential_count;
+    record_wipe_room(&room);
+    return found ? ACCOUNTS_DONE : ACCOUNTS_NOT_FOUND;
+}
+
+static enum accounts_result retire(struct accounts *accounts, const struct enrolment_record *record, int64_t until_s)
+{
+    struct bytes tenant = bytes_of_text(record->tenant), device = bytes_of_text(record->device);
+    struct copy old;
+    uint8_t count;
+    if (!record->old[0])
+        return ACCOUNTS_DONE;
+    enum accounts_result result = read_credential(accounts, tenant, device, bytes_of_text(record->old), &old, &count);
+    if (result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_NO_DEVICE)
+        return ACCOUNTS_DONE;
+    if (result == ACCOUNTS_DONE && (old.credential.not_after_s == 0 || old.credential.not_after_s > until_s)) {
+        old.credential.not_after_s = until_s;
+        result = accounts_put_credential(accounts, tenant, device, &old.credential, true);
+    }
+    explicit_bzero(&old, sizeof old);
+    return result;
+}
+
+enum accounts_result enrolment_confirm(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                       struct bytes key, const struct enrolment_policy *policy, int64_t now_s)
+{
+    struct copy copy;
+    struct enrolment_record record;
+    uint8_t count;
+    enum accounts_result found = enrolment_get(accounts, tenant, device, &record);
+    if (found != ACCOUNTS_DONE && found != ACCOUNTS_NOT_FOUND)
+        return found;
+    bool is_ours = found == ACCOUNTS_DONE && bytes_equal_text(key, record.key);
+    enum accounts_result result = read_credential(accounts, tenant, device, key, &copy, &count);
+    if (result != ACCOUNTS_DONE)
+        return result == ACCOUNTS_NO_DEVICE ? ACCOUNTS_NOT_FOUND : result;
+    if (copy.credential.offered && !credential_is_good_at(&copy.credential, now_s))
+        result = ACCOUNTS_NOT_FOUND;
+    if (result == ACCOUNTS_DONE && copy.credential.offered) {
+        copy.credential.offered = false;
+        copy.credential.not_after_s = is_ours ? record.good_until_s : 0;
+        result = accounts_put_credential(accounts, tenant, device, &copy.credential, true);
+    }
+    explicit_bzero(&copy, sizeof copy);
+    if (result == ACCOUNTS_DONE && is_ours)
+        result = retire(accounts, &record, now_s + policy->overlap_s);
+    return result == ACCOUNTS_DONE && is_ours ? end(accounts, &record, false) : result;
+}
+
+/* What was offered goes if it was not used; the device too if it came with it. *ret_leaves: it is gone. */
+static enum accounts_result take_back(struct accounts *accounts, const struct enrolment_record *record,
+                                      const struct enrolment_policy *policy, int64_t now_s, bool *ret_leaves)
+{
+    struct bytes tenant = bytes_of_text(record->tenant), device = bytes_of_text(record->device);
+    struct bytes key = bytes_of_text(record->key);
+    struct copy copy;
+    uint8_t count = 0;
+    enum accounts_result result = read_credential(accounts, tenant, device, key, &copy, &count);
+    bool was_used = result == ACCOUNTS_DONE && !copy.credential.offered;
+    if (result == ACCOUNTS_DONE)
+        explicit_bzero(&copy, sizeof copy);
+    if (was_used)
+        return retire(accounts, record, now_s + policy->overlap_s);
+    *ret_leaves = record->batch[0] && (result == ACCOUNTS_NO_DEVICE || (result == ACCOUNTS_DONE && count == 1));
+    if (result == ACCOUNTS_DONE)
+        result = *ret_leaves ? accounts_remove_device(accounts, tenant, device)
+                             : accounts_remove_credential(accounts, tenant, device, key);
+    return result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_NO_DEVICE ? ACCOUNTS_DONE : result;
+}
+
+static enum accounts_result settle(struct accounts *accounts, const struct enrolment_record *record,
+                                   const struct enrolment_policy *policy, int64_t now_s)
+{
+    bool leaves = record->state != ENROLMENT_OFFERED;
+    enum accounts_result result = ACCOUNTS_DONE;
+    if (record->state == ENROLMENT_OFFERED)
+        result = take_back(accounts, record, policy, now_s, &leaves);
+    return result == ACCOUNTS_DONE ? end(accounts, record, leaves) : result;
+}
+
+/* Asking. */
+
+static struct bytes key_id_of(const struct enrolment_question *question, char ret[static CREDENTIAL_ID_MAX + 1])
+{
+    char digits[2 * KEY_ID_RANDOM];
+    bool is_key = credential_is_signature(question->kind);
+    /* A kid tells a key: the same one of two devices is noticed. */
+    struct bytes hex = hex_of(is_key ? question->digest : question->random, KEY_ID_RANDOM, digits);
+    int len = snprintf(ret, CREDENTIAL_ID_MAX + 1, "%s-%.*s", credential_kind_name(question->kind), (int)hex.len,
+                       (const char *)hex.ptr);
+    return bytes_of(ret, (size_t)len);
+}
+
+static void uri_of(const char *tenant, const char *device, char ret[static CREDENTIAL_NAME_MAX + 1])
+{
+    snprintf(ret, CREDENTIAL_NAME_MAX + 1, "weir://%s/%s", tenant, device);
+}
+
+/* The tenant's newest authority that signs. */
+static enum accounts_result find_authority(struct accounts *accounts, struct bytes tenant, const struct accounts_ids *ids,
+                                           int64_t now_s, struct ca_record *ret)
+{
+    enum accounts_result result = ACCOUNTS_DONE;
+    bool found = false;
+    for (size_t i = 0; i < ids->count && result == ACCOUNTS_DONE; i++) {
+        struct ca_record one;
+        result = accounts_get_ca(accounts, tenant, bytes_of_text(ids->ids[i]), &one);
+        if (result == ACCOUNTS_DONE && !one.retired && secret_is_set(&one.key) && now_s < one.not_after_s &&
+            (!found || one.created_s >= ret->created_s)) {
+            *ret = one;
+            found = true;
+        }
+        if (result == ACCOUNTS_DAMAGED || result == ACCOUNTS_NOT_FOUND)
+            result = ACCOUNTS_DONE;
+        explicit_bzero(&one, sizeof one);
+    }
+    return result == ACCOUNTS_DONE && !found ? ACCOUNTS_NOT_FOUND : result;
+}
+
+enum accounts_result enrolment_authority(struct accounts *accounts, struct bytes tenant, int64_t now_s,
+                                         struct ca_record *ret)
+{
+    struct accounts_ids ids = {0};
+    enum accounts_result result = accounts_list_cas(accounts, tenant, &ids);
+    if (result == ACCOUNTS_DONE)
+        result = find_authority(accounts, tenant, &ids, now_s, ret);
+    free(ids.ids);
+    return result;
+}
+
+/* ACCOUNTS_NOT_FOUND: there is no authority that signs. */
+static enum accounts_result make_certificate(struct accounts *accounts, const struct enrolment_question *question,
+                                             const struct enrolment_policy *policy, int64_t now_s,
+                                             struct enrolment_record *record)
+{
+    struct ca_record ca;
+    struct crypto_cert certificate;
+    char uri[CREDENTIAL_NAME_MAX + 1];
+    enum accounts_result result = enrolment_authority(accounts, bytes_of_text(question->tenant), now_s, &ca);
+    if (result == ACCOUNTS_NO_TENANT)
+        return ACCOUNTS_NOT_FOUND;
+    if (result != ACCOUNTS_DONE)
+        return result;
+    uri_of(question->tenant, question->device, uri);
+    int64_t left_days = (ca.not_after_s - now_s) / DAY_S; /* none outlives its authority */
+    unsigned days = left_days < policy->certificate_days ? (unsigned)left_days : policy->certificate_days;
+    bool made = days > 0 && crypto_cert_sign(bytes_of(ca.certificate, ca.certificate_len), &ca.key, &question->request,
+                                             uri, days, &certificate);
+    secret_wipe(&ca.key);
+    if (!made)
+        return ACCOUNTS_NOT_FOUND;
+    record->certificate_len = (uint16_t)certificate.len;
+    memcpy(record->certificate, certificate.der, certificate.len);
+    record->good_until_s = now_s + (int64_t)days * DAY_S;
+    memcpy(record->issuer, ca.id, sizeof record->issuer);
+    return ACCOUNTS_DONE;
+}
+
+static struct enrolment_record record_of(const struct enrolment_question *question, int64_t now_s)
+{
+    struct enrolment_record record = {.kind = question->kind, .asked_s = now_s};
+    memcpy(record.tenant, question->tenant, sizeof record.tenant);
+    memcpy(record.device, question->device, sizeof record.device);
+    memcpy(record.serial, question->serial, sizeof record.serial);
+    memcpy(record.model, question->model, sizeof record.model);
+    memcpy(record.batch, question->batch.id, sizeof record.batch);
+    memcpy(record.old, question->old, sizeof record.old);
+    memcpy(record.from, question->from, sizeof record.from);
+    memcpy(record.digest, question->digest, sizeof record.digest);
+    key_id_of(question, record.key);
+    return record;
+}
+
+/* What is decided about a question, under WATCH. */
+struct decision {
+    bool writes;
+    enum enrolment_verdict verdict;
+    struct enrolment_record record;
+};
+
+static enum accounts_result is_approved(struct accounts *accounts, const struct enrolment_question *question, bool *ret)
+{
+    char key[SCHEMA_KEY_MAX];
+    uint64_t there = 0;
+    *ret = question->rotates || question->batch.approval == BATCH_AUTO;
+    if (*ret)
+        return ACCOUNTS_DONE;
+    schema_key_of(key, bytes_of_text(question->tenant), SCHEMA_KIND_SERIALS, bytes_of_text(question->batch.id));
+    struct bytes arguments[] = {WORD("SISMEMBER"), bytes_of_text(key), bytes_of_text(question->serial)};
+    enum accounts_result result = ask_number(accounts, arguments, COUNT_OF(arguments), &there);
+    *ret = there > 0;
+    return result;
+}
+
+static enum accounts_result make_offer(struct accounts *accounts, const struct enrolment_question *question,
+                                       const struct enrolment_policy *policy, int64_t now_s, struct decision *ret)
+{
+    struct enrolment_record *record = &ret->record;
+    enum accounts_result result = ACCOUNTS_DONE;
+    if (record->kind == CREDENTIAL_CA)
+        result = make_certificate(accounts, question, policy, now_s, record);
+    if (result == ACCOUNTS_NOT_FOUND) {
+        ret->verdict = ENROLMENT_NO_CA;
+        return ACCOUNTS_DONE;
+    }
+    record->state = ENROLMENT_OFFERED;
+    record->expires_s = now_s + policy->confirm_s;
+    ret->writes = true;
+    ret->verdict = ENROLMENT_GIVEN;
+    return result;
+}
+
+static enum accounts_result offer_or_wait(struct accounts *accounts, const struct enrolment_question *question,
+                                          const struct enrolment_policy *policy, int64_t now_s, struct decision *ret)
+{
+    bool approved = ret->record.state == ENROLMENT_APPROVED;
+    enum accounts_result result = approved ? ACCOUNTS_DONE : is_approved(accounts, question, &approved);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (approved)
+        return make_offer(accounts, question, policy, now_s, ret);
+    ret->verdict = ENROLMENT_WAITS;
+    ret->writes = ret->record.expires_s == 0;
+    if (ret->writes)
+        ret->record.expires_s = now_s + policy->pending_s;
+    return ACCOUNTS_DONE;
+}
+
+/* Whether the batch has room for one more. */
+static enum accounts_result has_room(struct accounts *accounts, const struct place *place,
+                                     const struct enrolment_question *question, bool *ret)
+{
+    struct bytes count[] = {WORD("SCARD"), bytes_of_text(place->used_key)};
+    uint64_t used = 0;
+    *ret = question->rotates || question->batch.max_devices == 0;
+    if (*ret)
+        return ACCOUNTS_DONE;
+    enum accounts_result result = ask_number(accounts, count, COUNT_OF(count), &used);
+    *ret = used < question->batch.max_devices;
+    return result;
+}
+
+/* Nobody is enrolling as this device. */
+static enum accounts_result begin(struct accounts *accounts, const struct place *place,
+                                  const struct enrolment_question *question, const struct enrolment_policy *policy,
+                                  int64_t now_s, struct decision *ret)
+{
+    char key[SCHEMA_KEY_MAX];
+    uint64_t there = 0;
+    bool room = false;
+    schema_key_of(key, place->tenant, SCHEMA_KIND_DEVICE, place->device);
+    struct bytes exists[] = {WORD("EXISTS"), bytes_of_text(key)};
+    enum accounts_result result = ask_number(accounts, exists, COUNT_OF(exists), &there);
+    if (result == ACCOUNTS_DONE)
+        result = has_room(accounts, place, question, &room);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if ((there > 0) != question->rotates || !room) {
+        ret->verdict = !room ? ENROLMENT_USED_UP : question->rotates ? ENROLMENT_UNKNOWN : ENROLMENT_TAKEN;
+        return ACCOUNTS_DONE;
+    }
+    ret->record = record_of(question, now_s);
+    return offer_or_wait(accounts, question, policy, now_s, ret);
+}
+
+static bool is_same_question(const struct enrolment_record *record, const struct enrolment_question *question)
+{
+    return memcmp(record->digest, question->digest, sizeof record->digest) == 0 && record->kind == question->kind &&
+           strcmp(record->serial, question->serial) == 0 && strcmp(record->batch, question->batch.id) == 0;
+}
+
+/* ACCOUNTS_EXISTS: what stands there must be settled first. */
+static enum accounts_result decide(struct accounts *accounts, const struct place *place,
+                                   const struct enrolment_question *question, const struct enrolment_policy *policy,
+                                   int64_t now_s, struct decision *ret)
+{
+    *ret = (struct decision){.verdict = ENROLMENT_TAKEN};
+    enum accounts_result result = enrolment_get(accounts, place->tenant, place->device, &ret->record);
+    if (result == ACCOUNTS_NOT_FOUND)
+        return begin(accounts, place, question, policy, now_s, ret);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (ret->record.expires_s <= now_s)
+        return ACCOUNTS_EXISTS;
+    if (!is_same_question(&ret->record, question)) /* a device may change its mind, others may not */
+        return question->rotates ? ACCOUNTS_EXISTS : ACCOUNTS_DONE;
+    if (ret->record.state == ENROLMENT_REJECTED)
+        ret->verdict = ENROLMENT_REFUSED;
+    else if (ret->record.state == ENROLMENT_OFFERED)
+        ret->verdict = ENROLMENT_GIVEN;
+    else
+        return offer_or_wait(accounts, question, policy, now_s, ret);
+    return ACCOUNTS_DONE;
+}
+
+static enum accounts_result claim(struct accounts *accounts, const struct enrolment_question *question,
+                                  const struct enrolment_policy *policy, int64_t now_s, struct decision *ret)
+{
+    struct place place = place_of(bytes_of_text(question->tenant), bytes_of_text(question->device),
+                                  bytes_of_text(question->batch.id));
+    enum accounts_result result = ACCOUNTS_BUSY;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++) {
+        result = watch(accounts, &place);
+        if (result == ACCOUNTS_DONE)
+            result = decide(accounts, &place, question, policy, now_s, ret);
+        if (result != ACCOUNTS_DONE || !ret->writes)
+            result = unwatch(accounts, result);
+        else
+            result = write_record(accounts, &place, &ret->record);
+        if (result == ACCOUNTS_EXISTS) {
+            result = settle(accounts, &ret->record, policy, now_s);
+            result = result == ACCOUNTS_DONE ? ACCOUNTS_BUSY : result;
+        }
+    }
+    return result;
+}
+
+/* Giving. */
+
+static bool material_of(const struct enrolment_question *question, const struct ca_record *ca, struct copy *ret)
+{
+    struct credential *credential = &ret->credential;
+    if (question->kind == CREDENTIAL_PSK)
+        return secret_set(&credential->secret, bytes_of(question->random + KEY_ID_RANDOM, PSK_BYTES));
+    if (question->kind == CREDENTIAL_CA) {
+        uri_of(question->tenant, question->device, ret->name);
+        credential->name = ret->name;
+        memcpy(credential->public, ca->spki, sizeof ca->spki);
+        credential->public_len = sizeof ca->spki;
+        return true;
+    }
+    memcpy(credential->public, question->public, question->public_len);
+    credential->public_len = question->public_len;
+    return true;
+}
+
+static bool make_credential(const struct enrolment_record *record, const struct enrolment_question *question,
+                            const struct ca_record *ca, int64_t now_s, struct copy *ret)
+{
+    *ret = (struct copy){.credential = {.kind = record->kind, .offered = true, .created_s = now_s,
+                                        .not_after_s = record->expires_s}};
+    memcpy(ret->credential.id, record->key, sizeof ret->credential.id);
+    return material_of(question, ca, ret);
+}
+
+static enum accounts_result add_device(struct accounts *accounts, const struct enrolment_question *question,
+                                       const struct credential *credential, int64_t now_s)
+{
+    struct device_record record = {.created_s = now_s, .credentials = credential, .credential_count = 1};
+    memcpy(record.tenant, question->tenant, sizeof record.tenant);
+    memcpy(record.id, question->device, sizeof record.id);
+    memcpy(record.serial, question->serial, sizeof record.serial);
+    memcpy(record.model, question->model, sizeof record.model);
+    memcpy(record.site, question->batch.site, sizeof record.site);
+    memcpy(record.tags, question->batch.tags, sizeof record.tags);
+    memcpy(record.profile, question->batch.profile, sizeof record.profile);
+    return accounts_add_device(accounts, &record, false);
+}
+
+/* Makes room by taking away one that has ended. ACCOUNTS_FULL: all are good. */
+static enum accounts_result drop_ended(struct accounts *accounts, struct bytes tenant, struct bytes device, int64_t now_s)
+{
+    struct record_room room;
+    struct device_record record;
+    char ended[CREDENTIAL_ID_MAX + 1] = "";
+    enum accounts_result result = accounts_get_device(accounts, tenant, device, &room, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    for (size_t i = 0; i < record.credential_count && !ended[0]; i++)
+        if (record.credentials[i].not_after_s != 0 && record.credentials[i].not_after_s <= now_s)
+            memcpy(ended, record.credentials[i].id, sizeof ended);
+    record_wipe_room(&room);
+    return ended[0] ? accounts_remove_credential(accounts, tenant, device, bytes_of_text(ended)) : ACCOUNTS_FULL;
+}
+
+static enum accounts_result write_offer(struct accounts *accounts, const struct enrolment_question *question,
+                                        const struct credential *credential, int64_t now_s)
+{
+    struct bytes tenant = bytes_of_text(question->tenant), device = bytes_of_text(question->device);
+    if (!question->rotates)
+        return add_device(accounts, question, credential, now_s);
+    enum accounts_result result = accounts_put_credential(accounts, tenant, device, credential, false);
+    if (result == ACCOUNTS_FULL)
+        result = drop_ended(accounts, tenant, device, now_s);
+    else
+        return result;
+    return result == ACCOUNTS_DONE ? accounts_put_credential(accounts, tenant, device, credential, false) : result;
+}
+
+/* The offered credential as the device has it, made if it is not there yet. */
+static enum accounts_result find_or_make(struct accounts *accounts, const struct enrolment_record *record,
+                                         const struct enrolment_question *question, const struct ca_record *ca,
+                                         int64_t now_s, struct copy *ret)
+{
+    struct bytes tenant = bytes_of_text(record->tenant), device = bytes_of_text(record->device);
+    struct bytes key = bytes_of_text(record->key);
+    uint8_t count;
+    enum accounts_result result = read_credential(accounts, tenant, device, key, ret, &count);
+    if (result != (question->rotates ? ACCOUNTS_NOT_FOUND : ACCOUNTS_NO_DEVICE))
+        return result;
+    if (!make_credential(record, question, ca, now_s, ret))
+        return ACCOUNTS_NOT_SEALED;
+    result = write_offer(accounts, question, &ret->credential, now_s);
+    /* Another gateway was asked the same at the same time; or another device has the key. */
+    return result == ACCOUNTS_EXISTS ? read_credential(accounts, tenant, device, key, ret, &count) : result;
+}
+
+static enum enrolment_verdict verdict_of(enum accounts_result result)
+{
+    return result == ACCOUNTS_FULL        ? ENROLMENT_NO_ROOM
+           : result == ACCOUNTS_NO_DEVICE ? ENROLMENT_TAKEN
+                                          : ENROLMENT_UNKNOWN;
+}
+
+static enum accounts_result give(struct accounts *accounts, const struct enrolment_record *record,
+                                 const struct enrolment_question *question, int64_t now_s, struct enrolment_answer *ret)
+{
+    struct ca_record ca = {.retired = false};
+    struct copy copy = {.name = ""};
+    enum accounts_result result = ACCOUNTS_DONE;
+    if (record->kind == CREDENTIAL_CA) {
+        result = accounts_get_ca(accounts, bytes_of_text(record->tenant), bytes_of_text(record->issuer), &ca);
+        secret_wipe(&ca.key);
+    }
+    if (result == ACCOUNTS_DONE)
+        result = find_or_make(accounts, record, question, &ca, now_s, &copy);
+    if (result == ACCOUNTS_DONE && copy.credential.offered) {
+        memcpy(ret->key, record->key, sizeof ret->key);
+        memcpy(ret->profile, question->batch.profile, sizeof ret->profile);
+        ret->expires_s = record->expires_s;
+        if (credential_is_secret(record->kind))
+            ret->secret = copy.credential.secret;
+        ret->certificate_len = record->certificate_len;
+        memcpy(ret->certificate, record->certificate, record->certificate_len);
+        ret->authority_len = ca.certificate_len;
+        memcpy(ret->authority, ca.certificate, ca.certificate_len);
+    } else if (result == ACCOUNTS_DONE) {
+        ret->verdict = ENROLMENT_TAKEN; /* it was used already */
+    } else if (result == ACCOUNTS_NO_DEVICE || result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_FULL) {
+        ret->verdict = verdict_of(result);
+        result = end(accounts, record, true);
+    }
+    explicit_bzero(&copy, sizeof copy);
+    return result;
+}
+
+enum accounts_result enrolment_ask(struct accounts *accounts, const struct enrolment_question *question,
+                                   const struct enrolment_policy *policy, int64_t now_s, struct enrolment_answer *ret)
+{
+    struct decision decision;
+    *ret = (struct enrolment_answer){.verdict = ENROLMENT_TAKEN};
+    /* It would not be asking so without its new credential: nothing is left of the enrolment that gave it. */
+    enum accounts_result result = ACCOUNTS_DONE;
+    if (question->rotates && question->old[0])
+        result = enrolment_confirm(accounts, bytes_of_text(question->tenant), bytes_of_text(question->device),
+                                   bytes_of_text(question->old), policy, now_s);
+    if (result == ACCOUNTS_DONE || result == ACCOUNTS_NOT_FOUND)
+        result = claim(accounts, question, policy, now_s, &decision);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    ret->verdict = decision.verdict;
+    ret->expires_s = decision.record.expires_s;
+    return decision.verdict == ENROLMENT_GIVEN ? give(accounts, &decision.record, question, now_s, ret) : ACCOUNTS_DONE;
+}
+
+/* People. */
+
+enum accounts_result enrolment_list(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret)
+{
+    char key[SCHEMA_KEY_MAX];
+    schema_key(key, tenant, SCHEMA_SUFFIX_ENROLMENTS);
+    struct bytes arguments[] = {WORD("ZRANGE"), bytes_of_text(key), WORD("0"), WORD("-1")};
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    struct accounts_ids ids = {.ids = calloc(reply->count + 1, sizeof *ids.ids)};
+    if (!ids.ids)
+        return ACCOUNTS_AWAY;
+    for (size_t i = 0; i < reply->count; i++)
+        if (schema_device_is_valid(reply->items[i].text))
+            memcpy(ids.ids[ids.count++], reply->items[i].text.ptr, reply->items[i].text.len);
+    *ret = ids;
+    return ACCOUNTS_DONE;
+}
+
+/* The device whose enrolment is called so. */
+static enum accounts_result find_by_name(struct accounts *accounts, struct bytes tenant, struct bytes name,
+                                         struct enrolment_record *ret)
+{
+    struct accounts_ids ids = {0};
+    if (schema_device_is_valid(name)) {
+        enum accounts_result result = enrolment_get(accounts, tenant, name, ret);
+        if (result != ACCOUNTS_NOT_FOUND)
+            return result;
+    }
+    enum accounts_result result = enrolment_list(accounts, tenant, &ids);
+    bool found = false;
+    for (size_t i = 0; i < ids.count && result == ACCOUNTS_DONE && !found; i++) {
+        result = enrolment_get(accounts, tenant, bytes_of_text(ids.ids[i]), ret);
+        found = result == ACCOUNTS_DONE && bytes_equal_text(name, ret->serial);
+        result = result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_DAMAGED ? ACCOUNTS_DONE : result;
+    }
+    free(ids.ids);
+    return result == ACCOUNTS_DONE && !found ? ACCOUNTS_NOT_FOUND : result;
+}
+
+enum accounts_result enrolment_decide(struct accounts *accounts, struct bytes tenant, struct bytes name, bool approves,
+                                      const struct enrolment_policy *policy, int64_t now_s)
+{
+    enum accounts_result result = ACCOUNTS_BUSY;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++) {
+        struct enrolment_record record, now;
+        result = find_by_name(accounts, tenant, name, &record);
+        if (result != ACCOUNTS_DONE)
+            return result;
+        struct place place = place_of(tenant, bytes_of_text(record.device), bytes_of_text(record.batch));
+        result = watch(accounts, &place);
+        if (result == ACCOUNTS_DONE)
+            result = enrolment_get(accounts, tenant, place.device, &now);
+        if (result == ACCOUNTS_DONE && (now.state == ENROLMENT_OFFERED || !now.batch[0]))
+            result = ACCOUNTS_EXISTS;
+        if (result == ACCOUNTS_DONE && now.expires_s <= now_s)
+            result = ACCOUNTS_NOT_FOUND;
+        if (result != ACCOUNTS_DONE)
+            return unwatch(accounts, result);
+        now.state = approves ? ENROLMENT_APPROVED : ENROLMENT_REJECTED;
+        now.expires_s = now_s + policy->pending_s;
+        result = write_record(accounts, &place, &now);
+    }
+    return result;
+}
+
+enum accounts_result enrolment_sweep(struct accounts *accounts, struct bytes tenant,
+                                     const struct enrolment_policy *policy, int64_t now_s, bool *ret_more)
+{
+    char key[SCHEMA_KEY_MAX], until[24], devices[SWEEP_MAX][SCHEMA_DEVICE_MAX + 1];
+    size_t count = 0;
+    schema_key(key, tenant, SCHEMA_SUFFIX_ENROLMENTS);
+    snprintf(until, sizeof until, "%" PRId64, now_s - GRACE_S);
+    struct bytes arguments[] = {WORD("ZRANGEBYSCORE"), bytes_of_text(key), WORD("-inf"), bytes_of_text(until),
+                                WORD("LIMIT"), WORD("0"), WORD("64")};
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    for (; count < reply->count && count < SWEEP_MAX; count++)
+        if (!copy_text(reply->items[count].text, devices[count], sizeof devices[count]))
+            devices[count][0] = '\0';
+    *ret_more = count == SWEEP_MAX;
+    for (size_t i = 0; i < count && result == ACCOUNTS_DONE; i++) {
+        struct enrolment_record record;
+        struct bytes device = bytes_of_text(devices[i]);
+        struct bytes drop[] = {WORD("ZREM"), bytes_of_text(key), device};
+        result = enrolment_get(accounts, tenant, device, &record);
+        if (result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_DAMAGED)
+            result = run(accounts, drop, COUNT_OF(drop));
+        else if (result == ACCOUNTS_DONE && record.expires_s <= now_s - GRACE_S)
+            result = settle(accounts, &record, policy, now_s);
+    }
+    return result;
+}
+
+static enum accounts_result change_serials(struct accounts *accounts, struct bytes word, struct bytes tenant,
+                                           struct bytes batch, const struct bytes *serials, size_t count)
+{
+    char key[SCHEMA_KEY_MAX];
+    enum accounts_result result = ACCOUNTS_DONE;
+    schema_key_of(key, tenant, SCHEMA_KIND_SERIALS, batch);
+    for (size_t done = 0; done < count && result == ACCOUNTS_DONE;) {
+        struct bytes arguments[2 + SERIALS_PER_CALL] = {word, bytes_of_text(key)};
+        size_t some = count - done < SERIALS_PER_CALL ? count - done : SERIALS_PER_CALL;
+        memcpy(arguments + 2, serials + done, some * sizeof *serials);
+        result = run(accounts, arguments, 2 + some);
+        done += some;
+    }
+    return result;
+}
+
+enum accounts_result enrolment_approve_serials(struct accounts *accounts, struct bytes tenant, struct bytes batch,
+                                               const struct bytes *serials, size_t count)
+{
+    return change_serials(accounts, WORD("SADD"), tenant, batch, serials, count);
+}
+
+enum accounts_result enrolment_forget_serials(struct accounts *accounts, struct bytes tenant, struct bytes batch,
+                                              const struct bytes *serials, size_t count)
+{
+    return change_serials(accounts, WORD("SREM"), tenant, batch, serials, count);
+}
+
+enum accounts_result enrolment_count(struct accounts *accounts, struct bytes tenant, struct bytes batch,
+                                     uint64_t *ret_used, uint64_t *ret_approved)
+{
+    char used_key[SCHEMA_KEY_MAX], serials_key[SCHEMA_KEY_MAX];
+    schema_key_of(used_key, tenant, SCHEMA_KIND_USED, batch);
+    schema_key_of(serials_key, tenant, SCHEMA_KIND_SERIALS, batch);
+    struct bytes used[] = {WORD("SCARD"), bytes_of_text(used_key)};
+    struct bytes serials[] = {WORD("SCARD"), bytes_of_text(serials_key)};
+    enum accounts_result result = ask_number(accounts, used, COUNT_OF(used), ret_used);
+    return result == ACCOUNTS_DONE ? ask_number(accounts, serials, COUNT_OF(serials), ret_approved) : result;
+}

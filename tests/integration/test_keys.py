@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several credentials of one device, their times, keys derived from a group's, people over DTLS; cases T23, T24.
+
+The client is Debian's coap-client on OpenSSL; where a key is not text, which it cannot take, openssl s_client.
+"""
+import hashlib
+import hmac
+import json
+import subprocess
+import time
+
+import lib
+from lib import equal
+
+WORKERS = (2,)
+
+PACK = '[{"n":"%s","v":%d}]'
+
+
+def uri(gateway, path="obs"):
+    return "coaps://127.0.0.1:%d/%s" % (gateway.coaps_port, path)
+
+
+def post(gateway, name, value, psk, timeout_s=4):
+    """Whether it was stored."""
+    before = len(gateway.observations(name=name))
+    lib.coap_client(uri(gateway), "-m", "post", "-t", "110", "-e", PACK % (name, value), psk=psk, timeout_s=timeout_s)
+    return len(gateway.observations(name=name)) > before
+
+
+def cli(gateway, *arguments):
+    return gateway.cli(*arguments).out
+
+
+def within_two(gateway, name, psk):
+    return post(gateway, name, 1, psk) or post(gateway, name, 2, psk)
+
+
+def add_key(gateway, device, *options):
+    """The secret that is printed, once."""
+    out = cli(gateway, "key", "add", device, *options)
+    line = next(line for line in out.splitlines() if "(hex):" in line)
+    gateway.secrets.append(line.split()[-1])
+    return bytes.fromhex(line.split()[-1])
+
+
+def keys_of(gateway, device):
+    return {key["id"]: key for key in json.loads(cli(gateway, "key", "list", device, "--json"))}
+
+
+def known(gateway, device, psk):
+    """Waits until the gateway has the key."""
+    name = device.split("/")[1]
+    lib.wait_until(lambda: post(gateway, name, 0, psk), "%s is known" % device, 30)
+
+
+def test_rotation_overlaps(gateway):
+    """two keys of a device are good at once, and one that is removed ends its session (T24, T23)"""
+    old = gateway.add_device("demo/rotor")
+    known(gateway, "demo/rotor", ("demo/rotor", old))
+    new = add_key(gateway, "demo/rotor", "--kind=psk", "--id=second", "--generate")
+    known(gateway, "demo/rotor", ("demo/rotor/second", new))
+    assert within_two(gateway, "rotor", ("demo/rotor", old))
+    assert within_two(gateway, "rotor", ("demo/rotor", new))
+    client = lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "60", "-B", "60",
+                        "-w", "-u", "demo/rotor/psk", "-k", lib.printable(old), uri(gateway)],
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert client.stdout.readline()
+        before = gateway.metric("weir_sessions_revoked_total")
+        cli(gateway, "key", "remove", "demo/rotor", "psk")
+        lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended", 10)
+    finally:
+        client.kill()
+        client.wait()
+    assert not post(gateway, "rotor", 9, ("demo/rotor", old), timeout_s=2)
+    assert within_two(gateway, "rotor", ("demo/rotor", new))
+
+
+def test_time_of_a_key(gateway):
+    """a key is good in its time only, and a session ends with it"""
+    gateway.add_device("demo/brief")
+    until = int(time.time()) + 8
+    key = add_key(gateway, "demo/brief", "--kind=psk", "--id=short", "--generate", "--not-after=%d" % until)
+    later = add_key(gateway, "demo/brief", "--kind=psk", "--id=later", "--generate", "--not-before=2100-01-01T00:00:00Z")
+    client = lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "60", "-B", "60",
+                        "-w", "-u", "demo/brief/short", "-k", lib.printable(key), uri(gateway)],
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        before = gateway.metric("weir_sessions_revoked_total")
+        assert client.stdout.readline()
+        lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended", 30)
+    finally:
+        client.kill()
+        client.wait()
+    equal({name: key["state"] for name, key in keys_of(gateway, "demo/brief").items() if name != "psk"},
+          {"short": "expired", "later": "not yet"})
+    assert not post(gateway, "brief", 1, ("demo/brief/later", later), timeout_s=2)
+
+
+def test_keys_of_the_command_line(gateway):
+    """weir key lists what it has without secrets, and refuses what is no key"""
+    gateway.add_device("demo/keyed")
+    pem = cli(gateway, "key", "generate", "--kind=es256")
+    assert "BEGIN PRIVATE KEY" in pem and "BEGIN PUBLIC KEY" in pem, pem
+    path = gateway.folder + "/public.pem"
+    with open(path, "w") as file:
+        file.write(pem[pem.index("-----BEGIN PUBLIC KEY"):pem.index("Keep")])
+    cli(gateway, "key", "add", "demo/keyed", "--kind=es256", "--id=keyed-1", "--file=" + path)
+    cli(gateway, "key", "add", "demo/keyed", "--kind=rpk", "--id=raw", "--file=" + path)
+    cli(gateway, "key", "add", "demo/keyed", "--kind=x509", "--id=name", "--name=keyed.example")
+    secret = add_key(gateway, "demo/keyed", "--kind=hs256", "--id=keyed-2", "--generate")
+    keys = keys_of(gateway, "demo/keyed")
+    equal({name: key["kind"] for name, key in keys.items()},
+          {"keyed-1": "es256", "keyed-2": "hs256", "name": "x509", "psk": "psk", "raw": "rpk"})
+    equal(len(keys["keyed-1"]["thumbprint"]), 43)
+    shown = cli(gateway, "key", "list", "demo/keyed") + cli(gateway, "device", "show", "demo/keyed") + json.dumps(keys)
+    assert secret.hex() not in shown, shown
+    for wrong in (["--kind=es256", "--hex=" + "00" * 64], ["--kind=hs256", "--hex=0011"], ["--kind=psk"],
+                  ["--kind=none", "--generate"], ["--kind=x509"], ["--kind=eddsa", "--file=" + path],
+                  ["--kind=psk", "--id=psk", "--generate"], ["--kind=psk", "--generate", "--not-after=yesterday"]):
+        result = gateway.cli("key", "add", "demo/keyed", *wrong, check=False)
+        assert result.status in (1, 2) and result.err, (wrong, result)
+
+
+def handshake(gateway, identity, key):
+    """Whether one succeeds, with any octets as key."""
+    result = lib.run(["timeout", "4", "openssl", "s_client", "-dtls1_2", "-connect", "127.0.0.1:%d" % gateway.coaps_port,
+                      "-psk_identity", identity, "-psk", key.hex(), "-cipher", "PSK-AES128-GCM-SHA256"],
+                     stdin=b"Q\n", timeout=20)
+    return "Cipher is PSK-AES128-GCM-SHA256" in result.out
+
+
+def test_group(gateway):
+    """devices with keys of their group need no record, appear, and are banned one by one or together"""
+    key = bytes(range(32))
+    gateway.secrets.append(key.hex())
+    cli(gateway, "group", "add", "demo/meters", "--pattern=meter-*", "--key=" + key.hex(), "--site=house-3", "--tags=heat")
+
+    def of(device):
+        return hmac.new(key, device.encode(), hashlib.sha256).digest()
+
+    lib.wait_until(lambda: handshake(gateway, "demo/meter-1", of("meter-1")), "the group is known", 30)
+    assert not handshake(gateway, "demo/meter-2", of("meter-1"))
+    lib.wait_until(lambda: "meter-1" in cli(gateway, "device", "list", "demo"), "the device appears", 20)
+    record = json.loads(cli(gateway, "device", "show", "demo/meter-1", "--json"))
+    equal((record["group"], record["site"], record["tags"], record["keys"]), ("meters", "house-3", "heat", []))
+    assert handshake(gateway, "demo/meter-1", of("meter-1")), "with its record"
+    cli(gateway, "device", "disable", "demo/meter-1")
+    lib.wait_until(lambda: not handshake(gateway, "demo/meter-1", of("meter-1")), "one is banned", 30)
+    assert handshake(gateway, "demo/meter-3", of("meter-3"))
+    cli(gateway, "group", "disable", "demo/meters")
+    lib.wait_until(lambda: not handshake(gateway, "demo/meter-3", of("meter-3")), "all are banned", 30)
+    shown = cli(gateway, "group", "show", "demo/meters") + cli(gateway, "group", "list", "demo", "--json")
+    assert key.hex() not in shown and "disabled" in shown, shown
+
+
+def test_person(gateway):
+    """a record with a role is a person: reads, and speaks for no device"""
+    out = cli(gateway, "device", "add", "demo/anna", "--role=viewer", "--psk-generate")
+    psk = bytes.fromhex(next(line for line in out.splitlines() if "psk (hex)" in line).split()[-1])
+    gateway.secrets.append(psk.hex())
+    result = []
+
+    def reads():
+        result[:] = [lib.coap_client(uri(gateway, "health"), psk=("demo/anna", psk), timeout_s=4)]
+        return not result[0].code and result[0].out
+
+    lib.wait_until(reads, "anna is let in", 30)
+    assert not post(gateway, "anna", 1, ("demo/anna", psk))
+    assert "role:         viewer" in cli(gateway, "device", "show", "demo/anna")

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Messages that say themselves who they are from: JWS, COSE and the envelope, over every wire, and all that is refused."""
+import itertools
+import json
+import os
+import time
+
+import cbor
+import coap
+import lib
+import signing
+from lib import curl, equal
+
+WORKERS = (2,)
+# Only that network is mapped: from elsewhere plain CoAP is a stranger's.
+SETTINGS = {"map_network": "127.0.9.0/24=demo"}
+JOSE, JOSE_JSON, MAC0, SIGN1 = 65000, 65001, 17, 18
+MEDIA = {JOSE: "application/jose", JOSE_JSON: "application/jose+json",
+         MAC0: 'application/cose; cose-type="cose-mac0"', SIGN1: 'application/cose; cose-type="cose-sign1"',
+         coap.JSON: "application/json"}
+
+names = ("sig-%d" % i for i in itertools.count(1))
+sources = ("127.1.%d.%d" % (i // 250, i % 250 + 1) for i in itertools.count())
+seqs = itertools.count(1)
+
+
+class Device:
+    """A device with one key of each kind, put into Redis as the gateway keeps it."""
+
+    def __init__(self, gateway, *options):
+        self.gateway, self.id = gateway, next(names)
+        self.psk = gateway.add_device("demo/" + self.id, None, *options)
+        self.keys = {kind.kind: kind() for kind in
+                     (signing.Es256, signing.Eddsa, signing.Hs256, signing.Hs256Short, signing.Hmac)}
+        redis = gateway.redis
+        for kind, key in self.keys.items():
+            redis("HSET", "weir:{demo}:dev:" + self.id, "key:" + self.kid(kind), "%s 1 0 0 %s" % (kind, key.material.hex()))
+        redis("XADD", "weir:changes", "*", "o", "device", "t", "demo", "d", self.id)
+        self.wait_known()
+
+    def wait_known(self):
+        lib.wait_until(lambda: send(self.gateway, self.jws("hs256", "[]"), JOSE).code_text == "4.00", "the keys are known", 5)
+
+    def kid(self, kind):
+        return "%s-%s" % (self.id, kind)
+
+    def jws(self, kind, payload, **more):
+        return signing.jws(self.keys[kind], self.kid(kind), payload, **more)
+
+    def cose(self, kind, payload, **more):
+        return signing.cose(self.keys[kind], self.kid(kind), payload, **more)
+
+    def envelope(self, **payload):
+        return signing.envelope(self.keys["hmac"], payload)
+
+
+def send(gateway, body, format, query=("t=demo",), source=None, options=()):
+    with coap.Peer(gateway.coap_port, source=source or next(sources)) as peer:
+        return peer.ask(coap.request(coap.POST, "/obs", query, options, body, format))
+
+
+def send_http(gateway, body, format, query="t=demo&level", token=None):
+    return curl("http://127.0.0.1:%d/obs?%s" % (gateway.http_port, query), token=token, data=body,
+                content_type=MEDIA[format])
+
+
+def pack(value, **fields):
+    return json.dumps([{"n": "temp", "v": value, **fields}])
+
+
+def stored(gateway, device, value=None):
+    return [entry for entry in gateway.observations(device.id) if value is None or entry["v"] == str(value)]
+
+
+def forms(device, value):
+    """Every form and algorithm with a sequence of its own: (what the stream says, body, Content-Format)."""
+    seq = lambda: {"seq": [1, next(seqs)]}
+    rows = [("jws:" + device.kid(kind), device.jws(kind, pack(value), **seq()), JOSE) for kind in ("hs256", "es256", "eddsa")]
+    rows.append(("jws:" + device.kid("es256"), signing.jws_json(device.jws("es256", pack(value), **seq())), JOSE_JSON))
+    rows.append(("jws:" + device.kid("hs256"), signing.jws_json(device.jws("hs256", pack(value), **seq()), True), JOSE_JSON))
+    rows += [("cose:" + device.kid(kind), device.cose(kind, pack(value), **seq()), format)
+             for kind, format in (("hs256", MAC0), ("hs256-64", MAC0), ("es256", SIGN1), ("eddsa", SIGN1))]
+    return rows
+
+
+def test_every_form_over_plain_coap_and_http(gateway):
+    """JWS, COSE with every algorithm: a stranger's datagram and a request without a token are stored, with the key's name"""
+    device = Device(gateway)
+    expected = []
+    for evidence, body, format in forms(device, 21.5):
+        equal(send(gateway, body, format).code_text, "2.04", evidence)
+        expected.append(evidence)
+    for evidence, body, format in forms(device, 21.5):
+        equal(send_http(gateway, body, format).status, 200, evidence)
+        expected.append(evidence)
+    entries = stored(gateway, device)
+    equal(sorted(entry["a"] for entry in entries), sorted(expected))
+    equal({(entry["d"], entry["n"], entry["b"]) for entry in entries}, {(device.id, "temp", "")})
+
+
+def test_said_in_other_words(gateway):
+    """the tenant in kid, JSON with f=jws, a CBOR payload, COSE without a tag, the sequence inside, an envelope"""
+    device = Device(gateway)
+    key, now = device.keys["hs256"], time.time()
+    in_kid = signing.jws(key, "demo/" + device.kid("hs256"), pack(1), seq=[1, next(seqs)])
+    rows = [
+        (in_kid, JOSE, ()),
+        (signing.jws_json(in_kid), coap.JSON, ("f=jws",)),
+        (device.jws("hs256", pack(3, epoch=1, seq=next(seqs))), JOSE, ("t=demo",)),
+        (device.jws("hs256", cbor.dumps([{0: "temp", 2: 4}]), cty="application/senml+cbor", seq=[1, next(seqs)]), JOSE,
+         ("t=demo",)),
+        (device.cose("es256", cbor.dumps([{0: "temp", 2: 5}]), content_format=112, seq=[1, next(seqs)], tagged=False),
+         SIGN1, ("t=demo",)),
+        (device.cose("es256", pack(6), seq=[1, next(seqs)]), coap.CBOR, ("t=demo", "f=cose")),
+        (device.jws("es256", pack(7, t=now)), JOSE, ("t=demo", "d=" + device.id)),
+        (device.envelope(temp=8, ts=int(now), ts_ns=5), coap.JSON, ("t=demo", "d=" + device.id, "f=hmac")),
+    ]
+    for body, format, query in rows:
+        answer = send(gateway, body, format, query)
+        equal(answer.code_text, "2.04", repr((body[:60], answer.payload)))
+    equal(sorted(entry["v"] for entry in stored(gateway, device)), ["1", "3", "4", "5", "6", "7", "8"])
+    equal(stored(gateway, device, 8)[0]["a"], "hmac:" + device.kid("hmac"))
+
+
+def dtls_post(gateway, device, body, format):
+    path = os.path.join(gateway.folder, "signed")
+    with open(path, "wb") as file:
+        file.write(body.encode() if isinstance(body, str) else body)
+    return lib.coap_client("coaps://127.0.0.1:%d/obs" % gateway.coaps_port, "-m", "post", "-f", path, "-t", str(format),
+                           psk=("demo/" + device.id, device.psk))
+
+
+def test_over_sessions(gateway):
+    """over a device's own session; over another's only if that is a concentrator, and both are recorded; mapped networks"""
+    device, other, hub = Device(gateway), Device(gateway), Device(gateway, "--concentrator")
+    message = lambda value: device.jws("es256", pack(value), seq=[1, next(seqs)])
+    equal(dtls_post(gateway, device, message(1), JOSE).code, "")
+    equal(dtls_post(gateway, other, message(2), JOSE).code, "4.03")
+    equal(dtls_post(gateway, hub, message(3), JOSE).code, "")
+    equal(dtls_post(gateway, hub, device.cose("hs256", pack(4), seq=[1, next(seqs)]), MAC0).code, "")
+    token = gateway.add_token("--tenant", "demo", "--device", hub.id)
+    lib.wait_until(lambda: curl("http://127.0.0.1:%d/time" % gateway.http_port, token=token).status == 200, "the token")
+    equal(send_http(gateway, message(5), JOSE, "level", token).status, 200)
+    equal(send(gateway, message(6), JOSE, (), source="127.0.9.1").code_text, "2.04")
+    equal(send(gateway, message(7), JOSE, ("t=other",), source="127.0.9.1").code_text, "4.03")
+    entries = {entry["v"]: entry["b"] for entry in stored(gateway, device)}
+    equal(entries, {"1": "", "3": hub.id, "4": hub.id, "5": hub.id, "6": ""})
+
+
+def test_what_does_not_prove(gateway):
+    """J1-J4, J9, J10: none, confusion of algorithms, headers that bring keys, wrong kids, crit, other base64: refused"""
+    device, other = Device(gateway), Device(gateway)
+    es256, hs256 = device.keys["es256"], device.keys["hs256"]
+    confused = signing.Hs256(es256.material)
+    forged = signing.Hs256()
+    good = device.jws("hs256", pack(9), seq=[9, 1])
+    unsigned = signing.base64url(json.dumps({"alg": "none", "kid": device.kid("hs256")}).encode())
+    doubled = signing.base64url(b'{"alg":"HS256","alg":"HS256","kid":"%s"}' % device.kid("hs256").encode())
+    header, payload, signature = good.split(".")
+    make = lambda **more: device.jws("hs256", pack(9), seq=[9, 1], **more)
+    rows = [
+        ("4.00", unsigned + "." + payload + "."),
+        ("4.00", make(alg="nOnE")), ("4.00", make(alg=None)), ("4.00", make(alg="HS512")),
+        ("4.01", signing.jws(confused, device.kid("es256"), pack(9), seq=[9, 1])),
+        ("4.01", signing.jws(es256, device.kid("hs256"), pack(9), seq=[9, 1])),
+        ("4.01", signing.jws(forged, device.kid("hs256"), pack(9), seq=[9, 1])),
+        ("4.01", signing.jws(hs256, other.kid("hs256"), pack(9), seq=[9, 1])),
+        ("4.01", signing.jws(hs256, "..%2fdev%2fnull", pack(9))), ("4.01", signing.jws(hs256, "*", pack(9))),
+        ("4.03", signing.jws(hs256, "other/" + device.kid("hs256"), pack(9))),
+        ("4.00", signing.jws(hs256, "k" * 300, pack(9))), ("4.00", signing.jws(hs256, None, pack(9))),
+        *[("4.00", make(**{name: "x"})) for name in ("jwk", "jku", "x5u", "x5c", "x5t")],
+        ("4.00", make(crit=["exp"])), ("4.00", make(b64=False)), ("4.00", doubled + "." + payload + "." + signature),
+        ("4.00", good + "="), ("4.00", good + "\n"), ("4.00", " " + good), ("4.00", good + ".x"), ("4.00", good[:-1]),
+        ("4.00", header + "." + payload[:-1] + "+." + signature),
+        ("4.00", make(typ="JWT")),
+        ("4.15", make(cty="text/html")), ("4.15", make(cty=None)),
+    ]
+    for code, body in rows:
+        answer = send(gateway, body, JOSE)
+        equal(answer.code_text, code, repr((body[:200], answer.payload)))
+    two = json.loads(signing.jws_json(good, True))
+    two["signatures"] *= 2
+    equal(send(gateway, json.dumps(two), JOSE_JSON).code_text, "4.00")
+    n = signing.N.to_bytes(32, "big")
+    for change in (lambda s: bytes(32) + s[32:], lambda s: s[:32] + bytes(32), lambda s: n + s[32:], lambda s: s[:32] + n):
+        equal(send(gateway, device.jws("es256", pack(9), change=change), JOSE).code_text, "4.01")
+    for change in (lambda s: s[:63], lambda s: s + b"\0", lambda s: b"\x30\x44\x02\x20" + s[:32] + b"\x02\x20" + s[32:]):
+        equal(send(gateway, device.jws("es256", pack(9), change=change), JOSE).code_text, "4.00")
+    equal(send(gateway, device.cose("es256", pack(9), unprotected={2: [4]}), SIGN1).code_text, "4.00")
+    equal(send(gateway, device.cose("es256", pack(9)), MAC0).code_text, "4.00")
+    equal(send(gateway, device.envelope(temp=9, ts=int(time.time()), ts_ns=0).replace("9", "8", 1), coap.JSON,
+               ("t=demo", "d=" + device.id, "f=hmac")).code_text, "4.01")
+    equal(stored(gateway, device), [])
+
+
+def test_what_is_not_signed_counts_for_nothing(gateway):
+    """query and options cannot add a device, a name or a sequence; without sequence and time it could be stored again"""
+    device, other = Device(gateway), Device(gateway)
+    now = time.time()
+    rows = [
+        ("4.22", device.jws("hs256", pack(1)), (), ()),
+        ("4.22", device.jws("hs256", pack(1, t=-5)), (), ()),
+        ("4.22", device.jws("hs256", pack(1, t=now - 90000)), (), ()),
+        ("4.22", device.jws("hs256", pack(1, t=now + 4000)), (), ()),
+        ("4.00", device.jws("hs256", pack(1)), ("n=1.7",), ()),
+        ("4.00", device.jws("hs256", pack(1, t=now)), (), ((coap.SEQUENCE, coap.sequence(1, 7)),)),
+        ("4.00", device.jws("hs256", pack(1), seq=[1, 8]), ("n=1.9",), ()),
+        ("4.00", device.jws("hs256", pack(1, epoch=1, seq=9), seq=[1, 8]), (), ()),
+        ("4.00", device.jws("hs256", "1", cty="text/plain", seq=[1, 8]), ("n=temp",), ()),
+        ("4.03", device.jws("hs256", pack(1), seq=[1, 8]), ("d=" + other.id,), ()),
+        ("4.15", device.jws("hs256", pack(1), seq=[1, 8]), ("f=senml-json",), ()),
+        ("4.15", device.jws("hs256", "temp v=1", cty="application/vnd.weir.influx", seq=[1, 8]), (), ()),
+        ("4.03", device.jws("hs256", json.dumps([{"n": other.id + ":x", "v": 1}]), seq=[1, 8]), (), ()),
+    ]
+    for code, body, query, options in rows:
+        answer = send(gateway, body, JOSE, ("t=demo", *query), options=options)
+        equal(answer.code_text, code, repr((query, options, answer.payload)))
+    equal(stored(gateway, device), [])
+    equal(send(gateway, device.jws("hs256", pack(1), seq=[1, 8]), JOSE, ("t=demo", "n=1.8")).code_text, "2.04")
+
+
+def test_stored_once(gateway):
+    """J8, J11: replayed over the other wire, signed again, with (r, n - s), in other wrapping, after a restart: once"""
+    device = Device(gateway)
+    now = time.time()
+    counted = {"payload": pack(1), "seq": [7, 1]}
+    timed = {"payload": pack(2, t=now)}
+    copies = []
+    for message in (counted, timed):
+        first = device.jws("es256", **message)
+        equal(send(gateway, first, JOSE).code_text, "2.04")
+        head, signature = first.rsplit(".", 1)
+        raw = signing.base64.urlsafe_b64decode(signature + "==")
+        copies += [(first, JOSE), (head + "." + signing.base64url(signing.other_s(raw)), JOSE),
+                   (device.jws("es256", **message), JOSE), (device.jws("hs256", **message), JOSE),
+                   (signing.jws_json(first), JOSE_JSON), (device.cose("eddsa", **message), SIGN1)]
+    for body, format in copies:
+        equal(json.loads(send(gateway, body, format, ("t=demo", "level")).payload).get("duplicate"), True)
+        equal(send_http(gateway, body, format).json().get("duplicate"), True)
+    equal(send(gateway, device.jws("es256", pack(3), seq=[7, 1]), JOSE).code_text, "4.09")
+    gateway.terminate()
+    gateway.start()
+    device.wait_known()
+    for body, format in copies:
+        equal(json.loads(send(gateway, body, format, ("t=demo", "level")).payload).get("duplicate"), True)
+    equal(sorted(entry["v"] for entry in stored(gateway, device)), ["1", "2"])
+
+
+def test_held_back(gateway):
+    """J14: after many wrong signatures an address is held back for a while, its neighbours and sessions are not"""
+    device = Device(gateway)
+    bad = signing.jws(signing.Hs256(), device.kid("hs256"), pack(1), seq=[1, 1])
+    with coap.Peer(gateway.coap_port, source="127.0.2.1") as peer:
+        ask = lambda body: peer.ask(coap.request(coap.POST, "/obs", ["t=demo"], (), body, JOSE))
+        equal({ask(bad).code_text for _ in range(60)}, {"4.01"})
+        # One a second is looked at, and nobody knows when it begins.
+        answers = [ask(body) for body in (bad, device.jws("hs256", pack(2), seq=[1, 2])) * 2]
+    held = [answer for answer in answers if answer.code_text == "4.29"]
+    assert len(held) >= 2 and all(answer.option_uint(coap.MAX_AGE) > 0 for answer in held), answers
+    equal(send(gateway, device.jws("hs256", pack(3), seq=[1, 3]), JOSE, source="127.0.2.2").code_text, "2.04")
+    failed = gateway.metric("weir_signatures_total", 'form="jws",result="failed"')
+    held = gateway.metric("weir_signatures_total", 'form="jws",result="held"')
+    assert failed >= 60 and held >= 1, (failed, held)
+
+
+def test_strangers_have_one_block(gateway):
+    """a body of several blocks is begun for nobody unknown"""
+    device = Device(gateway)
+    body = device.jws("hs256", json.dumps([{"n": "temp", "v": i, "t": i} for i in range(100)]), seq=[1, 1]).encode()
+    answer = send(gateway, body[:512], JOSE, options=[(coap.BLOCK1, coap.block(0, True, 512))])
+    equal(answer.code_text, "4.01")

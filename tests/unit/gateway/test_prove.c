@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Who says it: every step of prove_request against a registry of two tenants, and what it says to whom. */
+#include "gateway/prove.h"
+
+#include "codec/cose.h"
+#include "codec/envelope.h"
+#include "codec/jws.h"
+#include "gateway/crypto.h"
+#include "gateway/crypto_sign.h"
+#include "gateway/derive.h"
+#include "gateway/worker.h"
+
+#include <criterion/criterion.h>
+
+#define NOW 1763692800
+#define PAYLOAD "[{\"n\":\"temp\",\"v\":21.5,\"t\":1763692800}]"
+
+static struct shared shared;
+static struct worker worker;
+static struct arena *arena;
+static struct settings settings;
+static struct crypto_sign_key es256, eddsa, hs256, short_hs256, mac;
+static struct group_record group = {.tenant = "home", .id = "batch", .pattern = "lamp-*"};
+static const uint8_t random32[32] = {7};
+
+static struct credential credential_of(const char *id, enum credential_kind kind, const struct crypto_sign_key *key)
+{
+    struct credential credential = {.kind = kind};
+    strcpy(credential.id, id);
+    if (credential_is_secret(kind)) {
+        credential.secret = key->secret;
+    } else {
+        memcpy(credential.public, key->public, key->public_len);
+        credential.public_len = (uint8_t)key->public_len;
+    }
+    return credential;
+}
+
+static void put(const char *tenant, const char *id, const struct credential *credentials, unsigned count,
+                bool concentrator, bool disabled)
+{
+    struct device_record record = {.concentrator = concentrator, .disabled = disabled, .credentials = credentials,
+                                   .credential_count = (uint8_t)count};
+    strcpy(record.tenant, tenant);
+    strcpy(record.id, id);
+    cr_assert(registry_put_device(shared.registry, &record));
+}
+
+static void put_registry(void)
+{
+    struct tenant_record home = {.id = "home"}, work = {.id = "work"};
+    struct profile_record profile = {.tenant = "home", .id = "old", .format = "hmac"};
+    struct device_record old = {.tenant = "home", .id = "old-1", .profile = "old"};
+    struct device_record banned = {.tenant = "home", .id = "lamp-9", .group = "batch", .disabled = true};
+    cr_assert(registry_put_tenant(shared.registry, &home) && registry_put_tenant(shared.registry, &work));
+    cr_assert(registry_put_profile(shared.registry, &profile) && registry_put_device(shared.registry, &old));
+    struct credential a[] = {
+        credential_of("ed", CREDENTIAL_EDDSA, &eddsa),  credential_of("es", CREDENTIAL_ES256, &es256),
+        credential_of("hs", CREDENTIAL_HS256, &hs256),  credential_of("hs64", CREDENTIAL_HS256_64, &short_hs256),
+        credential_of("mac", CREDENTIAL_HMAC, &mac),    credential_of("past", CREDENTIAL_HS256, &hs256),
+    };
+    a[5].not_after_s = NOW;
+    put("home", "a", a, 6, false, false);
+    struct credential off = credential_of("off", CREDENTIAL_HS256, &hs256);
+    put("home", "off", &off, 1, false, true);
+    struct credential b = credential_of("b-key", CREDENTIAL_HS256, &hs256);
+    put("home", "b", &b, 1, false, false);
+    put("home", "hub", NULL, 0, true, false);
+    struct credential w = credential_of("w-key", CREDENTIAL_HS256, &hs256);
+    put("work", "w", &w, 1, false, false);
+    cr_assert(secret_set(&group.key, bytes_of(random32, 32)) && registry_put_group(shared.registry, &group));
+    cr_assert(registry_put_device(shared.registry, &banned));
+}
+
+static void setup(void)
+{
+    settings_default(&settings);
+    shared.settings = &settings;
+    shared.registry = registry_new(&(struct hash_key){1, 2});
+    shared.registry_loaded = true;
+    worker.shared = &shared;
+    worker.loop = loop_new();
+    worker.guard = prove_guard_new(&(struct hash_key){3, 4});
+    arena = arena_new(1 << 20);
+    cr_assert(arena && worker.loop && worker.guard);
+    cr_assert(crypto_sign_generate(SIGNED_ES256, &es256) && crypto_sign_generate(SIGNED_EDDSA, &eddsa) &&
+              crypto_sign_generate(SIGNED_HS256, &hs256) && crypto_sign_generate(SIGNED_HS256, &mac));
+    short_hs256 = hs256;
+    short_hs256.algorithm = SIGNED_HS256_64;
+    put_registry();
+}
+
+static void teardown(void)
+{
+    arena_free(arena);
+    prove_guard_free(worker.guard);
+    loop_free(worker.loop);
+    registry_free(shared.registry);
+}
+
+TestSuite(prove, .init = setup, .fini = teardown);
+
+static struct query_parameter query[4];
+
+/* Query as "t=home&d=a". */
+static struct request request_of(struct bytes body, int content_format, const char *query_text)
+{
+    struct request request = {.wire = WIRE_COAP, .method = METHOD_POST, .path = BYTES_LITERAL("/obs"), .arena = arena,
+                              .content_format = content_format, .accept = CONTENT_FORMAT_NONE, .worker = &worker,
+                              .received = {NOW, 0}, .body = body, .query = query};
+    for (const char *at = query_text; *at; at += *at == '&') {
+        size_t len = strcspn(at, "&"), name = strcspn(at, "=&");
+        query[request.query_count++] = (struct query_parameter){
+            bytes_of(at, name), bytes_of(at + name + (name < len), name < len ? len - name - 1 : 0)};
+        at += len;
+    }
+    request.remote.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = 1, .sin_addr = {0x0100007f}};
+    return request;
+}
+
+static void speak_as(struct request *request, const char *device)
+{
+    request->who = (struct identity){.kind = IDENTITY_DEVICE, .evidence = EVIDENCE_PSK, .tenant = "home"};
+    strcpy(request->who.device, device);
+}
+
+static struct bytes jws(const struct crypto_sign_key *key, const char *kid)
+{
+    struct jws_header header = {.algorithm = key->algorithm, .kid = bytes_of_text(kid),
+                                .content_type = BYTES_LITERAL("senml+json"), .sequence = {true, 1, 2}};
+    uint8_t signature[SIGNED_SIGNATURE_MAX];
+    size_t len;
+    struct bytes covered, text;
+    cr_assert(jws_begin(&header, BYTES_LITERAL(PAYLOAD), arena, &covered));
+    cr_assert(crypto_sign_make(key, covered, random32, signature, &len));
+    cr_assert(jws_end_compact(covered, bytes_of(signature, len), arena, &text));
+    return text;
+}
+
+static struct bytes cose(const struct crypto_sign_key *key, const char *kid)
+{
+    struct cose_msg_header header = {.algorithm = key->algorithm, .kid = bytes_of_text(kid),
+                                     .content_format = CONTENT_FORMAT_SENML_JSON, .sequence = {true, 1, 2}};
+    uint8_t signature[SIGNED_SIGNATURE_MAX];
+    size_t len;
+    struct bytes protected_header, covered, message;
+    cr_assert(cose_msg_begin(&header, BYTES_LITERAL(PAYLOAD), arena, &protected_header, &covered));
+    cr_assert(crypto_sign_make(key, covered, random32, signature, &len));
+    cr_assert(cose_msg_end(&header, protected_header, BYTES_LITERAL(PAYLOAD), bytes_of(signature, len), arena,
+                           &message));
+    return message;
+}
+
+static struct bytes envelope(const struct secret *key)
+{
+    /* As the canonical text has it. */
+    static const char payload[] = "{\"power\":21.5,\"ts\":1763692800,\"ts_ns\":5}";
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    struct bytes text;
+    cr_assert(crypto_hmac_sha256(bytes_of(key->octets, key->len), BYTES_LITERAL(payload), (struct bytes){0}, digest));
+    cr_assert(envelope_write(BYTES_LITERAL(payload), digest, arena, &text));
+    return text;
+}
+
+static struct proof proof;
+static struct refusal refusal;
+
+static enum outcome ask(struct request *request)
+{
+    enum signed_form form;
+    cr_assert(prove_is_wanted(request, &form), "it is said to be signed");
+    return prove_request(request, form, &proof, &refusal);
+}
+
+static enum outcome ask_jws(const struct crypto_sign_key *key, const char *kid, const char *query_text)
+{
+    struct request request = request_of(jws(key, kid), CONTENT_FORMAT_JOSE, query_text);
+    return ask(&request);
+}
+
+Test(prove, each_form_and_algorithm)
+{
+    struct request rows[] = {
+        request_of(jws(&hs256, "hs"), CONTENT_FORMAT_JOSE, ""),
+        request_of(jws(&es256, "es"), CONTENT_FORMAT_JOSE, ""),
+        request_of(jws(&eddsa, "ed"), CONTENT_FORMAT_JOSE, ""),
+        request_of(cose(&hs256, "hs"), CONTENT_FORMAT_COSE_MAC0, ""),
+        request_of(cose(&short_hs256, "hs64"), CONTENT_FORMAT_COSE_MAC0, ""),
+        request_of(cose(&es256, "es"), CONTENT_FORMAT_COSE_SIGN1, ""),
+        request_of(cose(&eddsa, "ed"), CONTENT_FORMAT_COSE_SIGN1, ""),
+    };
+    static const char *const kids[] = {"hs", "es", "ed", "hs", "hs64", "es", "ed"};
+    static struct query_parameter tenant[] = {{{(const uint8_t *)"t", 1}, {(const uint8_t *)"home", 4}}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rows[i].query = tenant;
+        rows[i].query_count = 1;
+        cr_assert_eq(ask(&rows[i]), OUTCOME_CHANGED, "%zu: %s", i, refusal.detail);
+        cr_expect_eq(proof.who.kind, IDENTITY_DEVICE);
+        cr_expect_str_eq(proof.who.tenant, "home");
+        cr_expect_str_eq(proof.who.device, "a");
+        cr_expect_str_eq(proof.who.key, kids[i]);
+        cr_expect_eq(proof.who.evidence, i < 3 ? EVIDENCE_JWS : EVIDENCE_COSE);
+        cr_expect(bytes_equal_text(proof.message.payload, PAYLOAD));
+        cr_expect_eq(proof.message.content_format, CONTENT_FORMAT_SENML_JSON);
+        cr_expect(proof.message.sequence.given && proof.message.sequence.seq == 2);
+        cr_expect(bytes_equal_text(proof.sink.kid, kids[i]) && bytes_equal_text(proof.sink.device, "a"));
+        cr_expect(bytes_equal(proof.sink.octets, rows[i].body));
+        cr_expect_eq(proof.sink.content_format, rows[i].content_format);
+    }
+}
+
+Test(prove, an_envelope_by_query_by_profile_and_by_session)
+{
+    struct request request = request_of(envelope(&mac.secret), CONTENT_FORMAT_JSON, "t=home&d=a&f=hmac");
+    cr_expect_eq(ask(&request), OUTCOME_CHANGED, "%s", refusal.detail);
+    cr_expect_str_eq(proof.who.device, "a");
+    cr_expect_str_eq(proof.who.key, "mac");
+    cr_expect_eq(proof.who.evidence, EVIDENCE_HMAC);
+    cr_expect_eq(proof.sink.content_format, CONTENT_FORMAT_JSON);
+    request = request_of(envelope(&mac.secret), CONTENT_FORMAT_JSON, "f=hmac");
+    cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED, "no tenant");
+    request = request_of(envelope(&mac.secret), CONTENT_FORMAT_JSON, "f=hmac&t=home");
+    cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED, "no device");
+    speak_as(&request, "a");
+    cr_expect_eq(ask(&request), OUTCOME_CHANGED);
+    request = request_of(envelope(&mac.secret), CONTENT_FORMAT_JSON, "t=home&d=old-1");
+    cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED, "the profile says that it is one; the device has no key");
+    request = request_of(envelope(&hs256.secret), CONTENT_FORMAT_JSON, "t=home&d=a&f=hmac");
+    cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED, "a key has one use");
+}
+
+Test(prove, what_is_not_said_to_be_signed)
+{
+    enum signed_form form;
+    struct request request = request_of(BYTES_LITERAL("{}"), CONTENT_FORMAT_JSON, "t=home&d=a");
+    cr_expect(!prove_is_wanted(&request, &form));
+    request = request_of(BYTES_LITERAL("{}"), CONTENT_FORMAT_SENML_JSON, "f=jws");
+    cr_expect(!prove_is_wanted(&request, &form), "declared as something else");
+    request = request_of(BYTES_LITERAL("{}"), CONTENT_FORMAT_CBOR, "f=jws");
+    cr_expect(!prove_is_wanted(&request, &form));
+    request = request_of(BYTES_LITERAL("{}"), CONTENT_FORMAT_CBOR, "f=cose");
+    cr_expect(prove_is_wanted(&request, &form) && form == SIGNED_COSE);
+}
+
+Test(prove, the_tenant_is_said_somewhere_and_once)
+{
+    cr_expect_eq(ask_jws(&hs256, "home/hs", ""), OUTCOME_CHANGED, "%s", refusal.detail);
+    cr_expect_eq(ask_jws(&hs256, "home/hs", "t=home"), OUTCOME_CHANGED);
+    cr_expect_eq(ask_jws(&hs256, "home/hs", "t=work"), OUTCOME_FORBIDDEN);
+    cr_expect_eq(ask_jws(&hs256, "hs", ""), OUTCOME_UNAUTHENTICATED);
+    struct request request = request_of(jws(&hs256, "work/w-key"), CONTENT_FORMAT_JOSE, "");
+    speak_as(&request, "hub");
+    cr_expect_eq(ask(&request), OUTCOME_FORBIDDEN, "a concentrator of one tenant brings nothing of another");
+    request = request_of(jws(&hs256, "w-key"), CONTENT_FORMAT_JOSE, "");
+    speak_as(&request, "hub");
+    cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED, "kid is looked up inside of the tenant");
+}
+
+Test(prove, what_cannot_prove_is_one_answer)
+{
+    struct crypto_sign_key public_as_secret = {.algorithm = SIGNED_HS256};
+    cr_assert(secret_set(&public_as_secret.secret, bytes_of(es256.public, es256.public_len)));
+    const struct {
+        const struct crypto_sign_key *key;
+        const char *kid;
+    } rows[] = {
+        {&hs256, "nobody"},    {&es256, "nobody"},           {&eddsa, "nobody"},  {&hs256, "past"},
+        {&hs256, "off"},       {&public_as_secret, "es"},    {&es256, "hs"},      {&hs256, "mac"},
+        {&hs256, "..dev.null"}, {&hs256, "*"},                {&mac, "hs"},        {&hs256, "w-key"},
+        {&hs256, "a"},         {&hs256, "home/home/hs"},     {&hs256, "lamp-9"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        cr_expect_eq(ask_jws(rows[i].key, rows[i].kid, "t=home"), OUTCOME_UNAUTHENTICATED, "%s", rows[i].kid);
+        cr_expect_str_eq(refusal.detail, "The key is not known here, or the signature does not hold.", "%s",
+                         rows[i].kid);
+    }
+    cr_expect_eq(ask_jws(&hs256, "hs", "t=nobody"), OUTCOME_UNAUTHENTICATED);
+}
+
+Test(prove, over_the_session_of_another_device_only_by_a_concentrator)
+{
+    struct request request = request_of(jws(&hs256, "hs"), CONTENT_FORMAT_JOSE, "");
+    speak_as(&request, "b");
+    cr_expect_eq(ask(&request), OUTCOME_FORBIDDEN);
+    speak_as(&request, "hub");
+    cr_expect_eq(ask(&request), OUTCOME_CHANGED);
+    cr_expect_str_eq(proof.who.device, "a");
+    speak_as(&request, "a");
+    cr_expect_eq(ask(&request), OUTCOME_CHANGED);
+}
+
+Test(prove, what_the_query_may_say)
+{
+    static const struct {
+        const char *query;
+        enum outcome outcome;
+    } rows[] = {{"t=home&d=a", OUTCOME_CHANGED},         {"t=home&d=b", OUTCOME_FOREIGN_NAME},
+                {"t=home&n=1.2", OUTCOME_CHANGED},       {"t=home&n=temp", OUTCOME_BAD_VALUE},
+                {"t=home&u=Cel", OUTCOME_BAD_VALUE},     {"t=home&level", OUTCOME_CHANGED}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        cr_expect_eq(ask_jws(&hs256, "hs", rows[i].query), rows[i].outcome, "%s", rows[i].query);
+}
+
+Test(prove, a_device_of_a_group_has_a_derived_key_while_its_group_is_not_switched_off)
+{
+    struct crypto_sign_key key = {.algorithm = SIGNED_HS256};
+    cr_assert(derive_mac_key(&group, BYTES_LITERAL("lamp-1"), &key.secret));
+    cr_expect_eq(ask_jws(&key, "lamp-1", "t=home"), OUTCOME_CHANGED, "%s", refusal.detail);
+    cr_expect_str_eq(proof.who.device, "lamp-1");
+    cr_expect_str_eq(proof.who.key, "");
+    cr_expect_eq(proof.sink.kid.len, 0);
+    struct request request = request_of(envelope(&key.secret), CONTENT_FORMAT_JSON, "t=home&d=lamp-1&f=hmac");
+    cr_expect_eq(ask(&request), OUTCOME_CHANGED);
+    cr_expect_eq(ask_jws(&key, "lamp-2", "t=home"), OUTCOME_UNAUTHENTICATED, "another device's key");
+    cr_assert(derive_mac_key(&group, BYTES_LITERAL("lamp-9"), &key.secret));
+    cr_expect_eq(ask_jws(&key, "lamp-9", "t=home"), OUTCOME_UNAUTHENTICATED, "banned");
+    group.disabled = true;
+    cr_assert(registry_put_group(shared.registry, &group));
+    cr_assert(derive_mac_key(&group, BYTES_LITERAL("lamp-1"), &key.secret));
+    cr_expect_eq(ask_jws(&key, "lamp-1", "t=home"), OUTCOME_UNAUTHENTICATED, "switched off");
+    group.disabled = false;
+}
+
+Test(prove, failures_over_a_session_hold_back_that_device_there_and_nowhere_else)
+{
+    struct request bad = request_of(jws(&mac, "hs"), CONTENT_FORMAT_JOSE, "");
+    struct request good = request_of(jws(&hs256, "hs"), CONTENT_FORMAT_JOSE, "");
+    struct request other = request_of(jws(&hs256, "b-key"), CONTENT_FORMAT_JOSE, "");
+    speak_as(&bad, "hub");
+    speak_as(&good, "hub");
+    speak_as(&other, "hub");
+    for (unsigned i = 0; i < PROVE_FAILURES_MAX; i++)
+        cr_expect_eq(ask(&bad), OUTCOME_UNAUTHENTICATED);
+    cr_expect_eq(ask(&good), OUTCOME_TOO_MANY);
+    cr_expect_eq(ask(&other), OUTCOME_CHANGED, "another device over the same session");
+    speak_as(&good, "a");
+    cr_expect_eq(ask(&good), OUTCOME_CHANGED, "the same device over its own session");
+    cr_expect_eq(ask_jws(&hs256, "hs", "t=home"), OUTCOME_CHANGED, "and as a stranger");
+    cr_expect_eq(worker.metrics.values[METRIC_SIGNATURES_JWS_FAILED], PROVE_FAILURES_MAX);
+    cr_expect_eq(worker.metrics.values[METRIC_SIGNATURES_JWS_HELD], 1);
+    cr_expect_eq(worker.metrics.values[METRIC_SIGNATURES_JWS_GOOD], 3);
+}
+
+Test(prove, failures_of_strangers_hold_back_their_address)
+{
+    struct request bad = request_of(jws(&mac, "home/hs"), CONTENT_FORMAT_JOSE, "");
+    struct request good = request_of(jws(&hs256, "home/hs"), CONTENT_FORMAT_JOSE, "");
+    for (unsigned i = 0; i < PROVE_STRANGER_FAILURES_MAX; i++) {
+        bad.remote.in.sin_port = (in_port_t)i;
+        cr_expect_eq(ask(&bad), OUTCOME_UNAUTHENTICATED);
+    }
+    cr_expect_eq(ask(&good), OUTCOME_TOO_MANY);
+    good.remote.in.sin_addr.s_addr = 0x0200007f;
+    cr_expect_eq(ask(&good), OUTCOME_CHANGED, "another address");
+    speak_as(&good, "a");
+    good.remote = bad.remote;
+    cr_expect_eq(ask(&good), OUTCOME_CHANGED, "a session from the same address");
+}
+
+Test(prove, nobody_is_refused_before_the_registry_is_there)
+{
+    shared.registry_loaded = false;
+    cr_expect_eq(ask_jws(&hs256, "hs", "t=home"), OUTCOME_STORE_AWAY);
+    shared.registry_loaded = true;
+}
+
+Test(prove, what_cannot_be_read_is_malformed_and_counts_for_nobody)
+{
+    struct request request = request_of(BYTES_LITERAL("a.b"), CONTENT_FORMAT_JOSE, "t=home");
+    cr_expect_eq(ask(&request), OUTCOME_MALFORMED);
+    request = request_of(BYTES_LITERAL("[]"), CONTENT_FORMAT_JSON, "t=home&f=jws");
+    cr_expect(!outcome_is_success(ask(&request)));
+    request = request_of(BYTES_LITERAL(""), CONTENT_FORMAT_COSE_SIGN1, "t=home");
+    cr_expect(!outcome_is_success(ask(&request)));
+    cr_expect_eq(ask_jws(&hs256, "", "t=home"), OUTCOME_BAD_VALUE, "no kid");
+    cr_expect_eq(worker.metrics.values[METRIC_SIGNATURES_JWS_FAILED], 0);
+}
