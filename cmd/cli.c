@@ -335,6 +335,9 @@ int cli_connect(struct cli *cli)
     if (status != CLI_OK)
         return status;
     open_vault(cli);
+    audit_actor_of_user(&cli->actor);
+    cli->accounts.actor = &cli->actor;
+    cli->accounts.audit_max = cli->settings.audit_max;
     struct store_target redis = settings_redis(&cli->settings);
     if (!store_target_check(&redis, error))
         return cli_fail(cli, CLI_USAGE, "%s", error);

@@ -53,6 +53,7 @@ struct cli {
     const char *values[CLI_OPTIONS_MAX]; /* by option: the command's, then the common ones */
     struct settings settings; /* where Redis is; all else as by default */
     struct accounts accounts;
+    struct audit_actor actor; /* of accounts */
     struct vault *vault;                /* NULL: it could not be opened, and no secret can be written */
     char vault_error[VAULT_ERROR_MAX];
 };

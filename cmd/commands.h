@@ -3,6 +3,7 @@
 #pragma once
 
 int cmd_serve(int argc, char **argv);
+int cmd_audit(int argc, char **argv);
 int cmd_tenant(int argc, char **argv);
 int cmd_device(int argc, char **argv);
 int cmd_key(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct {
     const char *help;
 } commands[] = {
     {"serve", cmd_serve, "run the gateway"},
+    {"audit", cmd_audit, "who changed what"},
     {"tenant", cmd_tenant, "add, list, show, disable, enable, remove tenants"},
     {"device", cmd_device, "add, list, show, set, disable, enable, remove devices and their credentials"},
     {"key", cmd_key, "add, list, remove, generate credentials of one device"},

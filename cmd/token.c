@@ -24,29 +24,53 @@ static bool parse_expiry(const struct cli *cli, int64_t now_s, int64_t *ret)
     if (!text)
         return true;
     long days = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : 0;
-    if (days < 1 || days > DAYS_MAX || *end) {
-        cli_fail(cli, CLI_USAGE, "--expires %s: whole days, 1 to %d", text, DAYS_MAX);
+    if (days < 1 || days > DAYS_MAX || (*end && strcmp(end, "d") != 0)) {
+        cli_fail(cli, CLI_USAGE, "--expires %s: whole days, 1 to %d: 30d", text, DAYS_MAX);
         return false;
     }
     *ret = now_s + days * DAY_S;
     return true;
 }
 
+static bool parse_role(const char *text, enum role *ret)
+{
+    return role_of_name(bytes_of_text(text), ret) && *ret >= ROLE_VIEWER;
+}
+
+/* What a person may see, and whose token it is. */
+static int parse_person(const struct cli *cli, struct token_record *ret)
+{
+    const char *sites = cli_value(cli, "--sites"), *label = cli_value(cli, "--label");
+    if (sites && ret->role == ROLE_DEVICE)
+        return cli_fail(cli, CLI_USAGE, "--sites is for people: --role viewer, operator or admin");
+    if (sites && (!sites[0] || strlen(sites) > RECORD_SITES_MAX || !record_sites_are_valid(bytes_of_text(sites))))
+        return cli_fail(cli, CLI_USAGE, "--sites %s: names of sites between commas, at most %d characters", sites,
+                        RECORD_SITES_MAX);
+    if (label && (strlen(label) > RECORD_SITE_MAX || !record_text_is_valid(bytes_of_text(label))))
+        return cli_fail(cli, CLI_USAGE, "--label %s: a text of at most %d characters", label, RECORD_SITE_MAX);
+    strcpy(ret->sites, sites ? sites : "");
+    strcpy(ret->label, label ? label : "");
+    return CLI_OK;
+}
+
 /* Whose token it is to be. */
 static int parse_owner(const struct cli *cli, struct token_record *ret)
 {
-    const char *tenant = cli_value(cli, "--tenant"), *device = cli_value(cli, "--device");
-    bool is_operator = cli_value(cli, "--operator") != NULL;
-    if (!tenant || (device != NULL) == is_operator)
-        return cli_fail(cli, CLI_USAGE, "needs --tenant NAME and either --device ID or --operator");
+    const char *tenant = cli->operands[0] ? cli->operands[0] : cli_value(cli, "--tenant");
+    const char *device = cli_value(cli, "--device"), *role = cli_value(cli, "--role");
+    if (!role && cli_value(cli, "--operator"))
+        role = "operator";
+    if (!tenant || (device != NULL) == (role != NULL))
+        return cli_fail(cli, CLI_USAGE, "needs a TENANT and either --device ID or --role viewer, operator or admin");
     if (!cli_tenant_is_valid(cli, tenant))
         return CLI_USAGE;
     if (device && !schema_device_is_valid(bytes_of_text(device)))
         return cli_fail(cli, CLI_USAGE, "--device %s cannot be the id of a device", device);
+    if (role && !parse_role(role, &ret->role))
+        return cli_fail(cli, CLI_USAGE, "--role %s: viewer, operator or admin", role);
     strcpy(ret->tenant, tenant);
     strcpy(ret->device, device ? device : "");
-    ret->role = is_operator ? ROLE_OPERATOR : ROLE_DEVICE;
-    return CLI_OK;
+    return parse_person(cli, ret);
 }
 
 /* Keys of legacy senders. */
@@ -139,9 +163,12 @@ static void print_made(const struct token_record *record, const char *owner, con
 {
     char time_text[32];
     bool is_apikey = secret_is_set(&record->apikey);
-    printf("id:      %s\nfor:     %s (%s)\nexpires: %s\n", record->id, owner,
-           role_name(record->role),
+    printf("id:      %s\nfor:     %s (%s)\nexpires: %s\n", record->id, owner, role_name(record->role),
            record->expires_s ? cli_time_text(record->expires_s, time_text) : "never");
+    if (record->label[0])
+        printf("label:   %s\n", record->label);
+    if (record->sites[0])
+        printf("sites:   %s\n", record->sites);
     if (is_apikey)
         printf("apikey:  %.*s\nKeep the key; it is not shown again. Use it as the sender does: ?apikey=KEY, ?k=KEY\n",
                record->apikey.len, (const char *)record->apikey.octets);
@@ -193,10 +220,11 @@ static int token_list(struct cli *cli)
         enum accounts_result result =
             accounts_get_token_of(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
         if (result == ACCOUNTS_DONE)
-            printf("%s  %-8s  %-6s  %-8s  expires %-20s  %s\n", record.id,
-                   role_name(record.role),
+            printf("%s  %-8s  %-6s  %-8s  expires %-20s  %s%s%s%s%s\n", record.id, role_name(record.role),
                    secret_is_set(&record.apikey) ? "apikey" : "bearer", state_of(&record, time(NULL)),
-                   record.expires_s ? cli_time_text(record.expires_s, time_text) : "never", record.device);
+                   record.expires_s ? cli_time_text(record.expires_s, time_text) : "never", record.device,
+                   record.device[0] && record.label[0] ? "  " : "", record.label, record.sites[0] ? "  sites " : "",
+                   record.sites);
         else if (result != ACCOUNTS_NOT_FOUND)
             status = cli_judge(cli, result, "token", ids.ids[i]);
         if (result == ACCOUNTS_DONE)
@@ -219,17 +247,20 @@ static int token_revoke(struct cli *cli)
 }
 
 static const struct cli_option add_options[] = {
-    {"--tenant", "NAME", "whose token"},
+    {"--tenant", "NAME", "the same as TENANT"},
     {"--device", "ID", "speaks as this device"},
-    {"--operator", NULL, "reads and writes the tenant"},
-    {"--expires", "DAYS", "default: never"},
+    {"--role", "ROLE", "a person: viewer reads, operator changes devices and codecs, admin also people"},
+    {"--operator", NULL, "the same as --role operator"},
+    {"--sites", "LIST", "a person sees only devices of these sites; commas between them"},
+    {"--label", "TEXT", "whose it is; the audit says it"},
+    {"--expires", "DAYS", "30d; default: never"},
     {"--apikey", NULL, "make a key for a legacy sender's query (emonCMS, Ultralight) instead; with --device"},
     {"--apikey-from", "FILE", "take the key that it has: the first line of FILE, or of standard input (-)"},
     {NULL, NULL, NULL},
 };
 
 static const struct cli_command commands[] = {
-    {"add", "", "make a token and print it, once", add_options, token_add},
+    {"add", "[TENANT]", "make a token and print it, once", add_options, token_add},
     {"list", "TENANT", "the tenant's tokens, without their secrets", NULL, token_list},
     {"revoke", "ID", "the token stops working within seconds", NULL, token_revoke},
 };

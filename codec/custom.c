@@ -233,7 +233,9 @@ static bool take_parameter(struct custom_run *run, const struct parameter *param
     struct bytes text = format_parameter(run->input, parameter->name, NULL);
     if (text.len) {
         if (!utf8_is_text(text))
-            return custom_refuse(run, OUTCOME_BAD_VALUE, "A parameter of the request is not UTF-8.",
+            return custom_refuse(run, OUTCOME_BAD_VALUE,
+                                 utf8_is_valid(text) ? "A parameter of the request has the character U+0000."
+                                                     : "A parameter of the request is not UTF-8.",
                                  SIZE_MAX);
         raw.kind = CUSTOM_RAW_TEXT;
         raw.data = text;

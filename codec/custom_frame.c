@@ -174,7 +174,7 @@ static bool cut_text(const struct frame *frame, struct bytes *text)
         text->len = (size_t)(nul - text->ptr);
     while (text->len && text->ptr[text->len - 1] == ' ')
         text->len--;
-    return utf8_is_text(*text) || refuse_at(frame, OUTCOME_BAD_VALUE, "A text is not UTF-8.");
+    return utf8_is_text(*text) || refuse_at(frame, OUTCOME_BAD_VALUE, utf8_why_no_text(*text));
 }
 
 static bool read_octets(struct frame *frame, const struct binary_field *field, struct custom_raw *raw)

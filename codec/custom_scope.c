@@ -78,15 +78,17 @@ static bool end_time(struct custom_run *run, const struct custom_time *time, siz
 
 bool custom_scope_node(struct custom_run *run, struct custom_scope scope, struct bytes node)
 {
-    struct bytes clean;
-    if (!naming_clean(node, NAMING_NODE_MAX, run->arena, &clean, &run->refusal))
-        return false;
-    /* It may borrow from a text that was clean already, and that one from the codec. */
-    if (!arena_copy(run->arena, clean, &clean))
+    struct observation named;
+    /* The text may be the codec's. */
+    if (!arena_copy(run->arena, node, &node))
         return refuse_memory(&run->refusal);
+    if (!naming_node(node, run->arena, &named, &run->refusal))
+        return false;
     for (size_t i = scope.first; i < run->count; i++) {
-        if (run->items[i].node.len == 0)
-            run->items[i].node = clean;
+        if (run->items[i].node.len > 0)
+            continue;
+        run->items[i].node = named.node;
+        run->items[i].node_raw = named.node_raw;
     }
     return true;
 }

@@ -439,7 +439,7 @@ static bool open_text(const struct cut *cut, struct bytes *rest, bool *ret_nothi
     *ret_nothing = false;
     *rest = trim(text, *rest);
     if (!utf8_is_text(*rest))
-        return refuse_part(cut, OUTCOME_MALFORMED, "The text is not UTF-8.", whole);
+        return refuse_part(cut, OUTCOME_MALFORMED, utf8_why_no_text(*rest), whole);
     return true;
 }
 

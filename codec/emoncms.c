@@ -104,7 +104,7 @@ static bool read_value(struct list *list, const struct node *value, struct obser
 
 static bool set_node(struct list *list, struct bytes raw)
 {
-    return naming_clean(raw, NAMING_NODE_MAX, list->arena, &list->common.node, list->reterr);
+    return naming_node(raw, list->arena, &list->common, list->reterr);
 }
 
 static bool refuse_time(struct list *list)

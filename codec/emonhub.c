@@ -90,12 +90,22 @@ static bool get_words(struct custom_object *object, const char *name, struct wor
     return true;
 }
 
-static bool clean_name(struct custom_compiler *compiler, struct bytes raw, size_t max, struct bytes *ret)
+static bool clean_name(struct custom_compiler *compiler, struct bytes raw, struct bytes *ret)
 {
     struct refusal refusal;
-    if (!naming_clean(raw, max, compiler->scratch, ret, &refusal))
+    if (!naming_clean(raw, NAMING_NAME_MAX, compiler->scratch, ret, &refusal))
         return custom_fail(compiler, "%s", refusal.detail);
     return arena_copy(compiler->arena, *ret, ret) || custom_fail_memory(compiler);
+}
+
+/* Kept as it is written: so a device is found by it. */
+static bool keep_node(struct custom_compiler *compiler, struct bytes raw, struct bytes *ret)
+{
+    struct refusal refusal;
+    struct observation named;
+    if (!naming_node(raw, compiler->scratch, &named, &refusal))
+        return custom_fail(compiler, "%s", refusal.detail);
+    return arena_copy(compiler->arena, raw, ret) || custom_fail_memory(compiler);
 }
 
 static bool decimal_of_word(struct custom_compiler *compiler, struct bytes word, struct decimal *ret)
@@ -172,7 +182,7 @@ static bool make_field(struct custom_compiler *compiler, struct bytes name, stru
 {
     bool cumulative;
     struct bytes clean, symbol = unit_of_word(unit, &cumulative);
-    if (!clean_name(compiler, name, NAMING_NAME_MAX, &clean) || !custom_field_make(compiler, clean, symbol, scale, ret))
+    if (!clean_name(compiler, name, &clean) || !custom_field_make(compiler, clean, symbol, scale, ret))
         return false;
     ret->cumulative = cumulative;
     return true;
@@ -291,7 +301,7 @@ static bool read_table(struct custom_compiler *compiler, const struct node *key,
         return custom_fail(compiler, "The number of a node, 0 to %d, is expected here.", NODE_ID_MAX);
     if (!custom_open(compiler, key + 1, &object) || !custom_get_text(&object, "nodename", &name) ||
         !custom_get_bool(&object, "whitening", &ret->whitening) || !get_columns(&object, &columns) ||
-        !custom_close(&object) || !clean_name(compiler, name, NAMING_NODE_MAX, &ret->node))
+        !custom_close(&object) || !keep_node(compiler, name, &ret->node))
         return false;
     ret->id = id.magnitude;
     ret->open_ended = columns.code != NULL;

@@ -83,6 +83,8 @@ static const struct {
     {CONTENT_FORMAT_JOSE_JSON, "application/jose+json"},
     {CONTENT_FORMAT_PROMETHEUS, "text/plain; version=0.0.4"},
     {CONTENT_FORMAT_PROBLEM_JSON, "application/problem+json"},
+    {CONTENT_FORMAT_NDJSON, "application/x-ndjson"},
+    {CONTENT_FORMAT_MERGE_PATCH, "application/merge-patch+json"},
 };
 
 const struct format *format_table(size_t *ret_count)

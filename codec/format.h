@@ -21,6 +21,7 @@ enum content_format {
     CONTENT_FORMAT_LINK = 40,
     CONTENT_FORMAT_OCTETS = 42,
     CONTENT_FORMAT_JSON = 50,
+    CONTENT_FORMAT_MERGE_PATCH = 52, /* RFC 7396 */
     CONTENT_FORMAT_CBOR = 60,
     CONTENT_FORMAT_SENML_JSON = 110,
     CONTENT_FORMAT_SENSML_JSON = 111,
@@ -37,6 +38,7 @@ enum content_format {
     CONTENT_FORMAT_JOSE_JSON = 65001, /* application/jose+json */
     CONTENT_FORMAT_PROMETHEUS = 65002, /* experimental range, HTTP only: text/plain; version=0.0.4 */
     CONTENT_FORMAT_PROBLEM_JSON = 65003, /* experimental range, HTTP only: application/problem+json */
+    CONTENT_FORMAT_NDJSON = 65004, /* experimental range: application/x-ndjson, lists of devices */
     /* Formats without a number of their own, in the experimental range too; docs/formats.md lists them. */
     CONTENT_FORMAT_OPENTRV_JSON = 65010,
     CONTENT_FORMAT_OPENTRV_ASCII,

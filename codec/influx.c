@@ -154,7 +154,7 @@ static bool take_node(struct line *line, const char *key, struct bytes key_of_pa
     struct bytes node = line->tags[at].value;
     line->tag_count--;
     memmove(&line->tags[at], &line->tags[at + 1], (line->tag_count - at) * sizeof(line->tags[0]));
-    return naming_clean(node, NAMING_NODE_MAX, line->arena, &line->common.node, line->reterr);
+    return naming_node(node, line->arena, &line->common, line->reterr);
 }
 
 static bool find_node(struct line *line)
@@ -205,7 +205,7 @@ static bool read_text(struct line *line, struct observation *item)
     item->kind = VALUE_TEXT;
     item->data = bytes_of(line->rest.ptr + 1, len - 1);
     if (!utf8_is_text(item->data))
-        return refuse(line->reterr, OUTCOME_BAD_VALUE, "A text is not UTF-8.", here(line));
+        return refuse(line->reterr, OUTCOME_BAD_VALUE, utf8_why_no_text(item->data), here(line));
     skip(line, len + 1);
     return !any || unescape(line, item->data, "\"\\", &item->data);
 }
@@ -375,6 +375,7 @@ static void set_common(struct line *line)
 {
     for (size_t i = 0; i < line->count; i++) {
         line->items[i].node = line->common.node;
+        line->items[i].node_raw = line->common.node_raw;
         line->items[i].time = line->common.time;
         line->items[i].time_source = line->common.time_source;
     }

@@ -74,6 +74,24 @@ bool naming_clean(struct bytes raw, size_t max, struct arena *arena, struct byte
     return true;
 }
 
+static bool has_control_character(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < ' ' || text.ptr[i] == 0x7f)
+            return true;
+    return false;
+}
+
+bool naming_node(struct bytes raw, struct arena *arena, struct observation *observation, struct refusal *reterr)
+{
+    if (has_control_character(raw))
+        return refuse(reterr, OUTCOME_BAD_NAME, "A node has a control character.", SIZE_MAX);
+    if (!naming_clean(raw, NAMING_NODE_MAX, arena, &observation->node, reterr))
+        return false;
+    observation->node_raw = raw;
+    return true;
+}
+
 static int compare_names(const void *a, const void *b)
 {
     struct bytes x = ((const struct observation *)a)->name, y = ((const struct observation *)b)->name;

@@ -23,6 +23,12 @@
 bool naming_clean(struct bytes raw, size_t max, struct arena *arena, struct bytes *ret, struct refusal *reterr);
 
 /*
+ * The node of an observation: as it was said and as a part of a name, at most NAMING_NODE_MAX characters. False: as
+ * naming_clean, or a control character is in it; of the observation nothing is changed.
+ */
+bool naming_node(struct bytes raw, struct arena *arena, struct observation *observation, struct refusal *reterr);
+
+/*
  * Whether the observations have names of their own; two names that were different may be one when they are clean.
  * False: duplicate-key, or the arena is full. Few are compared each with each, many are sorted.
  */

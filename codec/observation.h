@@ -42,6 +42,7 @@ struct observation {
     /* Whose it is in the sender's own words, where a legacy format has such words (OpenTRV's @, emonCMS's node,
      * Ultralight's i): valid as a name, without ':' and '/'. Empty: none. gateway/rights says which device that is. */
     struct bytes node;
+    struct bytes node_raw;  /* as it was said, where node had to be made a name; empty: node is as it was said */
     struct bytes base_name; /* the base name in force, empty if none; names a device on mapped networks */
     struct bytes unit;      /* empty if none */
     struct timestamp time;
@@ -69,6 +70,12 @@ struct sequence {
     uint32_t epoch;
     uint64_t seq; /* 0..SEQUENCE_MAX */
 };
+
+/* By this a device is found; node is only ever a part of a name. Made a name, two nodes may be one. */
+static inline struct bytes observation_said_node(const struct observation *observation)
+{
+    return observation->node_raw.len ? observation->node_raw : observation->node;
+}
 
 struct observation_list {
     struct observation *items;

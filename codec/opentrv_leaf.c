@@ -219,12 +219,13 @@ bool opentrv_leaf_take(const struct opentrv_leaf *leaf, const struct observation
                        struct observation *items, struct refusal *reterr)
 {
     const struct node *key = node_first(leaf->object);
+    size_t count = 0;
     for (uint32_t i = 0; i < leaf->object->count; i++, key = node_next(key + 1)) {
         if (is_metadata(key))
             continue;
-        *items = *common;
-        if (!take_member(key, arena, items++, reterr))
+        items[count] = *common;
+        if (!take_member(key, arena, &items[count++], reterr))
             return false;
     }
-    return true;
+    return naming_distinct(items, count, arena, reterr); /* T|C16 and T are two keys and one name */
 }

@@ -67,7 +67,7 @@ static bool take_item(const struct node *item, struct arena *arena, struct obser
     *ret_taken = !bytes_equal_text(key, "+");
     if (!*ret_taken)
         return true;
-    if (!naming_clean(node, NAMING_NODE_MAX, arena, &ret->node, reterr)) {
+    if (!naming_node(node, arena, ret, reterr)) {
         reterr->offset = node_offset(id);
         return false;
     }

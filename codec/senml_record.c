@@ -25,6 +25,7 @@
 #define VERSION_SECONDARY_UNITS (UINT64_C(1) << 4)
 #define VERSION_FEATURES (VERSION_DEFAULT | VERSION_SECONDARY_UNITS)
 #define VERSION_MAX ((UINT64_C(1) << 53) - 1)
+#define VERSION_DIGITS_MAX 16
 
 /* Labels. */
 
@@ -179,10 +180,17 @@ static bool read_version(const struct senml_reader *reader, const struct node *n
     struct decimal version;
     if (!node_decimal(node, &version, reader->reterr))
         return false;
-    if (version.exponent != 0 || version.negative || version.count > 16 || decimal_is_zero(&version) ||
-        version.small > VERSION_MAX)
+    decimal_normalise(&version); /* 26.0 and 2.6e1 are 26 */
+    uint64_t number = 0;
+    bool is_integer = version.exponent >= 0 && version.exponent + version.count <= VERSION_DIGITS_MAX;
+    if (is_integer) {
+        number = version.small;
+        for (int i = 0; i < version.exponent; i++)
+            number *= 10;
+    }
+    if (!is_integer || version.negative || number == 0 || number > VERSION_MAX)
         return senml_refuse_at(reader, node, OUTCOME_BAD_VALUE, "A version is not an integer from 1 to 2^53-1.");
-    *ret = version.small;
+    *ret = number;
     return true;
 }
 

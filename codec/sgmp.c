@@ -52,7 +52,7 @@ static bool read_topic(const struct format_input *input, struct arena *arena, st
     struct bytes timestamp = format_parameter(input, "timestamp", &has_time);
     *common = (struct observation){.time = input->now, .time_source = has_time ? TIME_DEVICE : TIME_RECEIPT};
     return (!has_id || check_part(id, reterr)) && check_part(name, reterr) &&
-           naming_clean(name, NAMING_NODE_MAX, arena, &common->node, reterr) &&
+           naming_node(name, arena, common, reterr) &&
            (!has_time || read_timestamp(timestamp, &common->time, reterr));
 }
 

@@ -48,7 +48,9 @@ static bool resolve(const struct format_input *input, struct arena *arena, struc
         return refuse(reterr, OUTCOME_BAD_NAME,
                       "The request has no name, or one with a character not allowed.", SIZE_MAX);
     if (!utf8_is_text(input->unit))
-        return refuse(reterr, OUTCOME_BAD_VALUE, "The unit is not UTF-8.", SIZE_MAX);
+        return refuse(reterr, OUTCOME_BAD_VALUE,
+                      utf8_is_valid(input->unit) ? "The unit has the character U+0000." : "The unit is not UTF-8.",
+                      SIZE_MAX);
     if (text.len == 0)
         return refuse(reterr, OUTCOME_MALFORMED, "The payload is empty.", 0);
     if (bytes_equal(text, BYTES_LITERAL("true"))) {

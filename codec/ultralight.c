@@ -162,7 +162,7 @@ static bool read_parameters(const struct context *context, struct observation *c
     struct bytes node = format_parameter(context->input, "i", &has_node);
     struct bytes time = format_parameter(context->input, "t", &has_time);
     *common = (struct observation){.time = context->input->now, .time_source = TIME_RECEIPT, .kind = VALUE_NONE};
-    if (has_node && !naming_clean(node, NAMING_NODE_MAX, context->arena, &common->node, context->reterr))
+    if (has_node && !naming_node(node, context->arena, common, context->reterr))
         return false;
     if (!has_time || time.len == 0)
         return true;

@@ -67,3 +67,8 @@ bool utf8_is_text(struct bytes text)
 {
     return (text.len == 0 || !memchr(text.ptr, 0, text.len)) && utf8_is_valid(text);
 }
+
+const char *utf8_why_no_text(struct bytes text)
+{
+    return utf8_is_valid(text) ? "A text has the character U+0000." : "A text is not UTF-8.";
+}

@@ -8,3 +8,5 @@
 bool utf8_is_valid(struct bytes text);
 /* Whether it is UTF-8 without U+0000: what weir takes as text anywhere. */
 bool utf8_is_text(struct bytes text);
+/* The sentence of a refusal; of what utf8_is_text is false for. */
+const char *utf8_why_no_text(struct bytes text);

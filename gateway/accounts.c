@@ -397,9 +397,31 @@ struct change {
     size_t count;
     struct bytes stream; /* a rule: the stream it names; else empty */
     struct plan *plan;   /* a device: what becomes of its credentials; else NULL */
+    const char *action;  /* for the audit; NULL: "change" */
+    struct bytes key;    /* for the audit: the credential that this is about; else empty */
 };
 
 typedef enum accounts_result write_fn(struct accounts *accounts, const struct change *change);
+
+enum accounts_result accounts_audit(struct accounts *accounts, const struct audit_deed *deed)
+{
+    struct audit_command command;
+    audit_command(deed, accounts->actor, accounts->audit_max, &command);
+    return run(accounts, command.arguments, command.count);
+}
+
+/* In the slot of the tenant, so also on a cluster part of the transaction. */
+static enum accounts_result audit(struct accounts *accounts, const struct change *change)
+{
+    struct audit_deed deed = {
+        .action = change->action ? change->action : "change",
+        .object = change->key.len ? "key" : change->thing->object,
+        .tenant = change->thing->tenant,
+        .id = change->thing->id,
+        .key = change->key,
+    };
+    return accounts_audit(accounts, &deed);
+}
 
 static enum accounts_result tell(struct accounts *accounts, const struct thing *thing)
 {
@@ -459,6 +481,8 @@ static enum accounts_result transact(struct accounts *accounts, write_fn *write,
     enum accounts_result result = run_word(accounts, "MULTI");
     if (result == ACCOUNTS_DONE)
         result = write(accounts, change);
+    if (result == ACCOUNTS_DONE)
+        result = audit(accounts, change);
     if (result == ACCOUNTS_DONE && tells)
         result = tell(accounts, change->thing);
     if (result == ACCOUNTS_DONE)
@@ -763,13 +787,15 @@ static enum accounts_result write_retention_removal(struct accounts *accounts, c
     return run(accounts, clear, COUNT_OF(clear));
 }
 
-/* What must be there before a thing is added. */
-static enum accounts_result check_place(struct accounts *accounts, const struct thing *thing, bool replace)
+/* What must be there before a thing is added. ret_replaces: the thing itself is. */
+static enum accounts_result check_place(struct accounts *accounts, const struct thing *thing, bool replace,
+                                        bool *ret_replaces)
 {
     bool there = false;
     enum accounts_result result = exists(accounts, thing->key, &there);
     if (result != ACCOUNTS_DONE)
         return result;
+    *ret_replaces = there;
     if (there && !replace)
         return ACCOUNTS_EXISTS;
     result = thing->id.len ? exists(accounts, thing->meta_key, &there) : ACCOUNTS_DONE;
@@ -781,17 +807,20 @@ static enum accounts_result check_place(struct accounts *accounts, const struct 
 static enum accounts_result add_by(struct accounts *accounts, write_fn *write, const struct change *change, bool replace)
 {
     enum accounts_result result = ACCOUNTS_BUSY;
+    struct change told = *change;
     for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++) {
+        bool replaces = false;
         result = watch(accounts, change->thing);
         if (result == ACCOUNTS_DONE)
-            result = check_place(accounts, change->thing, replace);
+            result = check_place(accounts, change->thing, replace, &replaces);
+        told.action = replaces ? "change" : "add";
         if (result == ACCOUNTS_DONE)
             result = check_version(accounts, change->thing);
         if (result == ACCOUNTS_DONE && change->plan)
             result = decide(accounts, change);
         if (result != ACCOUNTS_DONE)
             return unwatch(accounts, change->thing, result);
-        result = transact(accounts, write, change);
+        result = transact(accounts, write, &told);
     }
     return result;
 }
@@ -824,16 +853,22 @@ static enum accounts_result alter(struct accounts *accounts, write_fn *write, co
 }
 
 static enum accounts_result set_field(struct accounts *accounts, const struct thing *thing, const char *name,
-                                      struct bytes value)
+                                      struct bytes value, const char *action)
 {
     struct record_field field = {bytes_of_text(name), value};
-    struct change change = {.thing = thing, .fields = &field, .count = 1};
+    struct change change = {.thing = thing, .fields = &field, .count = 1, .action = action};
     return alter(accounts, write_fields, &change);
 }
 
-static enum accounts_result set_flag(struct accounts *accounts, const struct thing *thing, const char *name, bool flag)
+static enum accounts_result set_flag(struct accounts *accounts, const struct thing *thing, const char *name, bool flag,
+                                     const char *action)
 {
-    return set_field(accounts, thing, name, flag ? WORD("1") : WORD("0"));
+    return set_field(accounts, thing, name, flag ? WORD("1") : WORD("0"), action);
+}
+
+static enum accounts_result set_disabled(struct accounts *accounts, const struct thing *thing, bool disabled)
+{
+    return set_flag(accounts, thing, "disabled", disabled, disabled ? "disable" : "enable");
 }
 
 enum accounts_result accounts_add_tenant(struct accounts *accounts, const struct tenant_record *record, bool replace)
@@ -848,14 +883,14 @@ enum accounts_result accounts_add_tenant(struct accounts *accounts, const struct
 enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, struct bytes tenant, bool disabled)
 {
     struct thing thing = thing_of_tenant(tenant);
-    return set_flag(accounts, &thing, "disabled", disabled);
+    return set_disabled(accounts, &thing, disabled);
 }
 
 enum accounts_result accounts_set_tenant_level(struct accounts *accounts, struct bytes tenant,
                                                enum delivery_level level)
 {
     struct thing thing = thing_of_tenant(tenant);
-    return set_field(accounts, &thing, "level", bytes_of_text(delivery_level_name(level)));
+    return set_field(accounts, &thing, "level", bytes_of_text(delivery_level_name(level)), NULL);
 }
 
 enum accounts_result accounts_add_device(struct accounts *accounts, const struct device_record *record, bool replace)
@@ -880,7 +915,7 @@ enum accounts_result accounts_set_device_disabled(struct accounts *accounts, str
                                                   bool disabled)
 {
     struct thing thing = thing_of(KIND_DEVICE, tenant, id);
-    return set_flag(accounts, &thing, "disabled", disabled);
+    return set_disabled(accounts, &thing, disabled);
 }
 
 enum accounts_result accounts_set_device_fields(struct accounts *accounts, struct bytes tenant, struct bytes id,
@@ -897,7 +932,8 @@ enum accounts_result accounts_put_credential(struct accounts *accounts, struct b
     struct plan plan = {.fresh = credential, .fresh_count = 1, .only = bytes_of_text(credential->id), .puts = true,
                         .replaces = replace};
     struct thing thing = thing_of(KIND_DEVICE, tenant, device);
-    struct change change = {.thing = &thing, .plan = &plan};
+    struct change change = {
+        .thing = &thing, .plan = &plan, .action = replace ? "change" : "add", .key = bytes_of_text(credential->id)};
     enum accounts_result result = alter(accounts, write_credentials, &change);
     explicit_bzero(plan.scratch, sizeof plan.scratch);
     return result;
@@ -908,7 +944,7 @@ enum accounts_result accounts_remove_credential(struct accounts *accounts, struc
 {
     struct plan plan = {.only = id};
     struct thing thing = thing_of(KIND_DEVICE, tenant, device);
-    struct change change = {.thing = &thing, .plan = &plan};
+    struct change change = {.thing = &thing, .plan = &plan, .action = "remove", .key = id};
     return id.len && id.len <= CREDENTIAL_ID_MAX ? alter(accounts, write_credential_removal, &change)
                                                  : ACCOUNTS_NOT_FOUND;
 }
@@ -917,7 +953,7 @@ enum accounts_result accounts_remove_device(struct accounts *accounts, struct by
 {
     struct plan plan = {.fresh_count = 0};
     struct thing thing = thing_of(KIND_DEVICE, tenant, id);
-    struct change change = {.thing = &thing, .plan = &plan};
+    struct change change = {.thing = &thing, .plan = &plan, .action = "remove"};
     return alter(accounts, write_device_removal, &change);
 }
 
@@ -953,7 +989,7 @@ enum accounts_result accounts_revoke_token(struct accounts *accounts, struct byt
 enum accounts_result accounts_revoke_token_of(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct thing thing = thing_of(KIND_TOKEN, tenant, id);
-    return set_flag(accounts, &thing, "revoked", true);
+    return set_flag(accounts, &thing, "revoked", true, "revoke");
 }
 
 static enum accounts_result count_members(struct accounts *accounts, const char *set_key, size_t *ret)
@@ -992,7 +1028,7 @@ enum accounts_result accounts_add_rule(struct accounts *accounts, const struct r
 enum accounts_result accounts_remove_rule(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct thing thing = thing_of(KIND_RULE, tenant, id);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .action = "remove"};
     return alter(accounts, write_removal, &change);
 }
 
@@ -1010,7 +1046,7 @@ enum accounts_result accounts_remove_stream(struct accounts *accounts, struct by
     char key[SCHEMA_KEY_MAX];
     bool holds_entries = false;
     struct thing thing = thing_of(KIND_STREAM, tenant, name);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .action = "remove"};
     schema_key_of_stream(key, tenant, name);
     enum accounts_result result = exists(accounts, key, &holds_entries);
     bool stays_known = holds_entries && !bytes_equal_text(name, SCHEMA_SUFFIX_OBS);
@@ -1031,7 +1067,7 @@ enum accounts_result accounts_add_profile(struct accounts *accounts, const struc
 enum accounts_result accounts_remove_profile(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct thing thing = thing_of(KIND_PROFILE, tenant, id);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .action = "remove"};
     return alter(accounts, write_removal, &change);
 }
 
@@ -1065,13 +1101,13 @@ enum accounts_result accounts_set_group_disabled(struct accounts *accounts, stru
                                                  bool disabled)
 {
     struct thing thing = thing_of(KIND_GROUP, tenant, id);
-    return set_flag(accounts, &thing, "disabled", disabled);
+    return set_disabled(accounts, &thing, disabled);
 }
 
 enum accounts_result accounts_remove_group(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct thing thing = thing_of(KIND_GROUP, tenant, id);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .action = "remove"};
     return alter(accounts, write_removal, &change);
 }
 
@@ -1095,7 +1131,7 @@ enum accounts_result accounts_set_batch_disabled(struct accounts *accounts, stru
                                                  bool disabled)
 {
     struct thing thing = thing_of(KIND_BATCH, tenant, id);
-    return set_flag(accounts, &thing, "disabled", disabled);
+    return set_disabled(accounts, &thing, disabled);
 }
 
 /* What was approved for it and who came by it goes with it: one of the same id begins anew. */
@@ -1112,7 +1148,7 @@ static enum accounts_result write_batch_removal(struct accounts *accounts, const
 enum accounts_result accounts_remove_batch(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct thing thing = thing_of(KIND_BATCH, tenant, id);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .action = "remove"};
     return alter(accounts, write_batch_removal, &change);
 }
 
@@ -1132,13 +1168,13 @@ enum accounts_result accounts_set_ca_retired(struct accounts *accounts, struct b
                                              bool retired)
 {
     struct thing thing = thing_of(KIND_CA, tenant, id);
-    return set_flag(accounts, &thing, "retired", retired);
+    return set_flag(accounts, &thing, "retired", retired, retired ? "retire" : "change");
 }
 
 enum accounts_result accounts_remove_ca(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct thing thing = thing_of(KIND_CA, tenant, id);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .action = "remove"};
     return alter(accounts, write_removal, &change);
 }
 
@@ -1160,7 +1196,8 @@ enum accounts_result accounts_set_codec_quarantined(struct accounts *accounts, s
         {WORD("quarantined"), quarantined ? WORD("1") : WORD("0")},
         {WORD("reason"), cut_text(reason, RECORD_REASON_MAX)},
     };
-    struct change change = {.thing = &thing, .fields = fields, .count = COUNT_OF(fields)};
+    struct change change = {.thing = &thing, .fields = fields, .count = COUNT_OF(fields),
+                            .action = quarantined ? "quarantine" : "release"};
     return alter(accounts, write_parts, &change);
 }
 
@@ -1190,13 +1227,13 @@ enum accounts_result accounts_add_codec_witness(struct accounts *accounts, struc
         return result;
     if (!bytes_equal(record.definition, definition) || !add_witness(record.witnesses, witness, witnesses))
         return ACCOUNTS_EXISTS;
-    return set_field(accounts, &thing, "witnesses", bytes_of_text(witnesses));
+    return set_field(accounts, &thing, "witnesses", bytes_of_text(witnesses), NULL);
 }
 
 enum accounts_result accounts_remove_codec(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct thing thing = thing_of(KIND_CODEC, tenant, id);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .action = "remove"};
     return alter(accounts, write_removal, &change);
 }
 
@@ -1233,7 +1270,7 @@ static enum accounts_result remove_members(struct accounts *accounts, struct byt
 enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct bytes tenant)
 {
     struct thing thing = thing_of_tenant(tenant);
-    struct change change = {.thing = &thing};
+    struct change change = {.thing = &thing, .action = "remove"};
     enum accounts_result removed = alter(accounts, write_removal, &change);
     if (removed != ACCOUNTS_DONE && removed != ACCOUNTS_NOT_FOUND)
         return removed;
@@ -1247,4 +1284,30 @@ enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct by
     if (result == ACCOUNTS_DONE)
         result = run(accounts, unlink, COUNT_OF(unlink));
     return result == ACCOUNTS_DONE ? removed : result;
+}
+
+/* The audit. */
+
+enum accounts_result accounts_read_audit(struct accounts *accounts, struct bytes tenant, struct bytes before,
+                                         struct audit_entry *ret, size_t max, size_t *ret_count)
+{
+    char key[SCHEMA_KEY_MAX], end[64], count[24];
+    bool known = false;
+    struct thing thing = thing_of_tenant(tenant);
+    schema_key(key, tenant, SCHEMA_SUFFIX_AUDIT);
+    snprintf(end, sizeof end, before.len ? "(%.*s" : "+", (int)before.len, (const char *)before.ptr);
+    snprintf(count, sizeof count, "%zu", max);
+    struct bytes arguments[] = {WORD("XREVRANGE"), bytes_of_text(key), bytes_of_text(end), WORD("-"), WORD("COUNT"),
+                                bytes_of_text(count)};
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    *ret_count = 0;
+    if (result != ACCOUNTS_DONE)
+        return result;
+    for (size_t i = 0; reply->type == STORE_LIST && i < reply->count && *ret_count < max; i++)
+        *ret_count += audit_read(&reply->items[i], &ret[*ret_count]);
+    /* Of a tenant that was removed the audit stays. */
+    if (*ret_count == 0)
+        result = exists(accounts, thing.key, &known);
+    return result == ACCOUNTS_DONE && *ret_count == 0 && !known ? ACCOUNTS_NO_TENANT : result;
 }

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "gateway/audit.h"
 #include "gateway/delivery.h"
 #include "gateway/store_client.h"
 #include "registry/commission.h"
@@ -37,7 +38,7 @@ struct accounts_version {
     uint8_t digest[RECORD_DIGEST_BYTES];
 };
 
-/* Borrows client, vault and only_if, which must outlive it. */
+/* Borrows client, vault, only_if and actor, which must outlive it. */
 struct accounts {
     struct store_client *client;
     const struct record_vault *vault; /* wraps and opens secrets; NULL: they are plain text */
@@ -47,6 +48,8 @@ struct accounts {
     /* Changes happen only while their thing is still in this version, else ACCOUNTS_STALE: so what was read, judged and
      * changed is what is written over, whoever else writes. NULL: whatever it is. Of a credential it is the device's. */
     const struct accounts_version *only_if;
+    const struct audit_actor *actor; /* who changes things; NULL: the gateway itself */
+    uint64_t audit_max;              /* entries that the audit keeps; 0: AUDIT_MAX_DEFAULT */
 };
 
 /* Ids must be valid (registry/schema.h), and so must the fields of records. */
@@ -145,6 +148,13 @@ enum accounts_result accounts_set_codec_quarantined(struct accounts *accounts, s
 enum accounts_result accounts_add_codec_witness(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                 struct bytes definition, struct bytes witness);
 enum accounts_result accounts_remove_codec(struct accounts *accounts, struct bytes tenant, struct bytes id);
+
+/* A deed that is no change of one of these records, or more than one, into the audit: at once, or in the MULTI that the
+ * caller has begun. */
+enum accounts_result accounts_audit(struct accounts *accounts, const struct audit_deed *deed);
+/* The newest first, those before the entry `before` (empty: all). */
+enum accounts_result accounts_read_audit(struct accounts *accounts, struct bytes tenant, struct bytes before,
+                                         struct audit_entry *ret, size_t max, size_t *ret_count);
 
 /* Ids in the order of their characters, in one block that the caller frees. */
 struct accounts_ids {

@@ -273,8 +273,8 @@ static void took_told(void *ctx, size_t index, const struct store_reply *reply)
         import->result = judge_error(import, reply->text);
 }
 
-static enum accounts_result send(struct import *import,
-                                 void (*took)(void *ctx, size_t index, const struct store_reply *reply))
+static enum accounts_result hand_over(struct import *import,
+                                      void (*took)(void *ctx, size_t index, const struct store_reply *reply))
 {
     if (import->broken)
         return ACCOUNTS_AWAY;
@@ -305,7 +305,7 @@ static enum accounts_result tell_apart(struct import *import)
     for (size_t i = 0; i < import->count; i++)
         if (!import->items[i].refused)
             write_change(import, &import->items[i]);
-    return result == ACCOUNTS_DONE && import->commands ? send(import, took_told) : result;
+    return result == ACCOUNTS_DONE && import->commands ? hand_over(import, took_told) : result;
 }
 
 static size_t count_good(const struct import *import)
@@ -321,7 +321,7 @@ static enum accounts_result try_batch(struct import *import)
     struct bytes unwatch = WORD("UNWATCH");
     import->result = go_to_key(import, import->meta_key);
     ask(import);
-    enum accounts_result result = send(import, took_answer);
+    enum accounts_result result = hand_over(import, took_answer);
     if (result != ACCOUNTS_DONE)
         return result;
     if (!import->has_tenant || count_good(import) == 0) {
@@ -329,7 +329,7 @@ static enum accounts_result try_batch(struct import *import)
         return import->has_tenant ? ACCOUNTS_DONE : ACCOUNTS_NO_TENANT;
     }
     write_all(import);
-    result = send(import, took_written);
+    result = hand_over(import, took_written);
     if (result == ACCOUNTS_NOT_SEALED || import->broken)
         (void)store_client_call(import->accounts->client, &unwatch, 1);
     return result == ACCOUNTS_DONE ? tell_apart(import) : result;
@@ -447,6 +447,7 @@ enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_op
                                  struct bulk_report *report)
 {
     struct import *import = calloc(1, sizeof *import);
+    uint64_t before = report->created + report->replaced;
     enum accounts_result result = ACCOUNTS_AWAY;
     if (import) {
         *import = (struct import){.accounts = accounts, .options = options, .report = report};
@@ -458,6 +459,9 @@ enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_op
     }
     if (import && import->items && import->arena)
         result = take_lines(import, text);
+    if (result == ACCOUNTS_DONE && report->created + report->replaced > before)
+        result = accounts_audit(accounts, &(struct audit_deed){.action = "import", .object = SCHEMA_OBJECT_DEVICE,
+                                                               .tenant = options->tenant});
     if (import) {
         begin_commands(import);
         resp_deinit(&import->resp);

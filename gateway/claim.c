@@ -218,6 +218,10 @@ bool claim_identify(const struct claim *claim, const struct request *request, co
                     struct sink_message *message)
 {
     struct parts parts;
+    struct claim_content said = *content;
+    if (bytes_equal(said.device, message->speaker))
+        said.device = (struct bytes){0};
+    content = &said;
     if (!parts_init(&parts, request, content))
         return false;
     message->level = claim->level;

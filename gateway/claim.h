@@ -32,7 +32,7 @@ struct bytes claim_name(const struct request *request);
 struct claim_content {
     int content_format; /* of the format that reads it; CONTENT_FORMAT_NONE: a codec of the tenant */
     struct bytes codec; /* its name, then; else empty */
-    struct bytes device, name, unit; /* what the query names */
+    struct bytes device, name, unit; /* what the query names; the speaker itself as device makes no other message */
     const struct format_parameter *parameters; /* of a legacy sender: all but its key */
     size_t parameter_count;
     struct bytes payload; /* as it was sent; of a log one line */

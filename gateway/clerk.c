@@ -139,7 +139,9 @@ static void serve(struct clerk *clerk, struct clerk_job *job)
         hand_back_all(clerk);
         return;
     }
+    clerk->accounts.actor = &job->actor;
     job->result = job->run(job, &clerk->accounts);
+    clerk->accounts.actor = NULL;
     if (job->result == ACCOUNTS_REFUSED) {
         snprintf(job->error, sizeof job->error, "%s", clerk->accounts.error);
         if (is_about_the_server(job->error))
@@ -182,6 +184,7 @@ struct clerk *clerk_new(const struct clerk_config *config)
     clerk->target = store_target_copy(config->target);
     clerk->config.target = clerk->target;
     clerk->accounts.vault = config->vault;
+    clerk->accounts.audit_max = config->audit_max;
     pthread_mutex_init(&clerk->lock, NULL);
     pthread_cond_init(&clerk->changed, NULL);
     clerk->finished = calloc(config->workers, sizeof *clerk->finished);

@@ -29,6 +29,7 @@ struct clerk_job {
     enum accounts_result (*run)(struct clerk_job *job, struct accounts *accounts);
     /* In the worker's thread, or in the one that ends the worker. */
     void (*done)(struct clerk_job *job);
+    struct audit_actor actor; /* who wants it (audit_actor_of); all zero: the gateway itself */
     enum accounts_result result;
     char error[CLERK_ERROR_MAX]; /* with ACCOUNTS_REFUSED: what Redis said */
     /* The clerk's. */
@@ -41,6 +42,7 @@ struct clerk_config {
     const struct store_target *target; /* copied */
     const struct record_vault *vault;  /* of accounts; outlives the clerk */
     uint64_t timeout_ms;               /* of a connect and of a command */
+    uint64_t audit_max;                /* of accounts */
     unsigned workers;
     void (*wake)(void *ctx, unsigned worker); /* any thread: the worker shall call clerk_collect soon */
     void *ctx;

@@ -337,6 +337,7 @@ static void begin(struct request *request,
     }
     change->job.run = run;
     change->job.done = answer_change;
+    audit_actor_of(request, &change->job.actor);
     change->request = request;
     change->verdict = OUTCOME_CHANGED;
     change->now_s = request->received.s;

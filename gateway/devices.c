@@ -9,6 +9,7 @@
 #include "gateway/clocks.h"
 #include "gateway/history.h"
 #include "gateway/report.h"
+#include "gateway/rest.h"
 #include "gateway/scope.h"
 #include "gateway/worker.h"
 
@@ -21,13 +22,16 @@ struct inquiry {
     bool has[CREDENTIAL_KINDS];
     enum history_part part;
     struct history history;
+    struct etag etag; /* of the record, for who changes it: the rest of the answer is never the same */
 };
 
-static void answer(struct request *request, struct report *report)
+static void answer(struct request *request, struct report *report, const struct etag *etag)
 {
     struct response response = response_of(OUTCOME_CONTENT);
     response.content_format = request->accept;
     response.max_age_s = 0; /* it changes with every message */
+    if (etag)
+        response.etag = *etag;
     if (report_finish(report, &response.body))
         request_finish(request, &response);
     else
@@ -50,6 +54,16 @@ static bool parse_limit(struct bytes text, size_t *ret)
     return limit > 0 && limit <= LIMIT_MAX;
 }
 
+static bool is_list_query(struct bytes name)
+{
+    static const char *const names[] = {"limit",   "after",  "tenant",   "site",   "tag",
+                                        "group",   "profile", "prefix",  "disabled", "secrets"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (bytes_equal_text(name, names[i]))
+            return true;
+    return false;
+}
+
 static const char *parse_list(const struct request *request, size_t *ret_limit, struct bytes *ret_after)
 {
     bool limited;
@@ -57,9 +71,8 @@ static const char *parse_list(const struct request *request, size_t *ret_limit, 
     *ret_limit = LIMIT_DEFAULT;
     *ret_after = request_query(request, "after", NULL);
     for (size_t i = 0; i < request->query_count; i++)
-        if (!bytes_equal_text(request->query[i].name, "limit") && !bytes_equal_text(request->query[i].name, "after") &&
-            !bytes_equal_text(request->query[i].name, "tenant"))
-            return "GET /devices takes limit, after and tenant.";
+        if (!is_list_query(request->query[i].name))
+            return "GET /devices takes limit, after, tenant, site, tag, group, profile, prefix, disabled and secrets.";
     if (limited && !parse_limit(limit, ret_limit))
         return "limit is a number from 1 to 1000.";
     return ret_after->len && !schema_device_is_valid(*ret_after) ? "after is the id of a device." : NULL;
@@ -95,14 +108,43 @@ static void put_row(struct report *report, const struct device_record *record)
     report_map_end(report);
 }
 
-static bool is_in_scope(const void *ctx, const struct device_record *device)
+/* What of a list is wanted. */
+struct wanted {
+    const struct request *request;
+    struct scope scope;
+};
+
+static bool has_tag(const char *tags, struct bytes tag)
 {
-    return scope_has_device(ctx, device);
+    for (const char *at = tags, *end; *at; at = *end ? end + 1 : end) {
+        end = strchrnul(at, ',');
+        if (bytes_equal(bytes_of(at, (size_t)(end - at)), tag))
+            return true;
+    }
+    return false;
+}
+
+static bool is_wanted(const void *ctx, const struct device_record *device)
+{
+    const struct wanted *wanted = ctx;
+    for (size_t i = 0; i < wanted->request->query_count; i++) {
+        struct bytes name = wanted->request->query[i].name, value = wanted->request->query[i].value;
+        bool is = (!bytes_equal_text(name, "site") || bytes_equal_text(value, device->site)) &&
+                  (!bytes_equal_text(name, "group") || bytes_equal_text(value, device->group)) &&
+                  (!bytes_equal_text(name, "profile") || bytes_equal_text(value, device->profile)) &&
+                  (!bytes_equal_text(name, "tag") || has_tag(device->tags, value)) &&
+                  (!bytes_equal_text(name, "prefix") || bytes_starts_with(bytes_of_text(device->id), value)) &&
+                  (!bytes_equal_text(name, "disabled") ||
+                   bytes_equal_text(value, device->disabled ? "true" : "false"));
+        if (!is)
+            return false;
+    }
+    return scope_has_device(&wanted->scope, device);
 }
 
 void devices_handle_list(struct request *request)
 {
-    struct scope scope;
+    struct wanted wanted = {.request = request};
     size_t limit;
     struct bytes after;
     const char *wrong = parse_list(request, &limit, &after);
@@ -115,13 +157,17 @@ void devices_handle_list(struct request *request)
         request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
         return;
     }
-    if (scope_of(request, &scope) != OUTCOME_CONTENT) {
+    if (scope_of(request, &wanted.scope) != OUTCOME_CONTENT) {
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
         return;
     }
     bool more;
-    size_t count = registry_page(request->worker->shared->registry, bytes_of_text(scope.tenant), after, limit,
-                                 is_in_scope, &scope, records, &more);
+    size_t count = registry_page(request->worker->shared->registry, bytes_of_text(wanted.scope.tenant), after,
+                                 limit, is_wanted, &wanted, records, &more);
+    if (request->accept == CONTENT_FORMAT_NDJSON) {
+        rest_finish_export(request, records, count);
+        return;
+    }
     struct report report;
     report_init(&report, request->arena, request->accept == CONTENT_FORMAT_CBOR);
     report_map(&report, 2);
@@ -132,7 +178,7 @@ void devices_handle_list(struct request *request)
         put_row(&report, records[i]);
     report_array_end(&report);
     report_map_end(&report);
-    answer(request, &report);
+    answer(request, &report, NULL);
 }
 
 /* One. */
@@ -269,7 +315,7 @@ static void finish(struct inquiry *inquiry, bool known)
     put_bool(&report, "concentrator", record->concentrator);
     put_text(&report, "delivery_state", known ? "known" : "unknown");
     report_map_end(&report);
-    answer(request, &report);
+    answer(request, &report, &inquiry->etag);
 }
 
 static void ask_next(struct inquiry *inquiry);
@@ -321,6 +367,10 @@ void devices_handle_one(struct request *request)
     inquiry->record = *record;
     for (size_t i = 0; i < record->credential_count; i++)
         inquiry->has[record->credentials[i].kind] = true;
+    if (!rest_device_etag(record, &inquiry->etag)) {
+        request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
+        return;
+    }
     inquiry->record.credentials = NULL;
     inquiry->record.credential_count = 0;
     ask_next(inquiry);

@@ -32,9 +32,10 @@ static bool wrong(struct draft_error *reterr, struct bytes member, const char *d
 /* Puts "/keys/3" before what stands in the pointer. */
 static bool wrong_within(struct draft_error *reterr, const char *where, size_t index)
 {
-    char inner[DRAFT_POINTER_MAX];
-    memcpy(inner, reterr->pointer, sizeof inner);
-    snprintf(reterr->pointer, sizeof reterr->pointer, "/%s/%zu%.*s", where, index, DRAFT_POINTER_MAX - 12, inner);
+    char text[2 * DRAFT_POINTER_MAX];
+    snprintf(text, sizeof text, "/%.20s/%u%s", where, (unsigned)(index % 1000), reterr->pointer);
+    text[DRAFT_POINTER_MAX - 1] = '\0';
+    memcpy(reterr->pointer, text, DRAFT_POINTER_MAX);
     return false;
 }
 

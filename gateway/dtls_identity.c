@@ -233,6 +233,21 @@ static bool find_bootstrap(struct dtls_session *session, const struct psk_name *
     return true;
 }
 
+/* For people who ask why: of devices that the registry has. */
+static void tell_why_not(struct dtls_session *session, const struct claim *claim, bool has_key)
+{
+    const struct registry *registry = session->owner->registry;
+    if (!claim->record)
+        return;
+    session->named = (struct identity){.kind = IDENTITY_DEVICE, .evidence = claim->evidence};
+    memcpy(session->named.tenant, claim->tenant.ptr, claim->tenant.len);
+    memcpy(session->named.device, claim->device.ptr, claim->device.len);
+    session->failure = !has_key ? "It named a key that the device does not have, or that is not good now."
+                       : !registry_device_may_speak(registry, claim->tenant, claim->device)
+                           ? "The device or its tenant is disabled."
+                           : "The device shakes hands too often.";
+}
+
 /* The key that shall be right; false: nobody, or nobody who may speak. */
 static bool find_psk(struct dtls_session *session, const struct psk_name *name, struct secret *ret)
 {
@@ -243,14 +258,19 @@ static bool find_psk(struct dtls_session *session, const struct psk_name *name, 
     claim.record = registry_device(dtls->registry, name->tenant, name->device);
     claim.group = derive_group(dtls->registry, name->tenant, name->device);
     struct candidates candidates = find_candidates(dtls, name, &claim);
-    if (candidates.count == 0)
+    if (candidates.count == 0) {
+        tell_why_not(session, &claim, false);
         return false;
+    }
     claim.credential = choose(session, name, &candidates);
     if (claim.credential)
         *ret = claim.credential->secret;
     else if (!derive_psk(claim.group, name->device, ret))
         return false;
-    return recognise(session, &claim);
+    if (recognise(session, &claim))
+        return true;
+    tell_why_not(session, &claim, true);
+    return false;
 }
 
 /* wolfSSL gives the identity as text, as if it could not have a NUL; expected_len is what was on the wire. */
@@ -263,7 +283,7 @@ static unsigned psk_of(struct dtls_session *session, const char *text, size_t ex
     struct psk_name name;
     struct bytes identity = bytes_of(text, strnlen(text, PSK_IDENTITY_MAX + 1));
     bool sound = identity.len == expected_len && identity.len <= PSK_IDENTITY_MAX && split_identity(identity, &name);
-    session->who = (struct identity){0};
+    session->who = session->named = (struct identity){0};
     /* Made in any case, so that it takes the same time. */
     if (key_max < SECRET_MAX || !crypto_hmac_sha256(bytes_of(dtls->dummy_key, sizeof dtls->dummy_key), identity,
                                                     (struct bytes){0}, dummy))

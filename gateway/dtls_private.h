@@ -62,6 +62,8 @@ struct dtls_session {
     uint32_t dropped;          /* the library's count of records that were forged, repeated or out of place */
     struct identity who;       /* whom the key or the certificate named; proved once established */
     struct dtls_proof proof;   /* of that */
+    struct identity named;     /* a device of the registry that may not speak so; else its device is empty */
+    const char *failure;       /* why not, a static sentence */
     struct dtls_turn turn;
     uint64_t network;          /* that the hello came from, hashed */
     struct dtls_number newest;

@@ -401,6 +401,16 @@ const struct identity *dtls_session_identity(const struct dtls_session *session)
     return &session->who;
 }
 
+const char *dtls_session_failure(const struct dtls_session *session, struct identity *ret)
+{
+    bool is_known = session->who.kind == IDENTITY_DEVICE || session->who.kind == IDENTITY_OPERATOR;
+    if (session->established || (!is_known && !session->named.device[0]))
+        return NULL;
+    *ret = is_known ? session->who : session->named;
+    return is_known ? "The handshake was not finished: most likely the device has another key than the registry."
+                    : session->failure;
+}
+
 bool dtls_session_holds(const struct dtls_session *session)
 {
     return dtls_identity_holds(session);

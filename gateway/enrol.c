@@ -171,7 +171,7 @@ static void put_given(struct report *report, const struct asking *asking)
     put_text(report, "kid", given->key);
     if (is_psk) {
         report_name(report, "psk");
-        report_octets(report, bytes_of(given->secret.octets, given->secret.len));
+        (report->cbor ? report_octets : report_string)(report, bytes_of(given->secret.octets, given->secret.len));
     }
     put_text(report, "path", "/obs");
     put_time(report, "time", asking->now_s);
@@ -369,6 +369,8 @@ void enrol_handle_ask(struct request *request)
     }
     asking->job.run = ask;
     asking->job.done = answer_asking;
+    audit_actor_of(request, &asking->job.actor);
+    audit_actor_of(request, &asking->job.actor);
     asking->request = request;
     asking->policy = policy_of(worker->shared->settings);
     asking->now_s = request->received.s;
@@ -506,6 +508,8 @@ static void begin_decision(struct request *request, bool approves)
     }
     deciding->job.run = decide;
     deciding->job.done = answer_decision;
+    audit_actor_of(request, &deciding->job.actor);
+    audit_actor_of(request, &deciding->job.actor);
     deciding->request = request;
     deciding->policy = policy_of(worker->shared->settings);
     deciding->now_s = request->received.s;
@@ -606,6 +610,7 @@ void enrol_used(struct worker *worker, const struct identity *who)
     use->policy = policy_of(worker->shared->settings);
     use->now_s = loop_wall(worker->loop).s;
     use->who = *who;
+    snprintf(use->job.actor.who, sizeof use->job.actor.who, "device:%s", who->device);
     use->next = worker->enrol.uses;
     worker->enrol.uses = use;
     give_use(use);

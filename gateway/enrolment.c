@@ -9,6 +9,8 @@
  */
 #include "gateway/enrolment.h"
 
+#include "codec/base64url.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +19,8 @@
 #define SWEEP_MAX 64
 #define DAY_S 86400
 #define GRACE_S 30 /* clocks of gateways differ: nothing is undone before all of them see it end */
-#define PSK_BYTES 32
+#define PSK_RANDOM 24
+#define PSK_CHARACTERS 32 /* printable, because some clients take keys as text only */
 #define KEY_ID_RANDOM 8
 #define SERIALS_PER_CALL 500
 
@@ -245,6 +248,12 @@ static enum accounts_result write_members(struct accounts *accounts, const struc
     return result == ACCOUNTS_DONE && place->used_key[0] ? run(accounts, used, COUNT_OF(used)) : result;
 }
 
+static const char *action_of(const struct enrolment_record *record)
+{
+    static const char *const actions[ENROLMENT_STATES] = {"ask", "approve", "enrol", "reject"};
+    return record->state == ENROLMENT_OFFERED && !record->batch[0] ? "rotate" : actions[record->state];
+}
+
 /* Under WATCH. */
 static enum accounts_result write_record(struct accounts *accounts, const struct place *place,
                                          const struct enrolment_record *record)
@@ -254,6 +263,10 @@ static enum accounts_result write_record(struct accounts *accounts, const struct
         result = write_hash(accounts, place, record);
     if (result == ACCOUNTS_DONE)
         result = write_members(accounts, place, record);
+    if (result == ACCOUNTS_DONE)
+        result = accounts_audit(accounts, &(struct audit_deed){.action = action_of(record), .object = "enrolment",
+                                                               .tenant = place->tenant, .id = place->device,
+                                                               .key = bytes_of_text(record->key)});
     if (result == ACCOUNTS_DONE)
         return execute(accounts);
     if (result != ACCOUNTS_AWAY)
@@ -376,6 +389,9 @@ enum accounts_result enrolment_confirm(struct accounts *accounts, struct bytes t
     explicit_bzero(&copy, sizeof copy);
     if (result == ACCOUNTS_DONE && is_ours)
         result = retire(accounts, &record, now_s + policy->overlap_s);
+    if (result == ACCOUNTS_DONE && is_ours)
+        result = accounts_audit(accounts, &(struct audit_deed){.action = "confirm", .object = "enrolment",
+                                                               .tenant = tenant, .id = device, .key = key});
     return result == ACCOUNTS_DONE && is_ours ? end(accounts, &record, false) : result;
 }
 
@@ -652,8 +668,11 @@ static enum accounts_result claim(struct accounts *accounts, const struct enrolm
 static bool material_of(const struct enrolment_question *question, const struct ca_record *ca, struct copy *ret)
 {
     struct credential *credential = &ret->credential;
-    if (question->kind == CREDENTIAL_PSK)
-        return secret_set(&credential->secret, bytes_of(question->random + KEY_ID_RANDOM, PSK_BYTES));
+    if (question->kind == CREDENTIAL_PSK) {
+        base64url_encode(bytes_of(question->random + KEY_ID_RANDOM, PSK_RANDOM), (char *)credential->secret.octets);
+        credential->secret.len = PSK_CHARACTERS;
+        return true;
+    }
     if (question->kind == CREDENTIAL_CA) {
         uri_of(question->tenant, question->device, ret->name);
         credential->name = ret->name;
@@ -893,32 +912,36 @@ enum accounts_result enrolment_sweep(struct accounts *accounts, struct bytes ten
     return result;
 }
 
-static enum accounts_result change_serials(struct accounts *accounts, struct bytes word, struct bytes tenant,
+static enum accounts_result change_serials(struct accounts *accounts, bool approves, struct bytes tenant,
                                            struct bytes batch, const struct bytes *serials, size_t count)
 {
     char key[SCHEMA_KEY_MAX];
     enum accounts_result result = ACCOUNTS_DONE;
     schema_key_of(key, tenant, SCHEMA_KIND_SERIALS, batch);
     for (size_t done = 0; done < count && result == ACCOUNTS_DONE;) {
-        struct bytes arguments[2 + SERIALS_PER_CALL] = {word, bytes_of_text(key)};
+        struct bytes arguments[2 + SERIALS_PER_CALL] = {approves ? WORD("SADD") : WORD("SREM"), bytes_of_text(key)};
         size_t some = count - done < SERIALS_PER_CALL ? count - done : SERIALS_PER_CALL;
         memcpy(arguments + 2, serials + done, some * sizeof *serials);
         result = run(accounts, arguments, 2 + some);
         done += some;
     }
+    if (result == ACCOUNTS_DONE)
+        result = accounts_audit(accounts, &(struct audit_deed){.action = approves ? "approve" : "revoke",
+                                                               .object = SCHEMA_OBJECT_BATCH, .tenant = tenant,
+                                                               .id = batch});
     return result;
 }
 
 enum accounts_result enrolment_approve_serials(struct accounts *accounts, struct bytes tenant, struct bytes batch,
                                                const struct bytes *serials, size_t count)
 {
-    return change_serials(accounts, WORD("SADD"), tenant, batch, serials, count);
+    return change_serials(accounts, true, tenant, batch, serials, count);
 }
 
 enum accounts_result enrolment_forget_serials(struct accounts *accounts, struct bytes tenant, struct bytes batch,
                                               const struct bytes *serials, size_t count)
 {
-    return change_serials(accounts, WORD("SREM"), tenant, batch, serials, count);
+    return change_serials(accounts, false, tenant, batch, serials, count);
 }
 
 enum accounts_result enrolment_count(struct accounts *accounts, struct bytes tenant, struct bytes batch,

@@ -3,8 +3,8 @@
  * Records meet by the full name of their series ("boiler-7:temp"), whichever way either side says it. Only the series
  * that a pack names are copied out of the latest values, so a pack costs by its own size.
  *
- * Nothing locks the latest values between the look at them and the sink's confirmation. A series that changes meanwhile
- * ends as the times of the observations say, as with any two messages.
+ * Nothing locks the latest values between the look at them and the sink's confirmation: a removal leaves what became
+ * newer than it meanwhile.
  */
 #include "gateway/etch.h"
 

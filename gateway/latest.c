@@ -22,9 +22,12 @@ struct series {
     uint8_t kind, time_source;
     bool boolean, has_sum;
     struct timestamp time;
+    struct timestamp removed; /* the newest time of a removal, TIME_NEVER: none; what arrived before it is not newer */
     double value_approx, sum_approx;
     uint8_t text[]; /* tenant, device, name, unit, value (number text or data), sum text, content type */
 };
+
+#define TIME_NEVER ((struct timestamp){.s = INT64_MIN})
 
 struct stripe {
     pthread_mutex_t mutex;
@@ -224,7 +227,7 @@ static struct series *series_new(uint64_t hash, struct bytes tenant, struct byte
 }
 
 static bool insert(struct latest *latest, struct stripe *stripe, uint64_t hash, struct bytes tenant,
-                   struct bytes device, const struct observation *observation)
+                   struct bytes device, const struct observation *observation, struct timestamp removed)
 {
     if (stripe->count >= stripe->bucket_count && !grow(stripe))
         return false;
@@ -232,6 +235,7 @@ static bool insert(struct latest *latest, struct stripe *stripe, uint64_t hash, 
     if (!series)
         return false;
     write_value(series, observation);
+    series->removed = removed;
     while (stripe->count >= latest->per_stripe_max)
         drop(stripe, stripe->oldest);
     struct series **bucket = bucket_of(stripe, hash);
@@ -247,15 +251,38 @@ static bool is_older(struct timestamp a, struct timestamp b)
     return a.s != b.s ? a.s < b.s : a.ns < b.ns;
 }
 
-/* Which of two values of the same time stays. */
-enum tie { TIE_TO_NEW, TIE_TO_OLD };
+static bool is_removed(const struct series *series)
+{
+    return series->kind == VALUE_NONE && !series->has_sum;
+}
 
-static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t hash, enum tie tie, struct bytes tenant,
-                       struct bytes device, const struct observation *observation)
+static bool removes(const struct observation *observation)
+{
+    return observation->kind == VALUE_NONE && !observation->has_sum;
+}
+
+/* When the observation arrived, measured by what is there. */
+enum arrival { ARRIVED_AFTER, ARRIVED_BEFORE };
+
+static bool takes_place(const struct series *series, enum arrival arrival, const struct observation *observation)
+{
+    if (arrival == ARRIVED_AFTER)
+        return (is_removed(series) && !removes(observation)) || !is_older(observation->time, series->time);
+    if (removes(observation))
+        return is_removed(series) && is_older(series->time, observation->time);
+    return is_older(series->removed, observation->time) && is_older(series->time, observation->time);
+}
+
+static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t hash, enum arrival arrival,
+                       struct bytes tenant, struct bytes device, const struct observation *observation)
 {
     struct series *series = find(stripe, hash, tenant, device, observation->name);
-    if (series && (is_older(observation->time, series->time) ||
-                   (tie == TIE_TO_OLD && !is_older(series->time, observation->time))))
+    struct timestamp removed = series ? series->removed : TIME_NEVER;
+    if (removes(observation) && is_older(removed, observation->time))
+        removed = observation->time;
+    if (series)
+        series->removed = removed;
+    if (series && !takes_place(series, arrival, observation))
         return true;
     if (series && room_needed(tenant, device, observation) <= series->room && has_room_for_lengths(observation)) {
         write_value(series, observation);
@@ -265,34 +292,29 @@ static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t ha
     }
     if (series)
         drop(stripe, series);
-    return insert(latest, stripe, hash, tenant, device, observation);
+    return insert(latest, stripe, hash, tenant, device, observation, removed);
 }
 
-static bool put(struct latest *latest, enum tie tie, struct bytes tenant, struct bytes device,
+static bool put(struct latest *latest, enum arrival arrival, struct bytes tenant, struct bytes device,
                 const struct observation *observation)
 {
     uint64_t hash = hash_pair(&latest->key, tenant, device);
     struct stripe *stripe = stripe_of(latest, hash);
     pthread_mutex_lock(&stripe->mutex);
-    bool ok = put_locked(latest, stripe, hash, tie, tenant, device, observation);
+    bool ok = put_locked(latest, stripe, hash, arrival, tenant, device, observation);
     pthread_mutex_unlock(&stripe->mutex);
     return ok;
 }
 
 bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation)
 {
-    return put(latest, TIE_TO_NEW, tenant, device, observation);
+    return put(latest, ARRIVED_AFTER, tenant, device, observation);
 }
 
 bool latest_restore(struct latest *latest, struct bytes tenant, struct bytes device,
                     const struct observation *observation)
 {
-    return put(latest, TIE_TO_OLD, tenant, device, observation);
-}
-
-static bool is_removed(const struct series *series)
-{
-    return series->kind == VALUE_NONE && !series->has_sum;
+    return put(latest, ARRIVED_BEFORE, tenant, device, observation);
 }
 
 static bool belongs(const struct series *series, struct bytes tenant, struct bytes device)

@@ -7,8 +7,8 @@
  * about 20 ns, once per message. Bounded by settings.latest_max: the series that was not written for longest in its
  * stripe goes.
  *
- * An observation without value and sum removes its series (RFC 8790, gateway/etch): it hides what is not newer than
- * itself, and is not given out.
+ * An observation without value and sum removes its series (RFC 8790, gateway/etch): it hides what arrived before it and
+ * is not newer than itself, and is not given out. What arrives after it is given out, whatever its time is.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ static inline bool latest_is_plausible(struct timestamp time, struct timestamp n
 
 /* Copies. False: out of memory (the value is in the stream all the same). */
 bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation);
-/* The same for a stream that is read backwards: of two values of the same time the one that is there stays. */
+/* The same for a stream that is read backwards: the observation arrived before all that is there. */
 bool latest_restore(struct latest *latest, struct bytes tenant, struct bytes device,
                     const struct observation *observation);
 

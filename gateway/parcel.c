@@ -161,6 +161,11 @@ static bool is_version(uint8_t version)
     return version >= VERSION_WITHOUT_COUNTERS && version <= VERSION_WITH_PROOF;
 }
 
+bool parcel_is_newer(struct bytes body)
+{
+    return body.len >= PARCEL_HEAD && body.ptr[0] > VERSION_WITH_PROOF;
+}
+
 bool parcel_read(struct bytes body, struct parcel *ret)
 {
     uint32_t fingerprint, records;

@@ -58,5 +58,7 @@ void parcel_key(const struct sink_message *message, uint8_t ret[static SINK_KEY_
 void parcel_write(struct msgpack *out, const struct sink_message *message, const uint8_t key[static SINK_KEY_BYTES],
                   int64_t received_s, uint64_t waiter, struct bytes message_id, struct entry_scratch *scratch);
 
+/* Whether it is of a version that this program does not know. */
+bool parcel_is_newer(struct bytes body);
 /* Borrows from body. False: not a parcel that this gateway knows. */
 bool parcel_read(struct bytes body, struct parcel *ret);

@@ -2,6 +2,7 @@
 /* A ladder up and the same ladder down; no logic of its own but ids and keys. */
 #include "gateway/pipeline.h"
 
+#include "gateway/parcel.h"
 #include "gateway/rt/log.h"
 #include "gateway/rt/random.h"
 
@@ -155,6 +156,30 @@ static bool open_log(struct pipeline *pipeline, const struct settings *settings,
     return pipeline->log != NULL;
 }
 
+/* What a newer version has acknowledged must not be left out by this one. False: there is such, or it cannot be said. */
+static bool check_versions(struct spool_log *log, uint64_t cursor_lsn, char reterr[static SETTINGS_ERROR_MAX])
+{
+    struct spool_reader *reader = spool_reader_new(log);
+    struct spool_record record;
+    enum spool_read read = reader ? SPOOL_READ_RECORD : SPOOL_READ_FAILED;
+    if (reader)
+        spool_reader_seek(reader, cursor_lsn + 1);
+    while (read == SPOOL_READ_RECORD && (read = spool_reader_next(reader, &record)) == SPOOL_READ_RECORD) {
+        if (!parcel_is_newer(record.body))
+            continue;
+        snprintf(reterr, SETTINGS_ERROR_MAX,
+                 "the spool has messages of a newer version of weir that are not pushed, the first with LSN %llu: start "
+                 "that version until weir_spool_unpushed_records is 0",
+                 (unsigned long long)record.lsn);
+        spool_reader_free(reader);
+        return false;
+    }
+    if (read == SPOOL_READ_FAILED)
+        snprintf(reterr, SETTINGS_ERROR_MAX, "the spool cannot be read: %s", strerror(errno));
+    spool_reader_free(reader);
+    return read == SPOOL_READ_END;
+}
+
 struct pipeline *pipeline_open(const struct settings *settings, const struct store_target *redis,
                                const struct redis_facts *facts, char reterr[static SETTINGS_ERROR_MAX])
 {
@@ -170,6 +195,9 @@ struct pipeline *pipeline_open(const struct settings *settings, const struct sto
     if (!open_log(pipeline, settings, push.incarnation, &found, reterr))
         goto fail;
     say_recovery(&found);
+    if (!check_versions(pipeline->log, found.cursor_lsn, reterr))
+        goto fail;
+    snprintf(reterr, SETTINGS_ERROR_MAX, "out of memory");
     push.lost = found.lost;
     pipeline->recent = push.recent = recent_new(settings->recent_max);
     pipeline->spool = push.spool = spool_new(pipeline->log, settings);

@@ -12,6 +12,8 @@
 #include "gateway/crypto_sign.h"
 #include "gateway/delivery.h"
 #include "gateway/derive.h"
+#include "gateway/enrol.h"
+#include "gateway/journal.h"
 #include "gateway/limiter.h"
 #include "gateway/worker.h"
 
@@ -449,6 +451,7 @@ static bool set_proof(const struct attempt *attempt, struct bytes key, struct re
     memcpy(proof->who.device, attempt->device.ptr, attempt->device.len);
     if (key.len)
         memcpy(proof->who.key, key.ptr, key.len);
+    enrol_used(attempt->request->worker, &proof->who);
     return (arena_copy(arena, key, &proof->sink.kid) && arena_copy(arena, attempt->device, &proof->sink.device)) ||
            refuse_memory(reterr);
 }
@@ -477,6 +480,29 @@ static bool prove(struct attempt *attempt, enum signed_form form, struct refusal
            set_proof(attempt, attempt->keys[key].id, reterr) && query_adds_nothing(attempt, reterr);
 }
 
+/* For people who ask why, of devices whose key was named. */
+static void tell_refusal(const struct attempt *attempt, const struct refusal *refusal)
+{
+    const struct request *request = attempt->request;
+    static const enum evidence evidence[SIGNED_FORMS] = {
+        [SIGNED_JWS] = EVIDENCE_JWS, [SIGNED_COSE] = EVIDENCE_COSE, [SIGNED_ENVELOPE] = EVIDENCE_HMAC};
+    struct journal_event event = {
+        .at = request->received,
+        .stage = JOURNAL_SIGNATURE,
+        .outcome = refusal->outcome,
+        .evidence = evidence[attempt->proof->message.form],
+        .remote = request->remote,
+        .octets = (uint32_t)request->body.len,
+    };
+    if (attempt->key_count == 0)
+        return;
+    if (attempt->keys[0].id.len < sizeof event.key && attempt->keys[0].id.len)
+        memcpy(event.key, attempt->keys[0].id.ptr, attempt->keys[0].id.len);
+    journal_set_detail(&event, refusal->outcome == OUTCOME_UNAUTHENTICATED ? "The signature does not fit the key."
+                                                                           : refusal->detail);
+    journal_note(request->worker->journal, attempt->tenant, attempt->device, &event);
+}
+
 enum outcome prove_request(struct request *request, enum signed_form form, struct proof *ret, struct refusal *reterr)
 {
     struct attempt attempt = {.request = request, .proof = ret, .now_s = request->received.s};
@@ -487,6 +513,8 @@ enum outcome prove_request(struct request *request, enum signed_form form, struc
         return reterr->outcome;
     }
     bool proved = prove(&attempt, form, reterr);
+    if (!proved)
+        tell_refusal(&attempt, reterr);
     explicit_bzero(attempt.keys, sizeof attempt.keys);
     return proved ? OUTCOME_CHANGED : reterr->outcome;
 }

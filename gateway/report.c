@@ -81,18 +81,8 @@ void report_name(struct report *report, const char *name)
 
 void report_octets(struct report *report, struct bytes octets)
 {
-    static const char digits[] = "0123456789abcdef";
     separate(report);
-    if (report->cbor) {
-        cborout_bytes(&report->out, octets);
-        return;
-    }
-    builder_put_byte(&report->out, '"');
-    for (size_t i = 0; i < octets.len; i++) {
-        builder_put_byte(&report->out, (uint8_t)digits[octets.ptr[i] >> 4]);
-        builder_put_byte(&report->out, (uint8_t)digits[octets.ptr[i] & 15]);
-    }
-    builder_put_byte(&report->out, '"');
+    cborout_bytes(&report->out, octets);
 }
 
 void report_uint(struct report *report, uint64_t number)

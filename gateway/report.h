@@ -23,7 +23,7 @@ void report_map_end(struct report *report);
 void report_name(struct report *report, const char *name);
 void report_text(struct report *report, const char *text);
 void report_string(struct report *report, struct bytes text);
-/* Octets: a byte string; in JSON hexadecimal digits. */
+/* A byte string; in CBOR only. */
 void report_octets(struct report *report, struct bytes octets);
 void report_uint(struct report *report, uint64_t number);
 void report_int(struct report *report, int64_t number);

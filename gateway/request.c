@@ -2,6 +2,8 @@
 /* What handlers do with any request, whichever wire it came over. */
 #include "gateway/request.h"
 
+#include "gateway/journal.h"
+
 #include "codec/arena.h"
 #include "codec/utf8.h"
 
@@ -37,6 +39,7 @@ void request_exchange_key(const struct request *request, uint8_t ret[static REQU
 
 void request_finish(struct request *request, const struct response *response)
 {
+    journal_finished(request, response);
     request->finish(request, response);
 }
 

@@ -103,7 +103,8 @@ const struct device_record *rights_device_of_node(const struct registry *registr
 
 static const struct device_record *device_of_node(const struct rights_question *q)
 {
-    return rights_device_of_node(q->registry, bytes_of_text(q->who->tenant), q->observation->node);
+    return rights_device_of_node(q->registry, bytes_of_text(q->who->tenant),
+                                 observation_said_node(q->observation));
 }
 
 static bool is_spelt_as(const struct device_record *device, struct bytes node)
@@ -121,7 +122,7 @@ static bool is_node_of(const struct device_record *device, struct bytes node)
 static enum outcome answer(const struct rights_question *q, const struct device_record *device,
                            struct rights_answer *ret)
 {
-    struct bytes node = q->observation->node;
+    struct bytes node = observation_said_node(q->observation);
     if (!device || !may_write_as(device, q->observation->name))
         return OUTCOME_FOREIGN_NAME;
     *ret = (struct rights_answer){bytes_of_text(device->id), node.len > 0 && !is_node_of(device, node)};
@@ -143,9 +144,10 @@ static enum outcome judge_proven(const struct rights_question *q, const struct d
 static enum outcome judge_mapped(const struct rights_question *q, struct rights_answer *ret)
 {
     const struct observation *observation = q->observation;
-    bool by_node = q->named_device.len == 0 && observation->node.len > 0;
+    struct bytes node = observation_said_node(observation);
+    bool by_node = q->named_device.len == 0 && node.len > 0;
     struct bytes id = q->named_device.len ? q->named_device
-                      : by_node           ? observation->node
+                      : by_node           ? node
                                           : device_in_base_name(observation->base_name);
     if (!schema_device_is_valid(id))
         return OUTCOME_BAD_NAME;
@@ -156,7 +158,7 @@ static enum outcome judge_mapped(const struct rights_question *q, struct rights_
         return answer(q, known, ret);
     if (rights_name_is_global(observation->name) && !name_is_under(observation->name, id))
         return OUTCOME_FOREIGN_NAME;
-    *ret = (struct rights_answer){id, observation->node.len > 0 && !bytes_equal(observation->node, id)};
+    *ret = (struct rights_answer){id, node.len > 0 && !bytes_equal(node, id)};
     return OUTCOME_CHANGED;
 }
 
@@ -176,7 +178,7 @@ static const struct device_record *owner_of_name(const struct rights_question *q
 /* Another device's node; NULL: nobody else's. */
 static const struct device_record *owner_of_node(const struct rights_question *q, const struct device_record *self)
 {
-    struct bytes node = q->observation->node;
+    struct bytes node = observation_said_node(q->observation);
     const struct device_record *device = node.len && !is_spelt_as(self, node) ? device_of_node(q) : NULL;
     return device == self ? NULL : device;
 }

@@ -6,6 +6,7 @@
 #include "gateway/route.h"
 
 #include "codec/etch.h"
+#include "gateway/audit.h"
 #include "gateway/codecs.h"
 #include "gateway/devices.h"
 #include "gateway/discovery.h"
@@ -14,8 +15,10 @@
 #include "gateway/habits.h"
 #include "gateway/health.h"
 #include "gateway/ingest.h"
+#include "gateway/journal.h"
 #include "gateway/prove.h"
 #include "gateway/recall.h"
+#include "gateway/rest.h"
 #include "gateway/scope.h"
 #include "gateway/translate.h"
 #include "gateway/worker.h"
@@ -36,6 +39,16 @@
     {path, METHOD_POST, ROUTE_HABIT, ROUTE_BODY_ANY, RECEIPT, false, true, NULL, habits_handle, metric, false}
 #define HABIT_GET_POST(path, metric) HABIT(path, METHOD_GET, metric), HABIT(path, METHOD_POST, metric)
 
+/* Records that people administer. */
+#define REST_GET(path, security, handle, metric, whole)                                                                \
+    {path, METHOD_GET, security, ROUTE_BODY_NONE, RECORDS, false, false, NULL, handle, metric, whole}
+#define REST_BODY(path, method, security, handle, metric, whole)                                                       \
+    {path, method, security, ROUTE_BODY_RECORD, RECORDS, false, false, NULL, handle, metric, whole}
+#define REST_CHANGES(path, put, patch, security, handle, metric, whole)                                                \
+    REST_BODY(path, put, security, handle, metric, whole), REST_BODY(path, patch, security, handle, metric, whole)
+#define REST_DELETE(path, security, handle, metric, whole)                                                             \
+    {path, METHOD_DELETE, security, ROUTE_BODY_NONE, NOTHING, false, false, NULL, handle, metric, whole}
+
 static const struct route routes[] = {
     {"/obs", METHOD_POST, ROUTE_SPEAKER, ROUTE_BODY_OBSERVATIONS, RECEIPT, false, true,
      "rt=\"weir.obs\";ct=\"110 112 111 113 50 60 0\";obs", ingest_handle, METRIC_OBS_POST, false},
@@ -46,10 +59,37 @@ static const struct route routes[] = {
      METRIC_OBS_PATCH, false},
     {"/obs", METHOD_IPATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, false, true, NULL, etch_handle_patch,
      METRIC_OBS_IPATCH, false},
-    {"/devices", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_list,
+    {"/devices", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE,
+     PRODUCES(CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR, CONTENT_FORMAT_NDJSON), false, false, NULL, devices_handle_list,
      METRIC_DEVICES_GET, false},
     {"/devices/*", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_one,
      METRIC_DEVICE_GET, false},
+    {"/devices", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_RECORDS, RECORDS, false, false, NULL, rest_handle_device_post,
+     METRIC_DEVICES_POST, false},
+    REST_CHANGES("/devices/*", METHOD_PUT, METHOD_PATCH, ROUTE_OPERATOR, rest_handle_device_change, METRIC_DEVICE_CHANGE, false),
+    REST_DELETE("/devices/*", ROUTE_OPERATOR, rest_handle_device_change, METRIC_DEVICE_CHANGE, false),
+    REST_GET("/devices/*/keys", ROUTE_VIEWER, rest_handle_keys, METRIC_KEYS, false),
+    REST_BODY("/devices/*/keys", METHOD_POST, ROUTE_OPERATOR, rest_handle_keys, METRIC_KEYS, false),
+    REST_GET("/devices/*/keys/*", ROUTE_VIEWER, rest_handle_key, METRIC_KEYS, false),
+    REST_BODY("/devices/*/keys/*", METHOD_PATCH, ROUTE_OPERATOR, rest_handle_key, METRIC_KEYS, false),
+    REST_DELETE("/devices/*/keys/*", ROUTE_OPERATOR, rest_handle_key, METRIC_KEYS, false),
+    REST_GET("/tokens", ROUTE_ADMIN, rest_handle_tokens, METRIC_TOKENS, true),
+    REST_BODY("/tokens", METHOD_POST, ROUTE_ADMIN, rest_handle_tokens, METRIC_TOKENS, true),
+    REST_GET("/tokens/*", ROUTE_ADMIN, rest_handle_token, METRIC_TOKENS, true),
+    REST_DELETE("/tokens/*", ROUTE_ADMIN, rest_handle_token, METRIC_TOKENS, true),
+    REST_GET("/groups", ROUTE_VIEWER, rest_handle_groups, METRIC_GROUPS, true),
+    REST_BODY("/groups", METHOD_POST, ROUTE_ADMIN, rest_handle_groups, METRIC_GROUPS, true),
+    REST_GET("/groups/*", ROUTE_VIEWER, rest_handle_group, METRIC_GROUPS, true),
+    REST_BODY("/groups/*", METHOD_PATCH, ROUTE_ADMIN, rest_handle_group, METRIC_GROUPS, true),
+    REST_DELETE("/groups/*", ROUTE_ADMIN, rest_handle_group, METRIC_GROUPS, true),
+    REST_GET("/tenants", ROUTE_ADMIN, rest_handle_tenants, METRIC_TENANTS, true),
+    REST_GET("/tenants/*", ROUTE_ADMIN, rest_handle_tenant, METRIC_TENANTS, true),
+    REST_CHANGES("/tenants/*", METHOD_PUT, METHOD_PATCH, ROUTE_ADMIN, rest_handle_tenant, METRIC_TENANTS, true),
+    REST_DELETE("/tenants/*", ROUTE_ADMIN, rest_handle_tenant, METRIC_TENANTS, true),
+    {"/devices/*/log", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, journal_handle,
+     METRIC_DEVICE_LOG, false},
+    {"/audit", METHOD_GET, ROUTE_ADMIN, ROUTE_BODY_NONE, RECORDS, false, false, NULL, audit_handle, METRIC_AUDIT_GET,
+     true},
     {"/codecs", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, codecs_handle_list,
      METRIC_CODECS_GET, true},
     {"/codecs/*", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_JSON), false, false, NULL,
@@ -219,7 +259,14 @@ static enum outcome check_body(const struct route *route, const struct request *
         return OUTCOME_TOO_LARGE;
     switch (route->body) {
     case ROUTE_BODY_RECORD:
-        return request->content_format == CONTENT_FORMAT_JSON ? OUTCOME_CONTENT : OUTCOME_UNSUPPORTED;
+        return request->content_format == CONTENT_FORMAT_JSON ||
+                       (route->method == METHOD_PATCH && request->content_format == CONTENT_FORMAT_MERGE_PATCH)
+                   ? OUTCOME_CONTENT
+                   : OUTCOME_UNSUPPORTED;
+    case ROUTE_BODY_RECORDS:
+        return request->content_format == CONTENT_FORMAT_JSON || request->content_format == CONTENT_FORMAT_NDJSON
+                   ? OUTCOME_CONTENT
+                   : OUTCOME_UNSUPPORTED;
     case ROUTE_BODY_ETCH:
         *ret_detail = "FETCH and PATCH take senml-etch in JSON (320) or CBOR (322).";
         return etch_is_format(request->content_format) ? OUTCOME_CONTENT : OUTCOME_UNSUPPORTED;
@@ -261,7 +308,8 @@ static enum outcome check_accept(const struct route *route, struct request *requ
 /* Most resources of the table exist and have no ETag that a writer could know (RFC 7252 5.10.8). */
 static enum outcome check_preconditions(const struct route *route, const struct request *request)
 {
-    if (route->method == METHOD_PUT || route->method == METHOD_DELETE)
+    if (route->method == METHOD_PUT || route->method == METHOD_DELETE || route->body == ROUTE_BODY_RECORD ||
+        route->body == ROUTE_BODY_RECORDS)
         return OUTCOME_CONTENT; /* of records, which may not be there, and of which the handler knows the ETag */
     if (request->if_none_match && route->security == ROUTE_HABIT)
         return OUTCOME_PRECONDITION; /* also where it is a GET, because that writes */

@@ -23,8 +23,9 @@ enum route_security {
 };
 
 /* Bodies of requests: none that is looked at; observations in a format that gateway/translate finds; a record of the
- * registry as JSON; senml-etch (RFC 8790); whatever the handler judges. */
-enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_OBSERVATIONS, ROUTE_BODY_RECORD, ROUTE_BODY_ETCH, ROUTE_BODY_ANY };
+ * registry as JSON, of a PATCH also named merge patch; the same, or many as lines; senml-etch (RFC 8790); whatever the
+ * handler judges. */
+enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_OBSERVATIONS, ROUTE_BODY_RECORD, ROUTE_BODY_RECORDS, ROUTE_BODY_ETCH, ROUTE_BODY_ANY };
 #define ROUTE_RECORD_MAX 32768 /* octets of such a record, if settings.body_max is not less */
 
 /* Formats of answers, the default first; unused places are CONTENT_FORMAT_NONE. */

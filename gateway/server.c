@@ -230,6 +230,7 @@ static bool open_clerk(struct server *server)
         .target = &shared->redis,
         .vault = vault_of_records(shared->vault),
         .timeout_ms = timeout_ms < CLERK_TIMEOUT_MAX_MS ? timeout_ms : CLERK_TIMEOUT_MAX_MS,
+        .audit_max = shared->settings->audit_max,
         .workers = shared->worker_count,
         .wake = wake_worker,
         .ctx = shared,

@@ -186,9 +186,20 @@ static struct dtls_output output_to(struct session *session)
     return (struct dtls_output){.send = send_out, .ctx = session};
 }
 
+static void tell_failure(const struct session *session)
+{
+    const struct sessions_environment *env = &session->owner->env;
+    struct identity who;
+    const char *why = dtls_session_failure(session->dtls, &who);
+    if (why && env->failed)
+        env->failed(env->ctx, &who, why, &session->peer.flow.remote);
+}
+
 static void session_free(struct session *session, bool say_goodbye)
 {
     struct sessions *sessions = session->owner;
+    if (session->dtls && session->state != ESTABLISHED)
+        tell_failure(session);
     struct dtls_output output = output_to(session);
     coap_wire_peer_gone(sessions->env.coap, &session->peer);
     timers_cancel(sessions->env.timers, &session->timer);

@@ -37,6 +37,8 @@ struct sessions_environment {
     void (*end_remote)(void *ctx, struct presence_ref ref);
     /* Somebody has proved who it is, over DTLS. NULL: nobody wants to know. */
     void (*established)(void *ctx, const struct identity *who);
+    /* A handshake ended early, in which a device was named that the registry has. NULL: nobody wants to know. */
+    void (*failed)(void *ctx, const struct identity *who, const char *why, const struct address *remote);
     /* Tenant of a mapped network, empty if none (plain CoAP only). */
     struct bytes (*mapped_tenant)(void *ctx, const struct address *remote);
     void *ctx;

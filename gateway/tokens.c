@@ -152,3 +152,20 @@ bool tokens_check(const struct registry *registry, struct bytes text, int64_t no
     *ret = identity_of(record, EVIDENCE_TOKEN);
     return true;
 }
+
+const char *tokens_why_not(const struct registry *registry, struct bytes text, int64_t now_s,
+                           const struct token_record **ret)
+{
+    struct bytes id, secret;
+    const struct token_record *record = tokens_parse(text, &id, &secret) ? registry_token(registry, id) : NULL;
+    if (!record || record->role != ROLE_DEVICE)
+        return NULL;
+    *ret = record;
+    if (!tokens_match(record, secret))
+        return "The token has the id of a token of this device, but not its secret.";
+    if (record->revoked)
+        return "The token was revoked.";
+    if (record->expires_s != 0 && record->expires_s <= now_s)
+        return "The token has expired.";
+    return device_had_it(registry, record) ? NULL : "The device or its tenant is disabled, or the token was an earlier device's.";
+}

@@ -8,6 +8,8 @@
  */
 #include "gateway/worker.h"
 
+#include "gateway/journal.h"
+
 #include "gateway/clerk.h"
 #include "gateway/crypto.h"
 #include "gateway/mapped.h"
@@ -193,6 +195,21 @@ static bool make_coap(struct worker *worker)
     return worker->coap != NULL;
 }
 
+static void handshake_failed(void *ctx, const struct identity *who, const char *why, const struct address *remote)
+{
+    struct worker *worker = ctx;
+    struct journal_event event = {
+        .at = loop_wall(worker->loop),
+        .stage = JOURNAL_HANDSHAKE,
+        .outcome = OUTCOME_UNAUTHENTICATED,
+        .evidence = who->evidence,
+        .remote = *remote,
+    };
+    memcpy(event.key, who->key, sizeof event.key);
+    journal_set_detail(&event, why);
+    journal_note(worker->journal, bytes_of_text(who->tenant), bytes_of_text(who->device), &event);
+}
+
 static bool make_sessions(struct worker *worker)
 {
     struct sessions_environment environment = {
@@ -210,6 +227,7 @@ static bool make_sessions(struct worker *worker)
         .hand_over = hand_over,
         .end_remote = end_remote,
         .established = established,
+        .failed = handshake_failed,
         .mapped_tenant = mapped_tenant,
         .fill = fill,
         .ctx = worker,
@@ -259,7 +277,8 @@ static bool build(struct worker *worker, char reterr[static SETTINGS_ERROR_MAX])
         return false;
     worker->mailbox = mailbox_new(worker->loop, MAILBOX_MAX_BYTES, receive_mail, worker);
     worker->guard = prove_guard_new(&worker->shared->hash_key);
-    if (!worker->mailbox || !worker->guard || !make_lookups(worker) || !make_sink(worker) || !make_coap(worker))
+    worker->journal = journal_new(&worker->shared->hash_key);
+    if (!worker->mailbox || !worker->guard || !worker->journal || !make_lookups(worker) || !make_sink(worker) || !make_coap(worker))
         return false;
     if (settings->coaps_port) {
         worker->dtls = dtls_new(settings, worker->shared->registry, &worker->metrics, worker->index,
@@ -318,6 +337,7 @@ void worker_free(struct worker *worker)
     endpoint_free(worker->endpoint);
     mailbox_free(worker->mailbox);
     prove_guard_free(worker->guard);
+    journal_free(worker->journal);
     loop_free(worker->loop);
     worker->shared->workers[worker->index] = NULL;
     free(worker);

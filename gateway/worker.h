@@ -62,6 +62,7 @@ struct shared {
 };
 
 struct prove_guard;
+struct journal;
 
 struct worker {
     unsigned index;
@@ -76,6 +77,7 @@ struct worker {
     struct redis *lookups; /* to Redis, for what people ask, and what is kept for them */
     struct clocks_pace clocks_pace;
     struct prove_guard *guard; /* gateway/prove */
+    struct journal *journal;   /* what happened with each device; read by others too */
     struct enrol_pace enrol;
     struct {
         uint64_t window_s;

@@ -64,7 +64,10 @@ static bool decode(struct bytes raw, bool is_path, struct arena *arena, struct b
         text[len++] = c;
     }
     *ret = bytes_of(text, len);
-    return utf8_is_text(*ret) || bad(reterr, "The request target is not UTF-8.");
+    if (utf8_is_text(*ret))
+        return true;
+    return bad(reterr, utf8_is_valid(*ret) ? "The request target has the character U+0000."
+                                           : "The request target is not UTF-8.");
 }
 
 /* A trailing slash is an empty last segment; only "/" itself has one. */

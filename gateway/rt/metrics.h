@@ -127,6 +127,14 @@
     X(METRIC_ENROLLMENTS_GET, counter, "weir_route_requests_total", "route=\"enrollments\"", "")                       \
     X(METRIC_ENROLLMENT_APPROVE, counter, "weir_route_requests_total", "route=\"enrollment-approve\"", "")             \
     X(METRIC_ENROLLMENT_REJECT, counter, "weir_route_requests_total", "route=\"enrollment-reject\"", "")               \
+    X(METRIC_AUDIT_GET, counter, "weir_route_requests_total", "route=\"audit\"", "")                                      \
+    X(METRIC_DEVICE_LOG, counter, "weir_route_requests_total", "route=\"device-log\"", "")                                 \
+    X(METRIC_DEVICES_POST, counter, "weir_route_requests_total", "route=\"devices-post\"", "")                        \
+    X(METRIC_DEVICE_CHANGE, counter, "weir_route_requests_total", "route=\"device-change\"", "")                      \
+    X(METRIC_KEYS, counter, "weir_route_requests_total", "route=\"keys\"", "")                                       \
+    X(METRIC_TOKENS, counter, "weir_route_requests_total", "route=\"tokens\"", "")                                   \
+    X(METRIC_GROUPS, counter, "weir_route_requests_total", "route=\"groups\"", "")                                   \
+    X(METRIC_TENANTS, counter, "weir_route_requests_total", "route=\"tenants\"", "")                                 \
     X(METRIC_CODECS_GET, counter, "weir_route_requests_total", "route=\"codecs\"", "")                                \
     X(METRIC_CODEC_GET, counter, "weir_route_requests_total", "route=\"codec\"", "")                                  \
     X(METRIC_CODEC_PUT, counter, "weir_route_requests_total", "route=\"codec-put\"", "")                              \

@@ -23,7 +23,7 @@ static const char *security_of(const struct route *route)
 {
     static const char *const names[] = {
         [ROUTE_ANYONE] = "anyone", [ROUTE_AUTHENTICATED] = "authenticated", [ROUTE_SPEAKER] = "speaker",
-        [ROUTE_VIEWER] = "viewer", [ROUTE_OPERATOR] = "operator", [ROUTE_ADMIN] = "admin", [ROUTE_HABIT] = "speaker"};
+        [ROUTE_ENROL] = "enroller", [ROUTE_VIEWER] = "viewer", [ROUTE_OPERATOR] = "operator", [ROUTE_ADMIN] = "admin", [ROUTE_HABIT] = "speaker"};
     return names[route->security];
 }
 

@@ -12,11 +12,17 @@ Test(identity, slugs)
     cr_assert_str_eq(identity_evidence_slug(EVIDENCE_RPK), "rpk");
     cr_assert_str_eq(identity_evidence_slug(EVIDENCE_TOKEN), "token");
     cr_assert_str_eq(identity_evidence_slug(EVIDENCE_NETWORK), "net");
+    cr_assert_str_eq(identity_evidence_slug(EVIDENCE_APIKEY), "apikey");
+    cr_assert_str_eq(identity_evidence_slug(EVIDENCE_FRAME), "frame");
+    cr_assert_str_eq(identity_evidence_slug(EVIDENCE_JWS), "jws");
+    cr_assert_str_eq(identity_evidence_slug(EVIDENCE_COSE), "cose");
+    cr_assert_str_eq(identity_evidence_slug(EVIDENCE_HMAC), "hmac");
 }
 
 Test(identity, everything_counts)
 {
-    const struct identity one = {IDENTITY_DEVICE, EVIDENCE_PSK, "acme", "boiler-7"};
+    const struct identity one = {
+        .kind = IDENTITY_DEVICE, .evidence = EVIDENCE_PSK, .tenant = "acme", .device = "boiler-7", .key = "psk"};
     struct identity other = one;
     cr_assert(identity_equal(&one, &other));
     other.kind = IDENTITY_OPERATOR;
@@ -29,5 +35,11 @@ Test(identity, everything_counts)
     cr_assert(!identity_equal(&one, &other));
     other = one;
     strcpy(other.device, "boiler-8");
+    cr_assert(!identity_equal(&one, &other));
+    other = one;
+    other.role = ROLE_ADMIN;
+    cr_assert(!identity_equal(&one, &other));
+    other = one;
+    strcpy(other.key, "psk-2");
     cr_assert(!identity_equal(&one, &other));
 }

@@ -26,6 +26,7 @@ static void write_row(const struct route *route, char ret[static 512])
         [ROUTE_ANYONE] = "anyone",
         [ROUTE_AUTHENTICATED] = "authenticated",
         [ROUTE_SPEAKER] = "speaker",
+        [ROUTE_ENROL] = "enroller",
         [ROUTE_VIEWER] = "viewer",
         [ROUTE_OPERATOR] = "operator",
         [ROUTE_ADMIN] = "admin",

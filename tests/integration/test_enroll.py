@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""First contact: boxes that enrol over DTLS and HTTP, answers that are lost at every step, people who decide, rotation."""
+import base64
+import concurrent.futures
+import json
+import os
+import re
+import tempfile
+import time
+
+import lib
+from lib import curl, equal, run, wait_until
+
+WORKERS = (1,)
+SETTINGS = {"enroll_confirm_s": 6, "enroll_pending_s": 600, "enroll_overlap_s": 2}
+
+BOX = b"printed-on-the-box-0001"
+_known = {}
+
+
+def plant(gateway):
+    """A tenant with batches; the token of each and an operator's."""
+    if "operator" in _known:
+        return _known
+    gateway.cli("tenant", "add", "plant")
+    gateway.secrets.append(BOX.hex())
+    for name, *more in (("auto", "--approve=auto"), ("manual", "--approve=manual"), ("list", "--approve=list"),
+                        ("few", "--approve=auto", "--max=1"), ("boxes", "--approve=auto", "--per-device"),
+                        ("code", "--approve=auto", "--claim=blue-heron")):
+        out = gateway.cli("batch", "add", "plant/" + name, "--psk=" + BOX.hex(), "--token", "--pattern=%s-*" % name,
+                          "--site=hall-3", *more).out
+        _known[name] = re.search(r"(?m)^token:\s+(\S+)", out).group(1)
+        gateway.secrets.append(_known[name])
+    _known["operator"] = gateway.add_token("--tenant", "plant", "--operator")
+    wait_until(lambda: curl(url(gateway, "/enrollments"), token=_known["operator"]).status == 200, "the operator is known")
+    wait_until(lambda: curl(url(gateway, "/enroll"), token=_known["code"]).status == 200, "the last batch is known")
+    return _known
+
+
+def url(gateway, path):
+    return "http://127.0.0.1:%d%s" % (gateway.http_port, path)
+
+
+def ask(gateway, token, expect=200, **question):
+    answer = curl(url(gateway, "/enroll"), data=json.dumps(question), content_type="application/json", token=token)
+    equal(answer.status, expect, repr(answer))
+    return answer.json()
+
+
+def ask_coap(gateway, identity, key, **question):
+    """The same with coap-client; what the answer says, or its code."""
+    result = lib.coap_client("coaps://127.0.0.1:%d/enroll" % gateway.coaps_port, "-m", "post", "-t", "50", "-A", "50",
+                             "-e", json.dumps(question), psk=(identity, key))
+    return json.loads(result.out) if result.out.strip().startswith("{") else result.code
+
+
+def send(gateway, identity, psk, name):
+    result = lib.coap_client("coaps://127.0.0.1:%d/obs" % gateway.coaps_port, "-m", "post", "-t", "110", "-e",
+                             '[{"n":"%s","v":1}]' % name, psk=(identity, psk.encode()), timeout_s=4)
+    return result.status == 0 and result.code == "" and "timeout" not in result.err.lower()
+
+
+def is_let_in(gateway, identity, psk_hex):
+    """Whether a handshake with this key is finished."""
+    result = run(["timeout", "2", "openssl", "s_client", "-dtls1_2", "-connect", "127.0.0.1:%d" % gateway.coaps_port,
+                  "-psk_identity", identity, "-psk", psk_hex, "-cipher", "PSK-AES128-GCM-SHA256"], stdin="")
+    return "Cipher    : PSK-AES128-GCM-SHA256" in result.out
+
+
+def kinds(gateway, device):
+    """The states of a device's credentials, by id; None: there is no such device."""
+    fields = gateway.redis("HGETALL", "weir:{plant}:dev:" + device)
+    pairs = {fields[i].decode(): fields[i + 1].decode() for i in range(0, len(fields), 2)}
+    if not pairs:
+        return None
+    return {name[4:]: text.split(" ")[0] for name, text in pairs.items() if name.startswith("key:")}
+
+
+def is_confirmed(gateway, device, key):
+    return (kinds(gateway, device) or {}).get(key, "?")[-1] != "?"
+
+
+def waiting(gateway):
+    rows = curl(url(gateway, "/enrollments"), token=plant(gateway)["operator"]).json()["enrollments"]
+    return {row["serial"]: row["state"] for row in rows}
+
+
+def test_psk_by_coap(gateway):
+    """coap-client enrols with the batch's key, twice because the answer was lost, and speaks with its own"""
+    plant(gateway)
+    question = {"serial": "A1", "model": "m-7", "want": "psk", "attempt": "random-12345"}
+    first = ask_coap(gateway, "plant/+auto", BOX, **question)
+    equal(first, {**ask_coap(gateway, "plant/+auto", BOX, **question), "time": first["time"]})
+    gateway.secrets.append(first["psk"])
+    equal((first["device"], first["tenant"], first["path"], first["state"]), ("auto-A1", "plant", "/obs", "offered"))
+    equal(kinds(gateway, "auto-A1"), {first["kid"]: "psk?"})
+    assert send(gateway, first["identity"], first["psk"], "temp")
+    wait_until(lambda: is_confirmed(gateway, "auto-A1", first["kid"]), "the credential is confirmed")
+    equal(waiting(gateway).get("A1"), None)
+    # Spent: whoever asks for it now is told so.
+    equal(ask_coap(gateway, "plant/+auto", BOX, **question), "4.09")
+    equal(len(gateway.observations("auto-A1", "temp", "plant")), 1)
+
+
+def test_bootstrap_enrols_only(gateway):
+    """what is printed on the box opens nothing but /enroll"""
+    token = plant(gateway)["auto"]
+    for path in ("/obs", "/devices", "/time", "/codecs", "/enrollments"):
+        equal(curl(url(gateway, path), token=token).status, 403)
+    equal(curl(url(gateway, "/obs"), token=token, data='[{"n":"x","v":1}]', content_type="application/senml+json").status, 403)
+    equal(curl(url(gateway, "/enroll")).status, 401)
+    equal(curl(url(gateway, "/enroll"), token=plant(gateway)["operator"]).status, 403)
+    assert not send(gateway, "plant/+auto", BOX.decode(), "temp")
+
+
+def test_two_race_for_one_serial(gateway):
+    """of many boxes that ask for one serial number at once one gets it"""
+    token = plant(gateway)["auto"]
+
+    def one(number):
+        return curl(url(gateway, "/enroll"), token=token, content_type="application/json",
+                    data=json.dumps({"serial": "race", "want": "psk", "attempt": "attempt-%04d" % number}))
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(one, range(6)))
+    equal(sorted(answer.status for answer in answers), [200] + [409] * 5)
+    equal(len(kinds(gateway, "auto-race")), 1)
+
+
+def test_expires_and_leaves_nothing(gateway):
+    """what was offered and not used goes, with the device; a new question may come then"""
+    token = plant(gateway)["few"]
+    question = {"serial": "B1", "want": "psk"}
+    gateway.secrets.append(ask(gateway, token, attempt="first-attempt", **question)["psk"])
+    ask(gateway, token, 403, serial="B2", want="psk", attempt="first-attempt")
+    ask(gateway, token, 409, attempt="other-attempt", **question)
+    time.sleep(6.5)
+    again = ask(gateway, token, attempt="other-attempt", **question)
+    gateway.secrets.append(again["psk"])
+    equal(list(kinds(gateway, "few-B1")), [again["kid"]])
+
+
+def test_people_decide(gateway):
+    """manual approval over REST and by the CLI, rejection, a list of serial numbers"""
+    known = plant(gateway)
+    question = {"want": "psk", "attempt": "attempt-0001"}
+    for serial in ("C1", "C2", "C3"):
+        equal(ask(gateway, known["manual"], 202, serial=serial, **question)["state"], "pending")
+    equal(ask(gateway, known["manual"], 202, serial="C1", **question)["device"], "manual-C1")
+    equal(kinds(gateway, "manual-C1"), None)
+    ask(gateway, known["manual"], 409, serial="C1", want="psk", attempt="somebody-else")
+    assert "C2" in gateway.cli("device", "waiting", "plant").out
+    equal(curl(url(gateway, "/enrollments/C1/approve"), token=known["manual"], method="POST").status, 403)
+    equal(curl(url(gateway, "/enrollments/C1/approve"), token=known["operator"], method="POST").status, 204)
+    equal(curl(url(gateway, "/enrollments/C9/approve"), token=known["operator"], method="POST").status, 404)
+    gateway.cli("device", "approve", "plant/C2")
+    gateway.cli("device", "reject", "plant/C3")
+    for serial in ("C1", "C2"):
+        gateway.secrets.append(ask(gateway, known["manual"], serial=serial, **question)["psk"])
+    ask(gateway, known["manual"], 403, serial="C3", **question)
+    gateway.cli("batch", "approve-serial", "plant/list", "D1")
+    gateway.secrets.append(ask(gateway, known["list"], serial="D1", **question)["psk"])
+    ask(gateway, known["list"], 202, serial="D2", **question)
+    states = waiting(gateway)
+    equal([states[serial] for serial in ("C1", "C3", "D1", "D2")], ["offered", "rejected", "offered", "pending"])
+
+
+def test_claims(gateway):
+    """a claim code, and secrets that are one per device"""
+    known = plant(gateway)
+    question = {"want": "psk", "attempt": "attempt-0001"}
+    ask(gateway, known["code"], 403, serial="E1", **question)
+    ask(gateway, known["code"], 403, serial="E1", claim="blue-hero", **question)
+    gateway.secrets.append(ask(gateway, known["code"], serial="E1", claim="blue-heron", **question)["psk"])
+    out = gateway.cli("batch", "claim", "plant/boxes", "F1").out
+    claim = re.search(r"(?m)^claim:\s+(\S+)", out).group(1)
+    box = re.search(r"(?m)^psk:\s+(\S+)", out).group(1)
+    gateway.secrets += [claim, box]
+    ask(gateway, known["boxes"], 403, serial="F2", claim=claim, **question)
+    gateway.secrets.append(ask(gateway, known["boxes"], serial="F1", claim=claim, **question)["psk"])
+
+    assert is_let_in(gateway, "plant/+boxes/F1", box)
+    assert not is_let_in(gateway, "plant/+boxes/F2", box)
+    assert not is_let_in(gateway, "plant/+boxes", BOX.hex())
+
+
+def unpadded(octets):
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+class Key:
+    """An Ed25519 key of a device, by the openssl program."""
+
+    def __init__(self, folder):
+        self.path, self.folder = os.path.join(folder, "device.key"), folder
+        run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", self.path], check=True)
+        der = run(["openssl", "pkey", "-in", self.path, "-pubout", "-outform", "DER"], check=True, text=False).out
+        self.jwk = {"kty": "OKP", "crv": "Ed25519", "x": unpadded(der[-32:])}
+
+    def thumbprint(self):
+        import hashlib
+        text = '{"crv":"Ed25519","kty":"OKP","x":"%s"}' % self.jwk["x"]
+        return unpadded(hashlib.sha256(text.encode()).digest())
+
+    def sign(self, text):
+        path = os.path.join(self.folder, "text")
+        with open(path, "w") as file:
+            file.write(text)
+        return unpadded(run(["openssl", "pkeyutl", "-sign", "-rawin", "-inkey", self.path, "-in", path], check=True,
+                            text=False).out)
+
+    def question(self, gateway, token, tenant, serial):
+        nonce = curl(url(gateway, "/enroll"), token=token).json()["nonce"]
+        text = " ".join(["weir-enroll", tenant, serial, self.thumbprint(), nonce])
+        return {"serial": serial, "key": self.jwk, "nonce": nonce, "proof": self.sign(text)}
+
+
+def test_public_key(gateway):
+    """a key of the device's own, with proof that it has it; the same again with a new nonce is the same"""
+    known = plant(gateway)
+    with tempfile.TemporaryDirectory() as folder:
+        key = Key(folder)
+        question = key.question(gateway, known["auto"], "plant", "G1")
+        ask(gateway, known["auto"], 401, **{**question, "serial": "G2"})
+        ask(gateway, known["auto"], 401, **{**question, "nonce": question["nonce"][:-1] + "_"})
+        ask(gateway, known["code"], 401, claim="blue-heron", **question)
+        first = ask(gateway, known["auto"], **question)
+        second = ask(gateway, known["auto"], **key.question(gateway, known["auto"], "plant", "G1"))
+        equal((first["kid"], first["expires"]), (second["kid"], second["expires"]))
+        equal(kinds(gateway, "auto-G1"), {first["kid"]: "eddsa?"})
+        # The same key for another serial number would be one identity for two.
+        ask(gateway, known["auto"], 409, **key.question(gateway, known["auto"], "plant", "G3"))
+        equal(kinds(gateway, "auto-G3"), None)
+
+
+def request_of(folder):
+    run(["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+         os.path.join(folder, "dev.key"), "-out", os.path.join(folder, "dev.csr"), "-outform", "DER", "-subj", "/CN=any"],
+        check=True)
+    with open(os.path.join(folder, "dev.csr"), "rb") as file:
+        return file.read()
+
+
+def test_certificate(gateway):
+    """a certificate request is answered by the tenant's authority; the device speaks with it; the authority is rotated"""
+    known = plant(gateway)
+    with tempfile.TemporaryDirectory() as folder:
+        csr = request_of(folder)
+        ask(gateway, known["auto"], 422, serial="H1", csr=unpadded(csr))
+        gateway.cli("ca", "make", "plant")
+        ask(gateway, known["auto"], 400, serial="H1", csr=unpadded(csr[:-1] + bytes([csr[-1] ^ 1])))
+        first = ask(gateway, known["auto"], serial="H1", csr=unpadded(csr))
+        equal(first["certificate"], ask(gateway, known["auto"], serial="H1", csr=unpadded(csr))["certificate"])
+        for name in ("certificate", "authority"):
+            with open(os.path.join(folder, name), "w") as file:
+                file.write(first[name])
+        equal(gateway.cli("ca", "show", "plant/ca-1").out, first["authority"])
+        text = run(["openssl", "x509", "-in", os.path.join(folder, "certificate"), "-noout", "-text"], check=True).out
+        assert "URI:weir://plant/auto-H1" in text and "TLS Web Client Authentication" in text, text
+        assert "OK" in run(["openssl", "verify", "-CAfile", os.path.join(folder, "authority"),
+                            os.path.join(folder, "certificate")], check=True).out
+        gateway.cli("ca", "rotate", "plant")
+
+        def speaks():
+            result = lib.coap_client("coaps://127.0.0.1:%d/obs" % gateway.coaps_port, "-m", "post", "-t", "110", "-e",
+                                     '[{"n":"temp","v":1}]', "-c", os.path.join(folder, "certificate"), "-j",
+                                     os.path.join(folder, "dev.key"), "-n", timeout_s=4)
+            return (result.status, result.code) == (0, "")
+
+        wait_until(speaks, "the certificate is good", 15)
+        wait_until(lambda: is_confirmed(gateway, "auto-H1", first["kid"]), "the credential is confirmed")
+        other = ask(gateway, known["auto"], serial="H2", csr=unpadded(csr))
+        assert other["authority"] != first["authority"]
+
+
+def test_rotation(gateway):
+    """an enrolled device gets a new key; the old one is good until the new one was used, and a little longer"""
+    known = plant(gateway)
+    first = ask(gateway, known["auto"], serial="I1", want="psk", attempt="attempt-0001")
+    old = (first["identity"], first["psk"].encode())
+    assert send(gateway, first["identity"], first["psk"], "temp")
+    wait_until(lambda: is_confirmed(gateway, "auto-I1", first["kid"]), "the first is confirmed")
+    second = ask_coap(gateway, *old, want="psk", attempt="attempt-0002")
+    equal(second["psk"], ask_coap(gateway, *old, want="psk", attempt="attempt-0002")["psk"])
+    gateway.secrets += [first["psk"], second["psk"]]
+    equal(kinds(gateway, "auto-I1"), {first["kid"]: "psk", second["kid"]: "psk?"})
+    assert send(gateway, first["identity"], first["psk"], "temp")
+    assert send(gateway, second["identity"], second["psk"], "temp")
+    wait_until(lambda: is_confirmed(gateway, "auto-I1", second["kid"]), "the second is confirmed")
+    wait_until(lambda: not is_let_in(gateway, first["identity"], first["psk"].encode().hex()), "the first is good no more")
+    assert send(gateway, second["identity"], second["psk"], "temp")
+
+
+def test_closed_batch(gateway):
+    """a batch that is disabled or removed opens nothing"""
+    known = plant(gateway)
+    gateway.cli("batch", "disable", "plant/code")
+    wait_until(lambda: curl(url(gateway, "/enroll"), token=known["code"], content_type="application/json", data=json.dumps(
+        {"serial": "K1", "claim": "blue-heron", "want": "psk", "attempt": "attempt-0001"})).status == 403, "it is closed")
+    out = gateway.cli("batch", "show", "plant/auto").out
+    assert BOX.hex() not in out and "one for all" in out
+    equal(kinds(gateway, "code-K1"), None)

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* What becomes of a question, with the time as the test wants it, against a real Redis. */
+#include "gateway/crypto.h"
+#include "gateway/enrolment.h"
+#include "tests/unit/gateway/redis_fixture.h"
+
+static struct redis_fixture redis;
+static struct store_client *client;
+static struct accounts accounts;
+static const struct enrolment_policy policy = {.confirm_s = 100, .pending_s = 1000, .overlap_s = 10,
+                                               .certificate_days = 30};
+
+#define T BYTES_LITERAL("acme")
+
+static void setup(void)
+{
+    redis_start(&redis);
+    client = redis_client(&redis);
+    accounts = (struct accounts){.client = client};
+    struct tenant_record tenant = {.id = "acme", .created_s = 5};
+    cr_assert_eq(accounts_add_tenant(&accounts, &tenant, false), ACCOUNTS_DONE);
+}
+
+static void teardown(void)
+{
+    store_client_close(client);
+    redis_remove(&redis);
+}
+
+TestSuite(enrolment, .init = setup, .fini = teardown);
+
+static struct enrolment_question question_of(const char *serial, uint8_t digest, enum batch_approval approval)
+{
+    struct enrolment_question question = {.tenant = "acme", .kind = CREDENTIAL_PSK, .digest = {digest},
+                                          .random = {digest, 7}};
+    question.batch = (struct batch_record){.tenant = "acme", .id = "spring", .pattern = "*", .approval = approval,
+                                           .site = "hall-3"};
+    snprintf(question.device, sizeof question.device, "%s", serial);
+    snprintf(question.serial, sizeof question.serial, "%s", serial);
+    return question;
+}
+
+static struct enrolment_answer ask(const struct enrolment_question *question, int64_t now_s)
+{
+    struct enrolment_answer answer;
+    cr_assert_eq(enrolment_ask(&accounts, question, &policy, now_s, &answer), ACCOUNTS_DONE);
+    return answer;
+}
+
+static bool has_device(const char *id, const char *key, bool *ret_offered, int64_t *ret_not_after_s)
+{
+    struct record_room room;
+    struct device_record record;
+    if (accounts_get_device(&accounts, T, bytes_of_text(id), &room, &record) != ACCOUNTS_DONE)
+        return false;
+    const struct credential *credential = record_credential_of_id(&record, bytes_of_text(key));
+    if (credential) {
+        *ret_offered = credential->offered;
+        *ret_not_after_s = credential->not_after_s;
+    }
+    return credential != NULL;
+}
+
+Test(enrolment, same_question_same_answer_other_question_none)
+{
+    struct enrolment_question mine = question_of("a1", 1, BATCH_AUTO), theirs = question_of("a1", 2, BATCH_AUTO);
+    struct enrolment_answer first = ask(&mine, 1000), again = ask(&mine, 1050);
+    bool offered = false;
+    int64_t not_after_s = 0;
+    cr_expect(first.verdict == ENROLMENT_GIVEN && again.verdict == ENROLMENT_GIVEN);
+    cr_expect(secret_equal(&first.secret, &again.secret) && first.expires_s == 1100 && again.expires_s == 1100);
+    cr_expect_eq(ask(&theirs, 1050).verdict, ENROLMENT_TAKEN);
+    cr_expect(has_device("a1", first.key, &offered, &not_after_s) && offered && not_after_s == 1100);
+    cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(first.key), &policy, 1060), ACCOUNTS_DONE);
+    cr_expect(has_device("a1", first.key, &offered, &not_after_s) && !offered && not_after_s == 0);
+    cr_expect_eq(ask(&mine, 1070).verdict, ENROLMENT_TAKEN);
+    cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(first.key), &policy, 1060), ACCOUNTS_DONE);
+}
+
+Test(enrolment, what_was_cut_off_is_done_when_it_is_asked_again)
+{
+    struct enrolment_question mine = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer first = ask(&mine, 1000);
+    bool offered = false;
+    int64_t not_after_s = 0;
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE); /* as if not yet made */
+    struct enrolment_answer again = ask(&mine, 1001);
+    cr_expect(again.verdict == ENROLMENT_GIVEN && strcmp(first.key, again.key) == 0);
+    cr_expect(has_device("a1", again.key, &offered, &not_after_s) && offered);
+}
+
+Test(enrolment, unused_offer_ends_and_leaves_nothing)
+{
+    struct enrolment_question mine = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer first = ask(&mine, 1000);
+    struct enrolment_record record;
+    uint64_t used = 9, approved = 9;
+    bool more, offered;
+    int64_t not_after_s;
+    cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(first.key), &policy, 1100),
+                 ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 1100, &more), ACCOUNTS_DONE);
+    cr_expect(has_device("a1", first.key, &offered, &not_after_s), "clocks of gateways differ");
+    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 1200, &more), ACCOUNTS_DONE);
+    cr_expect(!has_device("a1", first.key, &offered, &not_after_s) && !more);
+    cr_expect_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a1"), &record), ACCOUNTS_NOT_FOUND);
+    cr_assert_eq(enrolment_count(&accounts, T, BYTES_LITERAL("spring"), &used, &approved), ACCOUNTS_DONE);
+    cr_expect_eq(used, 0);
+}
+
+Test(enrolment, people_decide)
+{
+    struct enrolment_question one = question_of("a1", 1, BATCH_MANUAL), two = question_of("a2", 2, BATCH_LIST);
+    struct bytes serial = BYTES_LITERAL("a2");
+    bool more;
+    cr_expect_eq(ask(&one, 1000).verdict, ENROLMENT_WAITS);
+    cr_expect_eq(ask(&two, 1000).verdict, ENROLMENT_WAITS);
+    cr_assert_eq(enrolment_approve_serials(&accounts, T, BYTES_LITERAL("spring"), &serial, 1), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&two, 1001).verdict, ENROLMENT_GIVEN);
+    cr_expect_eq(enrolment_decide(&accounts, T, serial, true, &policy, 1002), ACCOUNTS_EXISTS);
+    cr_expect_eq(enrolment_decide(&accounts, T, BYTES_LITERAL("a1"), false, &policy, 1002), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&one, 1003).verdict, ENROLMENT_REFUSED);
+    cr_expect_eq(enrolment_decide(&accounts, T, BYTES_LITERAL("a1"), true, &policy, 1004), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&one, 1005).verdict, ENROLMENT_GIVEN);
+    cr_expect_eq(enrolment_decide(&accounts, T, BYTES_LITERAL("a9"), true, &policy, 1004), ACCOUNTS_NOT_FOUND);
+    struct enrolment_question three = question_of("a3", 3, BATCH_MANUAL);
+    cr_expect_eq(ask(&three, 1000).verdict, ENROLMENT_WAITS);
+    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 3000, &more), ACCOUNTS_DONE);
+    cr_expect_eq(enrolment_decide(&accounts, T, BYTES_LITERAL("a3"), true, &policy, 3000), ACCOUNTS_NOT_FOUND);
+}
+
+Test(enrolment, old_key_ends_after_the_new_one_was_used)
+{
+    struct enrolment_question first = question_of("a1", 1, BATCH_AUTO), next = question_of("a1", 2, BATCH_AUTO);
+    struct enrolment_answer old = ask(&first, 1000);
+    bool offered;
+    int64_t not_after_s;
+    next.rotates = true;
+    next.batch = (struct batch_record){0};
+    memcpy(next.old, old.key, sizeof next.old);
+    struct enrolment_answer fresh = ask(&next, 1010); /* which confirms the old one, since it was used to ask */
+    cr_assert_eq(fresh.verdict, ENROLMENT_GIVEN);
+    cr_expect(has_device("a1", old.key, &offered, &not_after_s) && !offered && not_after_s == 0);
+    cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(fresh.key), &policy, 1020), ACCOUNTS_DONE);
+    cr_expect(has_device("a1", old.key, &offered, &not_after_s) && not_after_s == 1030);
+    cr_expect(has_device("a1", fresh.key, &offered, &not_after_s) && !offered && not_after_s == 0);
+}
+
+Test(enrolment, certificate_is_of_the_authority_that_signs)
+{
+    struct enrolment_question question = question_of("a1", 1, BATCH_AUTO);
+    struct crypto_cert certificate;
+    struct ca_record ca = {.tenant = "acme", .id = "ca-1", .created_s = 900, .not_after_s = 1000 + 10 * 86400};
+    struct secret key;
+    question.kind = CREDENTIAL_CA;
+    cr_assert(crypto_cert_make_authority("acme", "ca-1", 10, &certificate, &ca.key));
+    ca.certificate_len = (uint16_t)certificate.len;
+    memcpy(ca.certificate, certificate.der, certificate.len);
+    cr_assert(crypto_spki_digest(bytes_of(certificate.der, certificate.len), ca.spki));
+    /* Any public key will do here: that of another authority. */
+    cr_assert(crypto_cert_make_authority("x", "x", 10, &certificate, &key));
+    const uint8_t *spki = memmem(certificate.der, certificate.len, "\x30\x59\x30\x13", 4);
+    question.request.spki_len = 91;
+    memcpy(question.request.spki, spki, 91);
+    cr_expect_eq(ask(&question, 1000).verdict, ENROLMENT_NO_CA);
+    cr_assert_eq(accounts_add_ca(&accounts, &ca), ACCOUNTS_DONE);
+    struct enrolment_answer answer = ask(&question, 1000);
+    cr_expect_eq(answer.verdict, ENROLMENT_GIVEN);
+    cr_expect(answer.certificate_len > 200 && answer.authority_len == ca.certificate_len);
+    cr_expect(memmem(answer.certificate, answer.certificate_len, "weir://acme/a1", 14) != NULL);
+    struct enrolment_answer again = ask(&question, 1001);
+    cr_expect_eq(memcmp(answer.certificate, again.certificate, answer.certificate_len), 0);
+    cr_assert_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(answer.key), &policy, 1002), ACCOUNTS_DONE);
+    bool offered;
+    int64_t not_after_s;
+    cr_expect(has_device("a1", answer.key, &offered, &not_after_s) && not_after_s == 1000 + 10 * 86400,
+              "it ends with its certificate, which ends with its authority");
+}
