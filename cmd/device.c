@@ -8,6 +8,7 @@
 #include "cmd/enrolment.h"
 #include "cmd/speech.h"
 #include "codec/base64url.h"
+#include "gateway/bulk.h"
 #include "gateway/crypto.h"
 #include "gateway/cumulative.h"
 #include "gateway/history.h"
@@ -673,6 +674,84 @@ static int device_remove(struct cli *cli)
     return status;
 }
 
+/* Import and export. */
+
+#define IMPORT_CHUNK ((size_t)1 << 20) /* a line is shorter */
+
+/* Whole lines of the file, chunk by chunk, into the report. Returns an exit status. */
+static int import_file(struct cli *cli, FILE *file, const struct bulk_options *options, struct bulk_report *report)
+{
+    uint8_t *chunk = malloc(IMPORT_CHUNK);
+    size_t held = 0, got;
+    enum accounts_result result = chunk ? ACCOUNTS_DONE : ACCOUNTS_AWAY;
+    while (result == ACCOUNTS_DONE && (got = fread(chunk + held, 1, IMPORT_CHUNK - held, file)) > 0) {
+        held += got;
+        const uint8_t *end = memrchr(chunk, '\n', held);
+        size_t whole = end ? (size_t)(end + 1 - chunk) : held == IMPORT_CHUNK ? held : 0;
+        if (whole)
+            result = bulk_import(&cli->accounts, options, bytes_of(chunk, whole), report);
+        held -= whole;
+        memmove(chunk, chunk + whole, held);
+    }
+    if (result == ACCOUNTS_DONE && held)
+        result = bulk_import(&cli->accounts, options, bytes_of(chunk, held), report);
+    if (chunk)
+        explicit_bzero(chunk, IMPORT_CHUNK);
+    free(chunk);
+    return cli_judge(cli, result, "devices of tenant", cli->operands[0]);
+}
+
+static int device_import(struct cli *cli)
+{
+    const char *path = cli->operands[1];
+    struct bulk_report report = {0};
+    if (!cli_tenant_is_valid(cli, cli->operands[0]))
+        return CLI_USAGE;
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *file = is_stdin ? stdin : fopen(path, "re");
+    if (!file)
+        return cli_fail(cli, CLI_REFUSED, "%s cannot be read", path);
+    struct bulk_options options = {.tenant = bytes_of_text(cli->operands[0]), .restores_times = true,
+                                   .replaces = cli_value(cli, "--replace") != NULL, .role_max = ROLE_ADMIN,
+                                   .now_s = time(NULL)};
+    int status = import_file(cli, file, &options, &report);
+    if (!is_stdin)
+        fclose(file);
+    for (size_t i = 0; i < report.refused && i < BULK_REFUSALS_MAX; i++)
+        fprintf(stderr, "line %llu: %s%s%s\n", (unsigned long long)report.refusals[i].line,
+                report.refusals[i].error.pointer, report.refusals[i].error.pointer[0] ? ": " : "",
+                report.refusals[i].error.detail);
+    printf("%llu devices added, %llu replaced, %llu lines refused\n", (unsigned long long)report.created,
+           (unsigned long long)report.replaced, (unsigned long long)report.refused);
+    return status == CLI_OK && report.refused ? CLI_REFUSED : status;
+}
+
+static bool print_lines(void *ctx, struct bytes lines)
+{
+    (void)ctx;
+    return fwrite(lines.ptr, 1, lines.len, stdout) == lines.len;
+}
+
+static int device_export(struct cli *cli)
+{
+    if (!cli_tenant_is_valid(cli, cli->operands[0]))
+        return CLI_USAGE;
+    return cli_judge(cli,
+                     bulk_export(&cli->accounts, bytes_of_text(cli->operands[0]),
+                                 cli_value(cli, "--wrapped-secrets") != NULL, print_lines, NULL),
+                     "devices of tenant", cli->operands[0]);
+}
+
+static const struct cli_option import_options[] = {
+    {"--replace", NULL, "also devices that exist; a line without keys leaves theirs"},
+    {NULL, NULL, NULL},
+};
+
+static const struct cli_option export_options[] = {
+    {"--wrapped-secrets", NULL, "with keys, their secrets as this key-encryption key wraps them: a backup"},
+    {NULL, NULL, NULL},
+};
+
 static const struct cli_option add_options[] = {
     {"--psk", "HEX", "pre-shared key, 2 to 128 hexadecimal digits"},
     {"--psk-generate", NULL, "make a key; the default without another credential"},
@@ -723,6 +802,8 @@ static const struct cli_command commands[] = {
     {"approve", "TENANT/SERIAL", "one that waits gets its credential when it asks again", NULL, enrolment_approve},
     {"reject", "TENANT/SERIAL", "one that waits gets none", NULL, enrolment_reject},
     {"remove", "TENANT/ID", "forget the device and its totals; what it sent stays", NULL, device_remove},
+    {"import", "TENANT FILE", "add devices from lines of JSON; - is standard input", import_options, device_import},
+    {"export", "TENANT", "all devices as lines of JSON", export_options, device_export},
 };
 
 int cmd_device(int argc, char **argv)

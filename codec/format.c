@@ -158,6 +158,7 @@ bool format_is_written(int content_format)
     case CONTENT_FORMAT_LINK:
     case CONTENT_FORMAT_PROBLEM_CBOR:
     case CONTENT_FORMAT_PROBLEM_JSON:
+    case CONTENT_FORMAT_NDJSON:
     case CONTENT_FORMAT_PROMETHEUS:
         return true;
     default: {

@@ -100,8 +100,9 @@ static bool read_fields(const struct format_input *input, const struct node *obj
         if (!read_value(key + 1, arena, item, reterr))
             return false;
     }
-    return list->count > 0 ||
-           refuse(reterr, OUTCOME_BAD_VALUE, "The object has no field with a value.", node_offset(object));
+    if (list->count == 0)
+        return refuse(reterr, OUTCOME_BAD_VALUE, "The object has no field with a value.", node_offset(object));
+    return naming_distinct(list->items, list->count, arena, reterr);
 }
 
 enum outcome sgmp_decode(const struct format_input *input, struct arena *arena, struct observation_list *ret,

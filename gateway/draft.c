@@ -510,14 +510,14 @@ bool draft_read_device(const struct node *map, const struct draft_rules *rules, 
     return !reading.keys || read_keys(reading.keys, rules, draft, reterr);
 }
 
-size_t draft_device_fields(const struct draft_device *draft, bool whole,
+size_t draft_device_fields(struct draft_device *draft, bool whole,
                            struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
 {
     struct record_field all[RECORD_FIELDS_MAX];
-    struct device_record record = draft->record;
     size_t given = 0;
-    record.credential_count = 0;
-    size_t count = record_of_device(&record, NULL, all, scratch);
+    draft->bare = draft->record;
+    draft->bare.credential_count = 0;
+    size_t count = record_of_device(&draft->bare, NULL, all, scratch);
     for (size_t i = 0; i < DEVICE_SETTABLE; i++) {
         if (!whole && !(draft->given & 1u << i))
             continue;

@@ -42,6 +42,7 @@ void draft_wipe_key(struct draft_key *key);
 
 struct draft_device {
     struct device_record record; /* its credentials borrow from room */
+    struct device_record bare;   /* the same without them, for draft_device_fields */
     struct record_room room;
     unsigned given; /* 1 << its place in the table of members */
     bool has_keys, has_created;
@@ -54,7 +55,7 @@ bool draft_read_device(const struct node *map, const struct draft_rules *rules, 
                        struct draft_device *draft, struct draft_error *reterr);
 /* Fields of the members that were given, empty ones for those that go; whole: all that a text can set. Text lives in the
  * scratch and in the draft. */
-size_t draft_device_fields(const struct draft_device *draft, bool whole,
+size_t draft_device_fields(struct draft_device *draft, bool whole,
                            struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX]);
 /* A new credential of the device. */
 bool draft_read_key(const struct node *map, const struct draft_rules *rules, struct bytes tenant, struct bytes device,

@@ -2,10 +2,9 @@
 /* What handlers do with any request, whichever wire it came over. */
 #include "gateway/request.h"
 
-#include "gateway/journal.h"
-
 #include "codec/arena.h"
 #include "codec/utf8.h"
+#include "gateway/journal.h"
 
 struct bytes request_query(const struct request *request, const char *name, bool *ret_found)
 {

@@ -55,7 +55,7 @@ struct rest *rest_begin(struct request *request, size_t size)
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
         return NULL;
     }
-    audit_actor_of(request, &rest->actor);
+    audit_actor_of(request, &rest->job.actor);
     const struct bytes *parameters = request->path_parameters;
     if (parameters[0].len > SCHEMA_DEVICE_MAX || parameters[1].len > SCHEMA_DEVICE_MAX) {
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
@@ -86,10 +86,8 @@ static enum accounts_result run(struct clerk_job *job, struct accounts *accounts
         rest->existed = false;
         rest->etag.len = 0;
         accounts->only_if = NULL;
-        accounts->actor = &rest->actor;
         result = rest->steps->run(rest, accounts);
         accounts->only_if = NULL;
-        accounts->actor = NULL;
     }
     return result;
 }

@@ -2,6 +2,8 @@
 /* /groups: keys from which a batch of devices derives its own. The key is told by the request that made it. */
 #include "gateway/rest_private.h"
 
+#include "gateway/derive.h"
+
 #include <stdlib.h>
 
 struct group_rest {
@@ -17,7 +19,7 @@ static bool group_etag(const struct group_record *record, struct etag *ret)
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
     struct group_record bare = *record;
-    bare.key = (struct secret){.len = 0};
+    bare.key = (struct secret){.len = DERIVE_KEY_BYTES}; /* none would be no record */
     return rest_etag_of_fields(fields, record_of_group(&bare, NULL, fields, scratch), ret);
 }
 

@@ -17,7 +17,6 @@ struct rest {
     const struct rest_steps *steps;
     struct request *request;
     struct scope scope;
-    struct audit_actor actor;
     struct draft_rules rules;
     const struct node *map; /* of the body; NULL: it has none */
     char id[SCHEMA_DEVICE_MAX + 1];

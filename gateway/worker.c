@@ -8,10 +8,9 @@
  */
 #include "gateway/worker.h"
 
-#include "gateway/journal.h"
-
 #include "gateway/clerk.h"
 #include "gateway/crypto.h"
+#include "gateway/journal.h"
 #include "gateway/mapped.h"
 #include "gateway/prove.h"
 #include "gateway/route.h"

@@ -4,6 +4,7 @@
  * is checked, before the body is read and before "100 Continue" is sent.
  */
 #include "gateway/delivery.h"
+#include "gateway/journal.h"
 #include "gateway/route.h"
 #include "gateway/rt/random.h"
 #include "gateway/tokens.h"
@@ -147,6 +148,25 @@ static void take_sequence(struct request *request, const struct fields *fields)
 
 /* --- who --- */
 
+/* For people who ask why: a token that names a device by its id. */
+static void tell_refusal(const struct request *request, const struct worker *worker, struct bytes token)
+{
+    const struct token_record *record = NULL;
+    const char *why = tokens_why_not(worker->shared->registry, token, request->received.s, &record);
+    struct journal_event event = {
+        .at = request->received,
+        .stage = JOURNAL_TOKEN,
+        .outcome = OUTCOME_UNAUTHENTICATED,
+        .evidence = EVIDENCE_TOKEN,
+        .remote = request->remote,
+    };
+    if (!why)
+        return;
+    memcpy(event.key, record->id, sizeof record->id);
+    journal_set_detail(&event, why);
+    journal_note(worker->journal, bytes_of_text(record->tenant), bytes_of_text(record->device), &event);
+}
+
 /*
  * A good token always gets in, even from where many bad ones come: behind one address there can be many clients, and
  * one with an old token must not lock out the others. Secrets have 256 bits, so nobody gets in by trying on.
@@ -156,7 +176,7 @@ static bool read_identity(struct http_exchange *exchange, struct worker *worker,
 {
     struct request *request = &exchange->request;
     uint64_t now_ms = loop_now_ms(worker->loop);
-    struct bytes token;
+    struct bytes token = {0};
     /* The ops listener knows no identities. */
     if (!authorization.ptr || request->wire == WIRE_OPS)
         return true;
@@ -175,6 +195,8 @@ static bool read_identity(struct http_exchange *exchange, struct worker *worker,
         return false;
     }
     int64_t wait_s = http_backoff_try(backoff, &request->remote, now_ms);
+    if (wait_s == 0)
+        tell_refusal(request, worker, token);
     if (wait_s > 0) {
         refuse(exchange, OUTCOME_TOO_MANY, "Too many wrong tokens came from this address.");
         exchange->response.max_age_s = wait_s;

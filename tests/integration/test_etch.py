@@ -111,9 +111,11 @@ def test_patch(gateway):
     removed = gateway.observations(name="p.b")[-1]
     equal((removed["k"], removed["v"], removed["s"], removed["d"], removed["q"]), ("-", "", "", "sensor-1", "x"))
     equal(gateway.observations(name="p.none"), [])
-    # What is older than the removal stays away, what is newer comes.
+    # What arrives after the removal is shown, whatever its own time is, in the same pack too.
     post(gateway, [{"n": "p.b", "t": BASE - 5000, "v": 3}])
-    assert "sensor-1:p.b" not in values(gateway)
+    equal(values(gateway)["sensor-1:p.b"], 3)
+    equal(http(gateway, "PATCH", [{"n": "p.b", "v": None}, {"n": "p.b", "t": BASE - 6000, "v": 2}]).status, 204)
+    equal(fetched(http(gateway, "FETCH", [{"n": "p.b"}])), [("sensor-1:p.b", 2)])
     post(gateway, [{"n": "p.b", "t": int(time.time()) + 5, "v": 4}])
     equal(values(gateway)["sensor-1:p.b"], 4)
     # What removes is never older than what it removes.
@@ -149,7 +151,8 @@ def test_removed_stays_removed(workers):
     """After a restart the latest values come from the streams, and what was removed does not come back"""
     with lib.Gateway(workers=workers) as gateway:
         post(gateway, [{"n": "w.a", "t": BASE, "v": 1}, {"n": "w.b", "t": BASE, "v": 2}, {"n": "w.c", "t": BASE, "v": 3}])
-        pack = [{"n": "w.a", "v": None}, {"n": "w.b", "t": BASE, "v": None}]
+        pack = [{"n": "w.a", "v": None}, {"n": "w.b", "t": BASE, "v": None}, {"n": "w.c", "v": None},
+                {"n": "w.c", "t": BASE - 9, "v": 4}]
         equal(http(gateway, "PATCH", pack).status, 204)
         post(gateway, [{"n": "w.d", "vd": "AQ", "ct": "text/csv"}])
         gateway.wait_pushed()

@@ -29,6 +29,8 @@ class Home:
         gateway.add_device("home/hub", None, "--concentrator", "--site=elm-street")
         gateway.add_device("home/meter", None, "--site=elm-street")
         gateway.add_device("home/414a")
+        gateway.add_device("home/aa:bb")
+        gateway.add_device("home/aa_bb")
         gateway.add_device("home/off")
         gateway.cli("device", "disable", "home/off")
         gateway.add_device("home/tracker", None, "--profile=ultralight")
@@ -122,6 +124,29 @@ def test_nodes_of_a_concentrator(gateway):
     equal(h.fresh("d", "n", "b"), [("meter", "414a.1", "")])
     answer = curl(h.url("/input/post?node=off&csv=7&apikey=" + h.keys["hub"]))
     equal((answer.status, answer.json()["success"]), (403, False))
+    equal(h.fresh("d"), [])
+
+
+def test_nodes_as_they_are_said(gateway):
+    """a node is the device that is called so, and no other that looks alike as a part of a name, in every format"""
+    h = home(gateway)
+    said = {"aa:bb": ("aa:bb", ""), "aa_bb": ("aa_bb", ""), "-meter": ("hub", "meter.")}
+    for node, (device, front) in said.items():
+        says_ok(curl(h.url("/input/post?csv=7&node=%s&apikey=%s" % (node, h.keys["hub"]))))
+        says_ok(curl(h.url("/input/bulk?apikey=" + h.keys["hub"]), data='data=[[0,"%s",7]]' % node,
+                     content_type="application/x-www-form-urlencoded"))
+        equal(curl(h.url("/iot/d?i=%s&d=1|7&k=%s" % (node, h.keys["hub"]))).status, 200)
+        for query, kind, body in (("f=influx", "text/plain", "1,device=%s value=7" % node),
+                                  ("f=sgmp&device_name=" + node, "application/json", '{"1":7}')):
+            answer = curl(h.url("/obs?" + query), data=body, content_type=kind, token=h.tokens["hub"])
+            equal(answer.status, 204, repr(answer))
+        equal(h.fresh("d", "n", "v"), [(device, front + "1", "7")] * 5, node)
+    # A control character is in no node.
+    for path in ("/input/post?csv=7&node=a%01b&", "/iot/d?d=1|7&i=a%01b&", "/input/post/a%01b?csv=7&"):
+        equal(curl(h.url(path + ("k" if "iot" in path else "apikey") + "=" + h.keys["hub"])).status, 400, path)
+    answer = curl(h.url("/input/post?apikey=" + h.keys["hub"]), data="csv=7&node=a%01b",
+                  content_type="application/x-www-form-urlencoded")
+    equal(answer.status, 400)
     equal(h.fresh("d"), [])
 
 
@@ -345,6 +370,13 @@ def test_coap(gateway):
         equal(p.ask(request(POST, "/iot/d", query=["i=ul-1"], payload="t|15")).code_text, "2.04")
         equal([e["a"] for e in gateway.observations(device="ul-1")], ["net"])
         equal(p.ask(request(GET, "/input/post", query=["node=emontx", "csv=5"])).code_text, "4.05")
+        for path, query in (("/input/post/a\x01b", "csv=5"), ("/iot/d", "i=bo\0iler")):
+            equal(p.ask(request(POST, path, query=[query], payload="t|15")).code_text, "4.00", path)
+        # Who is named in the query is who speaks: the same message.
+        said = "m,device=self f=1 %d000000000" % NOW
+        for query in (["f=influx"], ["f=influx", "d=self"], ["f=influx"]):
+            equal(p.ask(request(POST, "/obs", query=query, payload=said)).code_text, "2.04")
+        equal(len(gateway.observations(device="self")), 1)
         equal(p.ask(request(POST, "/obs", query=["d=ul-1", "f=cayenne-lpp"],
                             payload=bytes.fromhex("03670110"))).code_text, "2.04")
         equal([e["v"] for e in gateway.observations(device="ul-1")][1:], ["27.2"])

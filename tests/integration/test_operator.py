@@ -67,8 +67,10 @@ def test_devices_are_for_operators(gateway):
     for path in ("/devices", "/devices/sensor-1"):
         equal(get(gateway, path, gateway.device_token).status, 403)
         equal(curl("http://127.0.0.1:%d%s" % (gateway.http_port, path)).status, 401)
-        answer = get(gateway, path, method="DELETE")
-        equal((answer.status, answer.headers["allow"]), (405, "GET, HEAD"))
+    answer = get(gateway, "/devices", method="DELETE")
+    equal((answer.status, answer.headers["allow"]), (405, "GET, HEAD, POST"))
+    answer = get(gateway, "/devices/sensor-1", method="POST")
+    equal((answer.status, answer.headers["allow"]), (405, "GET, HEAD, PUT, PATCH, DELETE"))
     equal(get(gateway, "/devices/sensor%2d1").status, 200)
     equal(get(gateway, "/devices/sensor%252d1").status, 404)
     equal(get(gateway, "/devices/a%2fb").status, 400)

@@ -74,6 +74,32 @@ Test(naming, long_names_are_refused_and_never_cut)
     arena_free(arena);
 }
 
+/* A device is found by what was said; what it is made into is a part of a name. */
+Test(naming, nodes_are_kept_as_they_were_said)
+{
+    static const struct {
+        const char *raw, *node; /* NULL: refused */
+    } table[] = {
+        {"aa:bb", "aa_bb"},  {"-meter", "meter"},         {"meter", "meter"}, {"a\x01" "b", NULL}, {"a\nb", NULL},
+        {"a\x7f", NULL},     {"gr\xc3\xb6n", "gr_n"},     {"--", NULL},       {"", NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct arena *arena = arena_new(ARENA_BYTES);
+        struct observation observation = {.unit = BYTES_LITERAL("untouched")};
+        struct refusal refusal;
+        bool good = naming_node(bytes_of_text(table[i].raw), arena, &observation, &refusal);
+        cr_expect_eq(good, table[i].node != NULL, "row %zu", i);
+        if (table[i].node) {
+            cr_expect(bytes_equal_text(observation.node, table[i].node), "row %zu", i);
+            cr_expect(bytes_equal_text(observation_said_node(&observation), table[i].raw), "row %zu", i);
+        } else {
+            cr_expect_eq(refusal.outcome, OUTCOME_BAD_NAME);
+            cr_expect_eq(observation.node.len + observation.node_raw.len, 0);
+        }
+        arena_free(arena);
+    }
+}
+
 Test(naming, no_memory)
 {
     struct arena *arena = arena_new(1);

@@ -38,6 +38,8 @@ Test(opentrv, json)
         {"{\"L\":null}", "bad-value"},
         {"{\"L\":[1]}", "bad-value"},
         {"{\"L\":1,\"L\":2}", "duplicate-key"},
+        {"{\"T|C16\":1,\"T|C\":2}", "duplicate-key"},
+        {"{\"a b\":1,\"a_b\":2}", "duplicate-key"},
         {"{\"L\":1", "malformed"},
         {"{\"L\":1}{}", "malformed"},
         {"{\"L\":\"\xc3\xa9\"}", "malformed"},

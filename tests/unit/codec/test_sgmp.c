@@ -18,6 +18,8 @@ static const struct topic topics[] = {
     {"7", "egauge", "1763692800250", "event", "{\"on\":true,\"by\":\"hand\"}",
      "egauge.on=true" AT "; egauge.by='hand'" AT, 'e'},
     {NULL, "egauge", NULL, NULL, "{\"a\":1}", "egauge.a=1", 0},
+    {NULL, "egauge", NULL, NULL, "{\"a b\":1,\"a_b\":2}", "duplicate-key", 0},
+    {NULL, "egauge", NULL, NULL, "{\"a b\":1,\"a_b\":null}", "egauge.a_b=1", 0},
     {"7", "my lamp", "0", "data", "{\"on off\":1}", "my_lamp.on_off=1 @0", 0},
     {"7", "egauge", "999999999999999", "data", "{\"a\":1}", "egauge.a=1 @999999999999.999", 0},
     {"7", "egauge", "1", "data", "{\"a\":null,\"b\":2}", "egauge.b=2 @0.001", 0},

@@ -56,3 +56,9 @@ Test(utf8, text_has_no_nul)
     cr_assert_not(utf8_is_text(BYTES_LITERAL("a\0b")));
     cr_assert_not(utf8_is_text(BYTES_LITERAL("a\xff")));
 }
+
+Test(utf8, says_why_it_is_no_text)
+{
+    cr_expect_str_eq(utf8_why_no_text(bytes_of("a\0b", 3)), "A text has the character U+0000.");
+    cr_expect_str_eq(utf8_why_no_text(bytes_of("a\xff\0", 3)), "A text is not UTF-8.");
+}

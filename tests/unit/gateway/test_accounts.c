@@ -210,8 +210,8 @@ Test(accounts, removing_a_tenant_leaves_its_stream_only)
     cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
     expect_change(1206, "tenant acme ");
     const struct store_reply *keys = redis_call(client, "KEYS *");
-    cr_assert_eq(keys->count, 2); /* weir:changes and the stream */
-    cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:obs weir:changes")->integer, 2);
+    cr_assert_eq(keys->count, 3); /* weir:changes, the stream, and who did it */
+    cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:obs weir:{acme}:audit weir:changes")->integer, 3);
     cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_NOT_FOUND);
 }
 
@@ -438,7 +438,7 @@ Test(accounts, a_removed_tenant_takes_profiles_and_codecs_along)
     cr_assert_eq(accounts_add_codec(&accounts, &codec, false), ACCOUNTS_DONE);
     redis_call(client, "XADD weir:{acme}:quarantine * x y");
     cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
-    cr_assert_eq(redis_call(client, "KEYS *")->count, 1, "weir:changes");
+    cr_assert_eq(redis_call(client, "KEYS *")->count, 2, "weir:changes and the audit");
 }
 
 /* Credentials and groups. */
@@ -593,4 +593,56 @@ Test(accounts, groups)
     cr_assert_eq(accounts_add_group(&accounts, &record, false), ACCOUNTS_DONE);
     cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
     cr_expect_eq(redis_call(client, "EXISTS weir:{acme}:group:g weir:{acme}:groups")->integer, 0);
+}
+
+static size_t read_audit(struct audit_entry *ret, size_t max)
+{
+    size_t count = 0;
+    cr_assert_eq(accounts_read_audit(&accounts, T, (struct bytes){0}, ret, max, &count), ACCOUNTS_DONE);
+    return count;
+}
+
+static void expect_entry(const struct audit_entry *entry, const char *who, const char *action, const char *object,
+                         const char *id, const char *key_id)
+{
+    cr_expect_str_eq(entry->who, who);
+    cr_expect_str_eq(entry->action, action);
+    cr_expect_str_eq(entry->object, object);
+    cr_expect_str_eq(entry->id, id);
+    cr_expect_str_eq(entry->key, key_id);
+}
+
+Test(accounts, every_change_is_in_the_audit)
+{
+    struct audit_actor anna = {.who = "token:0123456789abcdef", .label = "anna", .from = "192.0.2.1:4711"};
+    struct audit_entry entries[8];
+    size_t count;
+    cr_expect_eq(accounts_read_audit(&accounts, T, (struct bytes){0}, entries, 8, &count), ACCOUNTS_NO_TENANT);
+    add_tenant();
+    accounts.actor = &anna;
+    add_device("d1");
+    struct device_record again = device("d1");
+    cr_assert_eq(accounts_add_device(&accounts, &again, true), ACCOUNTS_DONE);
+    struct credential key = {.id = "second", .kind = CREDENTIAL_PSK};
+    secret_set(&key.secret, BYTES_LITERAL("fedcba9876543210"));
+    cr_assert_eq(accounts_put_credential(&accounts, T, D, &key, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("second")), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_set_device_disabled(&accounts, T, D, true), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_NOT_FOUND, "what did not happen is not told");
+    cr_assert_eq(read_audit(entries, 8), 7);
+    expect_entry(&entries[0], anna.who, "remove", "device", "d1", "");
+    expect_entry(&entries[1], anna.who, "disable", "device", "d1", "");
+    expect_entry(&entries[2], anna.who, "remove", "key", "d1", "second");
+    expect_entry(&entries[3], anna.who, "add", "key", "d1", "second");
+    expect_entry(&entries[4], anna.who, "change", "device", "d1", "");
+    expect_entry(&entries[5], anna.who, "add", "device", "d1", "");
+    expect_entry(&entries[6], "weir", "add", "tenant", "acme", "");
+    cr_expect_str_eq(entries[0].label, "anna");
+    cr_expect_str_eq(entries[0].from, "192.0.2.1:4711");
+    cr_assert_eq(accounts_read_audit(&accounts, T, bytes_of_text(entries[4].at), entries, 8, &count), ACCOUNTS_DONE);
+    cr_expect_eq(count, 2, "those before");
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
+    cr_expect_eq(read_audit(entries, 1), 1, "it outlives the tenant");
+    expect_entry(&entries[0], anna.who, "remove", "tenant", "acme", "");
 }

@@ -298,6 +298,22 @@ Test(claim, the_sequence_in_the_query_is_not_content)
     cr_expect_neq(a, c, "a bare number under another name is another observation");
 }
 
+/* Whoever names itself in the query says nothing that was not known. */
+Test(claim, the_speaker_itself_is_no_other_device)
+{
+    struct claim claim = {.level = LEVEL_SPOOLED};
+    struct request request = timed_request("d=boiler-7");
+    struct sink_message a = identify(&request, &claim, TIME_DEVICE, TIME_DEVICE);
+    request = timed_request("");
+    struct sink_message b = identify(&request, &claim, TIME_DEVICE, TIME_DEVICE);
+    request = timed_request("d=boiler");
+    struct sink_message c = identify(&request, &claim, TIME_DEVICE, TIME_DEVICE);
+    cr_expect_arr_eq(a.key, b.key, sizeof a.key);
+    cr_expect_eq(a.fingerprint, b.fingerprint);
+    cr_expect_arr_neq(a.key, c.key, sizeof a.key);
+    cr_expect_neq(a.fingerprint, c.fingerprint);
+}
+
 /* Lines of a log: by what they say if they say when, else by where they stand in this request. */
 Test(claim, lines)
 {

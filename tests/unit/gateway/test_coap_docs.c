@@ -30,7 +30,7 @@ static const char *security_of(const struct route *route)
 static const char *takes_of(const struct route *route)
 {
     static const char *const names[] = {
-        [ROUTE_BODY_NONE] = "-", [ROUTE_BODY_OBSERVATIONS] = "observations", [ROUTE_BODY_RECORD] = "50",
+        [ROUTE_BODY_NONE] = "-", [ROUTE_BODY_OBSERVATIONS] = "observations", [ROUTE_BODY_RECORD] = "50", [ROUTE_BODY_RECORDS] = "50, 65004",
         [ROUTE_BODY_ETCH] = "320, 322",
         [ROUTE_BODY_ANY] = "anything"};
     return names[route->body];

@@ -32,7 +32,7 @@ TestSuite(enrolment, .init = setup, .fini = teardown);
 static struct enrolment_question question_of(const char *serial, uint8_t digest, enum batch_approval approval)
 {
     struct enrolment_question question = {.tenant = "acme", .kind = CREDENTIAL_PSK, .digest = {digest},
-                                          .random = {digest, 7}};
+                                          .random = {digest, [9] = digest}};
     question.batch = (struct batch_record){.tenant = "acme", .id = "spring", .pattern = "*", .approval = approval,
                                            .site = "hall-3"};
     snprintf(question.device, sizeof question.device, "%s", serial);

@@ -118,7 +118,7 @@ static void remove_series(struct latest *latest, const char *name, int64_t t, bo
     cr_assert(backwards ? latest_restore(latest, tenant, device, &o) : latest_put(latest, tenant, device, &o));
 }
 
-Test(latest, what_is_removed_hides_what_is_not_newer)
+Test(latest, what_is_removed_is_hidden_until_something_arrives)
 {
     struct latest *latest = latest_new(&key, 1000);
     struct arena *arena = arena_new(65536);
@@ -131,11 +131,15 @@ Test(latest, what_is_removed_hides_what_is_not_newer)
     cr_expect_eq(get(latest, "acme", "", "t", 10, arena, &values), 0);
     cr_assert(latest_newest(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &newest));
     cr_expect_eq(newest.s, 90);
-    put(latest, "d", "t", 99, "late");
-    cr_expect_eq(get(latest, "acme", "d", "t", 10, arena, &values), 0);
-    put(latest, "d", "t", 100, "anew");
+    put(latest, "d", "t", 9, "of a clock that is behind");
     cr_assert_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
-    cr_expect(bytes_equal_text(values[0].observation.data, "anew"));
+    cr_expect(bytes_equal_text(values[0].observation.data, "of a clock that is behind"));
+    put(latest, "d", "t", 8, "older");
+    put(latest, "d", "t", 10, "anew, and with more in it than there was room for before");
+    cr_assert_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
+    cr_expect(bytes_equal_text(values[0].observation.data, "anew, and with more in it than there was room for before"));
+    remove_series(latest, "h", 80, false); /* which became newer meanwhile */
+    cr_expect_eq(get(latest, "acme", "d", "h", 10, arena, &values), 1);
     remove_series(latest, "never", 1, false);
     cr_expect_eq(get(latest, "acme", "d", "", 10, arena, &values), 2);
     arena_free(arena);
@@ -161,6 +165,36 @@ Test(latest, restores_backwards)
     o.time.s = 101;
     cr_assert(latest_restore(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &o));
     cr_expect_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
+    arena_free(arena);
+    latest_free(latest);
+}
+
+static void restore(struct latest *latest, const char *name, int64_t t, const char *value)
+{
+    struct observation o = {.name = bytes_of_text(name), .time = {t, 0}, .kind = VALUE_TEXT, .data = bytes_of_text(value)};
+    cr_assert(latest_restore(latest, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &o));
+}
+
+/* What arrived after the removal stays, whatever its time; what arrived before it stays away, after a restart too, and
+ * where the value came in between. */
+Test(latest, restores_what_arrived_after_a_removal)
+{
+    struct latest *latest = latest_new(&key, 1000);
+    struct arena *arena = arena_new(65536);
+    struct latest_value *values;
+    restore(latest, "t", 5, "after");
+    remove_series(latest, "t", 100, true);
+    restore(latest, "t", 90, "before");
+    remove_series(latest, "t", 50, true);
+    restore(latest, "t", 70, "long before");
+    cr_assert_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
+    cr_expect(bytes_equal_text(values[0].observation.data, "after"));
+
+    remove_series(latest, "h", 100, true);
+    put(latest, "d", "h", 5, "live, and longer than what is removed, which has no value");
+    restore(latest, "h", 90, "before");
+    cr_assert_eq(get(latest, "acme", "d", "h", 10, arena, &values), 1);
+    cr_expect_eq(values[0].observation.time.s, 5);
     arena_free(arena);
     latest_free(latest);
 }

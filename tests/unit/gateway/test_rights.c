@@ -34,6 +34,9 @@ static void setup(void)
     add("0aff", true, false, "");
     add("0AFE", false, true, "");
     add("deadbeef-1", false, false, "");
+    add("aa:bb", false, false, "");
+    add("aa_bb", false, false, "");
+    add("meter", false, false, "");
 }
 
 static void teardown(void)
@@ -206,6 +209,44 @@ Test(rights, nodes)
         if (row->device)
             cr_expect(bytes_equal_text(answer.device, row->device), "row %zu: device %.*s", i, (int)answer.device.len,
                       answer.device.ptr);
+    }
+}
+
+/* A device is found by what was said, never by what that looks like as a part of a name. */
+Test(rights, nodes_as_they_were_said)
+{
+    static const struct {
+        enum identity_kind kind;
+        const char *speaker, *said, *node;
+        enum outcome outcome;
+        const char *device;
+        bool keeps_node;
+    } table[] = {
+        {IDENTITY_DEVICE, "hub", "aa:bb", "aa_bb", OUTCOME_CHANGED, "aa:bb", NAME},
+        {IDENTITY_DEVICE, "hub", "aa_bb", "aa_bb", OUTCOME_CHANGED, "aa_bb", NAME},
+        {IDENTITY_DEVICE, "hub", "aa/bb", "aa_bb", OUTCOME_CHANGED, "hub", NODE_NAME},
+        {IDENTITY_DEVICE, "hub", "-meter", "meter", OUTCOME_CHANGED, "hub", NODE_NAME},
+        {IDENTITY_DEVICE, "hub", "/meter", "meter", OUTCOME_CHANGED, "hub", NODE_NAME},
+        {IDENTITY_DEVICE, "hub", "meter", "meter", OUTCOME_CHANGED, "meter", NAME},
+        {IDENTITY_DEVICE, "aa:bb", "aa:bb", "aa_bb", OUTCOME_CHANGED, "aa:bb", NAME},
+        {IDENTITY_DEVICE, "aa_bb", "aa:bb", "aa_bb", OUTCOME_CHANGED, "aa_bb", NODE_NAME},
+        {IDENTITY_NETWORK, "", "aa:bb", "aa_bb", OUTCOME_CHANGED, "aa:bb", NAME},
+        {IDENTITY_NETWORK, "", "cc:dd", "cc_dd", OUTCOME_CHANGED, "cc:dd", NAME},
+        {IDENTITY_NETWORK, "", "-meter", "meter", OUTCOME_BAD_NAME, NULL, NAME},
+        {IDENTITY_NETWORK, "", "my meter", "my_meter", OUTCOME_BAD_NAME, NULL, NAME},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct identity who = {.kind = table[i].kind, .tenant = "acme"};
+        snprintf(who.device, sizeof who.device, "%s", table[i].speaker);
+        struct observation observation = {.name = BYTES_LITERAL("temp"), .node = bytes_of_text(table[i].node),
+                                          .node_raw = bytes_of_text(table[i].said)};
+        struct rights_question question = {.registry = registry, .who = &who, .observation = &observation};
+        struct rights_answer answer = {0};
+        cr_expect_eq(rights_judge(&question, &answer), table[i].outcome, "row %zu", i);
+        cr_expect_eq(answer.keeps_node, table[i].keeps_node, "row %zu", i);
+        if (table[i].device)
+            cr_expect(bytes_equal_text(answer.device, table[i].device), "row %zu: device %.*s", i,
+                      (int)answer.device.len, answer.device.ptr);
     }
 }
 

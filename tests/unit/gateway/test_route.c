@@ -55,12 +55,32 @@ static struct request make(enum method method, const char *path)
                             .who = {.kind = IDENTITY_DEVICE, .tenant = "acme", .device = "boiler-7"}};
 }
 
+/* Somebody with a token of this role; sites as in its record. */
+static struct identity person_of(const char *tenant, enum role role, const char *sites)
+{
+    static unsigned number;
+    struct token_record token = {.role = role};
+    struct identity who = {.kind = IDENTITY_OPERATOR, .evidence = EVIDENCE_TOKEN, .role = role};
+    snprintf(token.id, sizeof token.id, "%016x", ++number);
+    strcpy(token.tenant, tenant);
+    strcpy(token.sites, sites);
+    cr_assert(registry_put_token(shared.registry, &token));
+    strcpy(who.tenant, tenant);
+    strcpy(who.key, token.id);
+    return who;
+}
+
 static enum outcome dispatch(struct request *request)
 {
     unsigned before = answers;
     route_dispatch(request);
     cr_assert_eq(answers, before + 1, "one answer for one request");
     return answer.outcome;
+}
+
+static bool is_for_people(const struct route *row)
+{
+    return row->security == ROUTE_VIEWER || row->security == ROUTE_OPERATOR || row->security == ROUTE_ADMIN;
 }
 
 Test(route, every_row_refuses_strangers_unless_it_is_for_anyone)
@@ -83,7 +103,10 @@ Test(route, every_row_refuses_strangers_unless_it_is_for_anyone)
         case ROUTE_AUTHENTICATED:
         case ROUTE_SPEAKER:
         case ROUTE_HABIT:
+        case ROUTE_ENROL:
+        case ROUTE_VIEWER:
         case ROUTE_OPERATOR:
+        case ROUTE_ADMIN:
             cr_expect_eq(outcome, OUTCOME_UNAUTHENTICATED, "%s", rows[i].path);
             break;
         }
@@ -97,11 +120,13 @@ Test(route, every_row_refuses_formats_it_does_not_make)
     for (size_t i = 0; i < count; i++) {
         struct request request = make(rows[i].method, rows[i].path);
         request.wire = rows[i].security == ROUTE_OPS ? WIRE_OPS : WIRE_COAP;
-        if (rows[i].security == ROUTE_OPERATOR)
-            request.who = (struct identity){.kind = IDENTITY_OPERATOR, .tenant = "acme"};
+        if (is_for_people(&rows[i]))
+            request.who = person_of("acme", ROLE_ADMIN, "");
         request.accept = 41; /* application/xml */
-        request.content_format =
-            rows[i].body == ROUTE_BODY_ETCH ? CONTENT_FORMAT_ETCH_JSON : CONTENT_FORMAT_SENML_JSON;
+        bool is_record = rows[i].body == ROUTE_BODY_RECORD || rows[i].body == ROUTE_BODY_RECORDS;
+        request.content_format = rows[i].body == ROUTE_BODY_ETCH ? CONTENT_FORMAT_ETCH_JSON
+                                 : is_record                     ? CONTENT_FORMAT_JSON
+                                                                 : CONTENT_FORMAT_SENML_JSON;
         enum outcome outcome = dispatch(&request);
         if (rows[i].produces[0] != CONTENT_FORMAT_NONE)
             cr_expect_eq(outcome == OUTCOME_NOT_ACCEPTABLE, !rows[i].terse, "%s", rows[i].path);
@@ -176,11 +201,11 @@ Test(route, a_body_above_the_setting_is_told_the_limit)
 Test(route, operators_read_and_do_not_post)
 {
     struct request request = make(METHOD_POST, "/obs");
-    request.who = (struct identity){.kind = IDENTITY_OPERATOR, .tenant = "acme"};
+    request.who = person_of("acme", ROLE_OPERATOR, "");
     request.content_format = CONTENT_FORMAT_SENML_JSON;
     cr_expect_eq(dispatch(&request), OUTCOME_FORBIDDEN);
     request = make(METHOD_GET, "/obs");
-    request.who = (struct identity){.kind = IDENTITY_OPERATOR, .tenant = "acme"};
+    request.who = person_of("acme", ROLE_OPERATOR, "");
     cr_expect_eq(dispatch(&request), OUTCOME_CONTENT);
     cr_expect(bytes_equal_text(answer.body, "[]"));
 }
@@ -351,7 +376,7 @@ static void put_device(const char *tenant, const char *id)
 static struct request make_of_operator(const char *path)
 {
     struct request request = make(METHOD_GET, path);
-    request.who = (struct identity){.kind = IDENTITY_OPERATOR, .evidence = EVIDENCE_TOKEN, .tenant = "acme"};
+    request.who = person_of("acme", ROLE_OPERATOR, "");
     return request;
 }
 
@@ -428,6 +453,8 @@ Test(route, devices_are_for_operators_of_their_tenant)
     struct request request = make(METHOD_GET, "/devices");
     cr_expect_eq(dispatch(&request), OUTCOME_FORBIDDEN, "a device");
     request = make(METHOD_POST, "/devices");
+    cr_expect_eq(dispatch(&request), OUTCOME_FORBIDDEN, "nor does it make one");
+    request = make(METHOD_DELETE, "/devices");
     cr_expect_eq(dispatch(&request), OUTCOME_BAD_METHOD);
     request = make_of_operator("/devices/lamp");
     cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "of another tenant");
@@ -483,4 +510,134 @@ Test(route, devices_come_in_pages)
         request.query_count = 1;
         cr_expect_eq(dispatch(&request), OUTCOME_BAD_REQUEST, "%s", bad[i]);
     }
+}
+
+/* R4: another tenant is not there, for nobody, whatever they may do at home, and before anything else is told. */
+Test(route, every_row_of_people_hides_other_tenants)
+{
+    static const struct query_parameter other = {BYTES_LITERAL("tenant"), BYTES_LITERAL("other")},
+                                        nobody = {BYTES_LITERAL("tenant"), BYTES_LITERAL("nobody")};
+    struct tenant_record tenant = {.id = "other"};
+    size_t count;
+    const struct route *rows = route_table(&count);
+    cr_assert(registry_put_tenant(shared.registry, &tenant));
+    put_device("other", "*");
+    for (size_t i = 0; i < count; i++) {
+        for (enum role role = ROLE_VIEWER; is_for_people(&rows[i]) && role <= ROLE_ADMIN; role++) {
+            struct request request = make(rows[i].method, rows[i].path);
+            request.who = person_of("acme", role, "");
+            request.query = &other;
+            request.query_count = 1;
+            cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "%s as %s", rows[i].path, role_name(role));
+        }
+        struct request request = make(rows[i].method, rows[i].path);
+        if (!is_for_people(&rows[i]))
+            continue;
+        request.who = person_of("weir", ROLE_ADMIN, "");
+        request.query = &nobody;
+        request.query_count = 1;
+        cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "%s of a tenant that is not there", rows[i].path);
+        request.who = person_of("weir", ROLE_ADMIN, "hall");
+        request.query = &other;
+        cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "%s for one who is limited to sites", rows[i].path);
+        request.who = person_of("weir", ROLE_OPERATOR, "");
+        cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "%s for one who is no admin", rows[i].path);
+    }
+}
+
+Test(route, every_row_of_people_asks_for_a_role)
+{
+    size_t count;
+    const struct route *rows = route_table(&count);
+    for (size_t i = 0; i < count; i++) {
+        enum role least = rows[i].security == ROUTE_VIEWER     ? ROLE_VIEWER
+                          : rows[i].security == ROUTE_OPERATOR ? ROLE_OPERATOR
+                                                               : ROLE_ADMIN;
+        for (enum role role = ROLE_VIEWER; is_for_people(&rows[i]) && role < least; role++) {
+            struct request request = make(rows[i].method, rows[i].path);
+            request.who = person_of("acme", role, "");
+            cr_expect_eq(dispatch(&request), OUTCOME_FORBIDDEN, "%s as %s", rows[i].path, role_name(role));
+        }
+        struct request request = make(rows[i].method, rows[i].path);
+        if (!is_for_people(&rows[i]))
+            continue;
+        cr_expect_eq(dispatch(&request), OUTCOME_FORBIDDEN, "%s as a device", rows[i].path);
+        request.who = person_of("acme", ROLE_ADMIN, "");
+        registry_remove_token(shared.registry, bytes_of_text(request.who.key));
+        cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "%s with a token that is gone", rows[i].path);
+        request.who = person_of("acme", ROLE_ADMIN, "hall");
+        if (rows[i].whole)
+            cr_expect_eq(dispatch(&request), OUTCOME_NOT_FOUND, "%s for one who is limited to sites", rows[i].path);
+    }
+}
+
+static void put_device_of_site(const char *id, const char *site)
+{
+    struct device_record record = {.tenant = "acme", .created_s = 5};
+    strcpy(record.id, id);
+    strcpy(record.site, site);
+    cr_assert(registry_put_device(shared.registry, &record));
+}
+
+static enum outcome ask(const struct identity *who, const char *path, const char *name, const char *value)
+{
+    struct query_parameter query = {bytes_of_text(name), bytes_of_text(value)};
+    struct request request = make(METHOD_GET, path);
+    request.who = *who;
+    request.query = &query;
+    request.query_count = name[0] ? 1 : 0;
+    return dispatch(&request);
+}
+
+static bool says(const char *text)
+{
+    return memmem(answer.body.ptr, answer.body.len, text, strlen(text)) != NULL;
+}
+
+Test(route, sites_limit_what_is_seen)
+{
+    put_device_of_site("one", "house-1");
+    put_device_of_site("two", "house-2");
+    put_device_of_site("none", "");
+    store("one", "temp", "1");
+    store("two", "temp", "2");
+    store("none", "temp", "3");
+    struct identity anna = person_of("acme", ROLE_VIEWER, "house-1,house-10"), all = person_of("acme", ROLE_VIEWER, "");
+    cr_expect_eq(ask(&anna, "/devices", "", ""), OUTCOME_CONTENT);
+    cr_expect(says("\"one\"") && !says("two") && !says("none"));
+    cr_expect_eq(ask(&anna, "/obs", "", ""), OUTCOME_CONTENT);
+    cr_expect(says("one:temp") && !says("two") && !says("none"), "%.*s", (int)answer.body.len, answer.body.ptr);
+    cr_expect_eq(ask(&anna, "/obs", "name", "two:temp"), OUTCOME_CONTENT);
+    cr_expect(bytes_equal_text(answer.body, "[]"));
+    static const char *const hidden[] = {"two", "none", "nobody"};
+    for (size_t i = 0; i < 3; i++) {
+        char path[64];
+        cr_expect_eq(ask(&anna, "/obs", "device", hidden[i]), OUTCOME_NOT_FOUND);
+        snprintf(path, sizeof path, "/devices/%s", hidden[i]);
+        cr_expect_eq(ask(&anna, path, "", ""), OUTCOME_NOT_FOUND);
+        snprintf(path, sizeof path, "/devices/%s/log", hidden[i]);
+        cr_expect_eq(ask(&anna, path, "", ""), OUTCOME_NOT_FOUND);
+    }
+    cr_expect_eq(ask(&anna, "/obs", "device", "one"), OUTCOME_CONTENT);
+    cr_expect_eq(ask(&anna, "/devices/one/log", "", ""), OUTCOME_CONTENT);
+    cr_expect_eq(ask(&all, "/obs", "", ""), OUTCOME_CONTENT);
+    cr_expect(says("one:temp") && says("two:temp") && says("none:temp"));
+    cr_expect_eq(ask(&all, "/obs", "tenant", "acme"), OUTCOME_CONTENT, "one's own may be named");
+}
+
+Test(route, an_admin_of_the_admin_tenant_sees_others)
+{
+    struct tenant_record tenant = {.id = "acme"};
+    struct identity boss = person_of("weir", ROLE_ADMIN, "");
+    cr_assert(registry_put_tenant(shared.registry, &tenant));
+    put_device_of_site("one", "house-1");
+    store("one", "temp", "1");
+    cr_expect_eq(ask(&boss, "/devices", "tenant", "acme"), OUTCOME_CONTENT);
+    cr_expect(says("\"one\""));
+    cr_expect_eq(ask(&boss, "/devices", "", ""), OUTCOME_CONTENT);
+    cr_expect(!says("one"));
+    cr_expect_eq(ask(&boss, "/obs", "tenant", "acme"), OUTCOME_CONTENT);
+    cr_expect(says("one:temp"));
+    strcpy(settings.admin_tenant, "else");
+    cr_expect_eq(ask(&boss, "/devices", "tenant", "acme"), OUTCOME_NOT_FOUND);
 }

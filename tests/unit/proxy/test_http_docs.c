@@ -37,6 +37,7 @@ static void write_row(const struct route *route, char ret[static 512])
         [ROUTE_BODY_NONE] = "-",
         [ROUTE_BODY_OBSERVATIONS] = "observations",
         [ROUTE_BODY_RECORD] = "application/json",
+        [ROUTE_BODY_RECORDS] = "application/json, application/x-ndjson",
         [ROUTE_BODY_ETCH] = "application/senml-etch+json, application/senml-etch+cbor",
         [ROUTE_BODY_ANY] = "anything",
     };
