@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-/* Pure but for the handler, whose question the clerk asks, because it is the one who talks to Redis about the registry. */
+/* Pure but for the handler, whose question the clerk asks: it is the one who talks to Redis about the registry. */
 #include "gateway/audit.h"
 
 #include "gateway/clerk.h"

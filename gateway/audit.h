@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * weir:{T}:audit: who did what to which thing of a tenant, when (the id of the entry) and from where. Written in the MULTI
- * of the change itself (gateway/accounts), so neither is without the other; trimmed to settings.audit_max entries.
- * docs/streams.md has the fields. Never a secret.
+ * weir:{T}:audit: who did what to which thing of a tenant, when (the id of the entry) and from where. Written in the
+ * MULTI of the change itself (gateway/accounts), so neither is without the other; trimmed to settings.audit_max
+ * entries. docs/streams.md has the fields. Never a secret.
  */
 #pragma once
 
@@ -25,7 +25,7 @@ void audit_actor_of(const struct request *request, struct audit_actor *ret);
 void audit_actor_of_user(struct audit_actor *ret);
 
 struct audit_deed {
-    const char *action; /* "add", "change", "disable", "enable", "remove", "approve", "reject", "revoke", "enrol", ... */
+    const char *action; /* a word of docs/streams.md: "add", "change", "disable", "remove", "revoke", ... */
     const char *object; /* SCHEMA_OBJECT_, or "key", "enrolment" */
     struct bytes tenant, id;
     struct bytes key; /* which credential of a device; empty: none */

@@ -77,7 +77,8 @@ static void refuse_line(struct bulk_report *report, uint64_t line, const struct 
 
 static void ask(struct import *import)
 {
-    struct bytes watch[3 + BULK_BATCH] = {WORD("WATCH"), bytes_of_text(import->meta_key), bytes_of_text(import->kids_key)};
+    struct bytes watch[3 + BULK_BATCH] = {WORD("WATCH"), bytes_of_text(import->meta_key),
+                                          bytes_of_text(import->kids_key)};
     struct bytes exists[] = {WORD("EXISTS"), bytes_of_text(import->meta_key)};
     struct bytes kids[2 + BULK_BATCH * CREDENTIALS_MAX] = {WORD("HMGET"), bytes_of_text(import->kids_key)};
     begin_commands(import);
@@ -531,7 +532,8 @@ static enum accounts_result export_batch(struct export *export, size_t count, st
         struct bytes all[] = {WORD("HGETALL"), bytes_of_text(key)};
         ok &= resp_command(&resp, all, COUNT_OF(all));
     }
-    ok = ok && store_client_pipeline(export->accounts->client, bytes_of(resp.ptr, resp.len), count, took_record, export);
+    ok = ok && store_client_pipeline(export->accounts->client, bytes_of(resp.ptr, resp.len), count, took_record,
+                                     export);
     resp_deinit(&resp);
     return ok && builder_finish(&export->lines, ret) ? export->result : ACCOUNTS_AWAY;
 }

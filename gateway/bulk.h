@@ -7,6 +7,8 @@
  * its entry in weir:changes. So a device is there whole and told, or not at all; of a batch that somebody else touched
  * nothing is written, and it is tried again. A line that is refused keeps none of the others back.
  *
+ * An id of a signature key that a line takes from another device is free for the batches behind it.
+ *
  * Memory: one batch, whatever the length of the text.
  */
 #pragma once

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * A change is one job of the clerk: look at what is there (for If-Match and to tell 2.01 from 2.04), try the definition,
- * write. If-None-Match: * is exact; between If-Match and the write somebody else may write on another gateway, which
- * the answer then does not know.
+ * write if it is still the same that was looked at; if somebody else wrote meanwhile, look again.
  */
 #include "gateway/codecs.h"
 
@@ -15,6 +14,7 @@
 
 #include <stdlib.h>
 
+#define TRIES 5
 #define CHECK_ARENA_BYTES ((size_t)4 << 20) /* of one example */
 
 static void refuse(struct request *request, enum outcome outcome, const char *detail)
@@ -173,6 +173,7 @@ struct change {
     struct bytes definition; /* PUT; in the arena */
     int64_t now_s;
     bool existed;
+    struct accounts_version version; /* that was looked at */
     struct etag etag;
     enum outcome verdict; /* why nothing was written; OUTCOME_CHANGED: see job.result */
     struct custom_error error; /* with OUTCOME_UNPROCESSABLE */
@@ -208,6 +209,8 @@ static bool look(struct change *change, struct accounts *accounts, enum accounts
         change->verdict = OUTCOME_OUT_OF_MEMORY;
     else if (!preconditions_hold(request, change->existed, &etag))
         change->verdict = OUTCOME_PRECONDITION;
+    change->version = accounts->last_read;
+    accounts->only_if = &change->version;
     return change->verdict == OUTCOME_CHANGED;
 }
 
@@ -226,9 +229,8 @@ static bool try_definition(struct change *change)
     return holds;
 }
 
-static enum accounts_result write_codec(struct clerk_job *job, struct accounts *accounts)
+static enum accounts_result write_once(struct change *change, struct accounts *accounts)
 {
-    struct change *change = (struct change *)job;
     enum accounts_result result = ACCOUNTS_DONE;
     struct codec_record record = {.definition = change->definition, .created_s = change->now_s};
     if (!look(change, accounts, &result))
@@ -246,13 +248,33 @@ static enum accounts_result write_codec(struct clerk_job *job, struct accounts *
     return accounts_add_codec(accounts, &record, !change->request->if_none_match);
 }
 
-static enum accounts_result remove_codec(struct clerk_job *job, struct accounts *accounts)
+static enum accounts_result remove_once(struct change *change, struct accounts *accounts)
 {
-    struct change *change = (struct change *)job;
     enum accounts_result result = ACCOUNTS_DONE;
     if (!look(change, accounts, &result))
         return result;
     return accounts_remove_codec(accounts, bytes_of_text(change->scope.tenant), bytes_of_text(change->name));
+}
+
+static enum accounts_result try_again(struct clerk_job *job, struct accounts *accounts,
+                                      enum accounts_result (*once)(struct change *change, struct accounts *accounts))
+{
+    enum accounts_result result = ACCOUNTS_STALE;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_STALE; i++) {
+        result = once((struct change *)job, accounts);
+        accounts->only_if = NULL;
+    }
+    return result;
+}
+
+static enum accounts_result write_codec(struct clerk_job *job, struct accounts *accounts)
+{
+    return try_again(job, accounts, write_once);
+}
+
+static enum accounts_result remove_codec(struct clerk_job *job, struct accounts *accounts)
+{
+    return try_again(job, accounts, remove_once);
 }
 
 static enum accounts_result release_codec(struct clerk_job *job, struct accounts *accounts)
@@ -286,6 +308,7 @@ static const char *why(enum accounts_result result)
     case ACCOUNTS_FULL:
         return "The tenant has as many codecs as it may have.";
     case ACCOUNTS_BUSY:
+    case ACCOUNTS_STALE:
         return "Others change the same codec all the time.";
     default:
         return NULL;

@@ -59,7 +59,8 @@ static bool take_text(const struct member *member, const struct node *value, voi
         to[0] = '\0';
         return true;
     }
-    if (value->kind != NODE_TEXT || value->data.len > member->max || (value->data.len && !member->is_valid(value->data)))
+    if (value->kind != NODE_TEXT || value->data.len > member->max ||
+        (value->data.len && !member->is_valid(value->data)))
         return wrong(reterr, name, member->demand);
     if (value->data.len)
         memcpy(to, value->data.ptr, value->data.len);
@@ -360,7 +361,8 @@ static bool check_key(const struct credential *credential, struct draft_error *r
     bool sound = credential_is_sound(credential);
     if (sound && !credential_is_secret(credential->kind) && algorithm_of(credential->kind, &algorithm))
         sound = crypto_sign_public_is_valid(algorithm, bytes_of(credential->public, credential->public_len));
-    return sound || wrong(reterr, BYTES_LITERAL("hex"), "It is no key of this kind: wrong length, or no point of the curve.");
+    return sound ||
+           wrong(reterr, BYTES_LITERAL("hex"), "It is no key of this kind: wrong length, or no point of the curve.");
 }
 
 bool draft_read_key(const struct node *map, const struct draft_rules *rules, struct bytes tenant, struct bytes device,
@@ -429,13 +431,15 @@ static bool take_device_member(void *ctx, const struct member *member, const str
     if (strcmp(member->name, "role") == 0) {
         record->role = ROLE_DEVICE;
         return value->kind == NODE_NULL ||
-               (value->kind == NODE_TEXT && role_of_name(value->data, &record->role) && record->role != ROLE_BOOTSTRAP) ||
+               (value->kind == NODE_TEXT && role_of_name(value->data, &record->role) &&
+                record->role != ROLE_BOOTSTRAP) ||
                wrong(reterr, key->data, "It is device, viewer, operator or admin.");
     }
     if (value->kind != NODE_TEXT || !schema_device_is_valid(value->data))
         return wrong(reterr, key->data, "It is 1 to 64 of A-Z a-z 0-9 : . _ -, a letter or digit first.");
     if (record->id[0])
-        return bytes_equal_text(value->data, record->id) || wrong(reterr, key->data, "It is another one than in the path.");
+        return bytes_equal_text(value->data, record->id) ||
+               wrong(reterr, key->data, "It is another one than in the path.");
     memcpy(record->id, value->data.ptr, value->data.len);
     record->id[value->data.len] = '\0';
     return true;
@@ -569,10 +573,12 @@ bool draft_read_group(const struct node *map, const struct draft_rules *rules, s
 {
     static const struct member members[] = {
         {"disabled", FORM_FLAG, offsetof(struct group_record, disabled), 0, NULL, NULL},
-        GROUP_TEXT(pattern, RECORD_PATTERN_MAX, record_pattern_is_valid, "It is which device ids: meter-*, at most 64 octets."),
+        GROUP_TEXT(pattern, RECORD_PATTERN_MAX, record_pattern_is_valid,
+                   "It is which device ids: meter-*, at most 64 octets."),
         GROUP_TEXT(site, RECORD_SITE_MAX, record_text_is_valid, TEXT_DEMAND),
         GROUP_TEXT(tags, RECORD_TAGS_MAX, record_tags_are_valid, "It is words between commas, at most 128 octets."),
-        GROUP_TEXT(profile, SCHEMA_PROFILE_MAX, schema_profile_is_valid, "It is the name of a profile, codec or format."),
+        GROUP_TEXT(profile, SCHEMA_PROFILE_MAX, schema_profile_is_valid,
+                   "It is the name of a profile, codec or format."),
         {"id", FORM_OTHER, 0, 0, NULL, NULL},
         {"hex", FORM_OTHER, 0, 0, NULL, NULL},
         {"generate", FORM_OTHER, 0, 0, NULL, NULL},

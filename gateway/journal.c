@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A hash of devices, and the order in which they were heard of. Only the owner changes either, so it looks without the lock
- * and takes it to change what a reader walks: chains and events. The count of the newest acceptance is the one thing that
- * changes without it, as an atomic.
+ * A hash of devices, and the order in which they were heard of. Only the owner changes either, so it looks without the
+ * lock and takes it to change what a reader walks: chains and events. The count of the newest acceptance is the one
+ * thing that changes without it, as an atomic.
  */
 #include "gateway/journal.h"
 
@@ -166,6 +166,9 @@ void journal_note(struct journal *journal, struct bytes tenant, struct bytes dev
         __atomic_store_n(repeats, *repeats + 1, __ATOMIC_RELAXED);
         return;
     }
+    /* Of a large fleet those that are well do not drive out those that are not. */
+    if (!entry && outcome_is_success(event->outcome) && journal->count == JOURNAL_DEVICES_MAX)
+        return;
     pthread_mutex_lock(&journal->lock);
     if (!entry)
         entry = make(journal, hash, tenant, device);
@@ -203,8 +206,8 @@ size_t journal_read(struct journal *journal, struct bytes tenant, struct bytes d
 
 /* Requests */
 
-/* Behind a mapped network a device names itself; only what the registry knows is noted, so that nobody fills the journal
- * with names. */
+/* Behind a mapped network a device names itself; only what the registry knows is noted, so that nobody fills the
+ * journal with names. */
 static struct bytes device_of(const struct request *request)
 {
     const struct identity *who = &request->who;

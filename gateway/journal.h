@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * "Why was it refused?": the last refusals and acceptances of each device, in memory, for people (GET
- * /devices/{id}/log). Of this gateway since its start; bounded: JOURNAL_DEVICES_MAX devices of each worker, those that were
- * heard of last, with JOURNAL_EVENTS_MAX events each.
+ * /devices/{id}/log). Of this gateway since its start; bounded: JOURNAL_DEVICES_MAX devices of each worker with
+ * JOURNAL_EVENTS_MAX events each. When there are more, a refusal takes the place of the device that was silent for
+ * longest, and an acceptance takes none.
  *
- * Each worker has its own and is its only writer, so a note takes a short uncontended lock at most; who reads takes them
- * one after the other. Every refusal is noted, repeated ones as a count; of acceptances the first after a refusal and one
- * a minute, with the number of those between, which are counted without a lock. Never a secret, never a payload: its
- * length only.
+ * Each worker has its own and is its only writer, so a note takes a short uncontended lock at most; who reads takes
+ * them one after the other. Every refusal is noted, repeated ones as a count; of acceptances the first after a refusal
+ * and one a minute, with the number of those between, which are counted without a lock. Never a secret, never a
+ * payload: its length only.
  */
 #pragma once
 

@@ -121,7 +121,8 @@ static bool exists(const struct request *request, const struct recall_query *que
 {
     if (query->device.len == 0 || result != LATEST_NOTHING)
         return true;
-    return registry_device(request->worker->shared->registry, bytes_of_text(query->scope.tenant), query->device) != NULL;
+    const struct registry *registry = request->worker->shared->registry;
+    return registry_device(registry, bytes_of_text(query->scope.tenant), query->device) != NULL;
 }
 
 /* Whose series are wanted beside the caller's own choice. */
@@ -150,8 +151,7 @@ bool recall_read_query(struct request *request, struct recall_query *ret)
         return false;
     }
     if (scope_of(request, &query.scope) != OUTCOME_CONTENT || !read_subject(request, &query.device) ||
-        (query.device.len &&
-         !is_in_scope(request->worker->shared->registry, &query.scope, query.device))) {
+        (query.device.len && !is_in_scope(request->worker->shared->registry, &query.scope, query.device))) {
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
         return false;
     }

@@ -118,8 +118,9 @@ static enum accounts_result patch(struct device_rest *device, struct accounts *a
     if (!check_new(rest, &draft->record) || !rest_device_etag(&draft->record, &rest->etag))
         return ACCOUNTS_DONE;
     size_t count = draft_device_fields(draft, false, fields, scratch);
-    return count ? accounts_set_device_fields(accounts, bytes_of_text(old->tenant), bytes_of_text(old->id), fields, count)
-                 : ACCOUNTS_DONE;
+    if (count == 0)
+        return ACCOUNTS_DONE;
+    return accounts_set_device_fields(accounts, bytes_of_text(old->tenant), bytes_of_text(old->id), fields, count);
 }
 
 static enum accounts_result change(struct rest *rest, struct accounts *accounts)
@@ -166,7 +167,7 @@ static void begin_change(struct request *request)
     if (request->method != METHOD_POST && !schema_device_is_valid(id)) {
         bool puts = request->method == METHOD_PUT;
         request_refuse(request, puts ? OUTCOME_BAD_REQUEST : OUTCOME_NOT_FOUND,
-                       puts ? "A device's id has 1 to 64 of A-Z a-z 0-9 : . _ -, and begins with a letter or digit." : NULL);
+                       puts ? "A device's id has 1 to 64 of A-Z a-z 0-9 : . _ -, a letter or digit first." : NULL);
         return;
     }
     draft_begin_device(&device->draft, bytes_of_text(rest->scope.tenant));

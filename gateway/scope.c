@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Read from the registry with each request and not kept with the identity, so that a change holds from the next request
- * on, also of a session that goes on and of an observer. Whatever is in doubt is outside.
+ * Read from the registry with each request and not kept with the identity, so that a change holds from the next
+ * request on, also of a session that goes on and of an observer. Whatever is in doubt is outside.
  */
 #include "gateway/scope.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What a person may see: their tenant, and if their token (or their device record, over DTLS) names sites, only devices
- * of these. What lies outside is not there: 4.04, never 4.03, in answers, lists and counts alike.
+ * What a person may see: their tenant, and if their token (or their device record, over DTLS) names sites, only
+ * devices of these. What lies outside is not there: 4.04, never 4.03, in answers, lists and counts alike.
  *
- * route_dispatch has asked scope_of before a handler of people's routes is called, so there it does not fail. Plain data:
- * it may be copied and kept while a job is under way.
+ * route_dispatch has asked scope_of before a handler of people's routes is called, so there it does not fail. Plain
+ * data: it may be copied and kept while a job is under way.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ struct scope {
 
 /*
  * OUTCOME_CONTENT; else OUTCOME_NOT_FOUND: a tenant that is not theirs or not there, or the token or record that said
- * what they may is no longer there. Devices and mapped networks have all sites of their tenant here: what they may read is
- * their handler's to judge.
+ * what they may is no longer there. Devices and mapped networks have all sites of their tenant here: what they may
+ * read is their handler's to judge.
  */
 enum outcome scope_of(const struct request *request, struct scope *ret);
 bool scope_is_limited(const struct scope *scope);

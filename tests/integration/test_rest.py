@@ -83,7 +83,8 @@ def test_two_writers(gateway):
     first = ask(gateway, "PATCH", "/devices/shared-1", {"site": "b"}, 204, match=tag)
     ask(gateway, "PATCH", "/devices/shared-1", {"site": "c"}, 412, match=tag)
     ask(gateway, "DELETE", "/devices/shared-1", expect=412, match=tag)
-    ask(gateway, "PATCH", "/devices/shared-1", {"tags": "x"}, 204, match=first.headers["etag"])
+    ask(gateway, "PATCH", "/devices/shared-1", {"tags": "x"}, 204, match=first.headers["etag"],
+        content_type="application/merge-patch+json")
     wait_until(lambda: made(gateway, "/devices/shared-1").json()["tags"] == "x", "the last one holds")
     equal(made(gateway, "/devices/shared-1").json()["site"], "b")
 
@@ -242,6 +243,8 @@ def test_coap(gateway):
     assert '"kind":"hs256"' in answer.out, repr(answer)
     answer = coap_client(base + "/devices/by-coap", "-m", "put", "-t", "50", "-e", '{"wax":1}', psk=who)
     equal(answer.code, "4.22", repr(answer))
+    answer = coap_client(base + "/devices/by-coap", "-m", "put", "-t", "50", "-O", "1,0xdeadbeefdeadbeef", "-e", "{}", psk=who)
+    equal(answer.code, "4.12", repr(answer))
     answer = coap_client(base + "/tokens", psk=who)
     equal(answer.code, "4.03", repr(answer))
     answer = coap_client(base + "/devices/by-coap", "-m", "delete", psk=who)

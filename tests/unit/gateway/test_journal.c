@@ -73,7 +73,9 @@ Test(journal, those_that_were_silent_for_longest_go)
         note(device, 1, OUTCOME_CHANGED, NULL);
     }
     note("d0", 2, OUTCOME_CHANGED, NULL); /* only counted, but heard of */
-    note("new", 3, OUTCOME_CHANGED, NULL);
+    note("well", 3, OUTCOME_CHANGED, NULL);
+    note("new", 3, OUTCOME_FORBIDDEN, NULL);
+    cr_expect_eq(read_log("well", events), 0, "an acceptance drives nobody out");
     cr_expect_eq(read_log("d0", events), 1);
     cr_expect_eq(read_log("d1", events), 0);
     cr_expect_eq(read_log("new", events), 1);

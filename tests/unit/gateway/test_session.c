@@ -92,6 +92,22 @@ static void end_remote(void *ctx, struct presence_ref ref)
     seen.ended_remotely++;
 }
 
+static struct {
+    unsigned count;
+    struct identity who;
+    const char *why;
+    struct address remote;
+} failure;
+
+static void failed(void *ctx, const struct identity *who, const char *why, const struct address *remote)
+{
+    (void)ctx;
+    failure.count++;
+    failure.who = *who;
+    failure.why = why;
+    failure.remote = *remote;
+}
+
 static struct bytes mapped_tenant(void *ctx, const struct address *remote)
 {
     (void)ctx;
@@ -114,7 +130,7 @@ static void open_sessions(unsigned worker_count)
     struct sessions_environment environment = {.timers = timers, .settings = &lab.settings, .metrics = &lab.metrics,
         .hash_key = &lab.hash_key, .registry = lab.registry, .dtls = lab.dtls, .presence = presence,
         .worker_count = worker_count, .send = deliver, .hand_over = hand_over, .end_remote = end_remote,
-        .mapped_tenant = mapped_tenant, .fill = fill};
+        .failed = failed, .mapped_tenant = mapped_tenant, .fill = fill};
     sessions = sessions_new(&environment);
     cr_assert_not_null(sessions);
 }
@@ -280,6 +296,37 @@ Test(session, a_handshake_of_somebody_else_does_not_touch_the_device)
         device->in.count = 0;
         cr_assert(talks(device, "after"));
     }
+}
+
+/* For people who ask why a device is not heard; of names that the registry does not have nothing is told. */
+Test(session, a_handshake_that_fails_is_told_of_devices_that_are_known)
+{
+    static const struct {
+        const char *identity, *key, *why; /* why: in the sentence; NULL: nothing is told */
+    } cases[] = {{"acme/boiler-7", "another-secret!!", "another key"},
+                 {"acme/boiler-7/other", NULL, "not have"},
+                 {"acme/keyless", NULL, "not have"},
+                 {"acme/nobody", NULL, NULL}};
+    open_sessions(1);
+    cr_assert(lab_add_device(&lab, "acme", "keyless", NULL));
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct device *device = device_new(i, cases[i].identity, true);
+        device->client.options.key = cases[i].key;
+        failure.count = 0;
+        cr_expect_not(connect_device(device));
+        pass_ms(lab.settings.dtls_handshake_timeout_ms);
+        cr_expect_eq(failure.count, cases[i].why != NULL, "%s: %u", cases[i].identity, failure.count);
+        if (!cases[i].why || failure.count == 0)
+            continue;
+        cr_expect(strstr(failure.why, cases[i].why), "%s", failure.why);
+        cr_expect_str_eq(failure.who.tenant, "acme");
+        cr_expect_eq(failure.who.evidence, EVIDENCE_PSK);
+        cr_expect(address_equal(&failure.remote, &device->address));
+    }
+    failure.count = 0;
+    cr_assert(connect_device(device_new(5, NULL, true)));
+    pass_ms(lab.settings.dtls_handshake_timeout_ms);
+    cr_expect_eq(failure.count, 0);
 }
 
 /* T9 */

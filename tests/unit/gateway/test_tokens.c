@@ -75,7 +75,36 @@ Test(tokens, who_it_is)
     cr_assert_str_eq(identity.device, "d1");
     cr_assert(tokens_check(registry, bytes_of_text(operator_text), 200, &identity));
     cr_assert_eq(identity.kind, IDENTITY_OPERATOR);
+    cr_assert_eq(identity.role, ROLE_OPERATOR);
+    cr_assert_str_eq(identity.key, operator_token.id);
     cr_assert_str_eq(identity.device, "");
+}
+
+static const char *why_not(const char *text, int64_t now_s)
+{
+    const struct token_record *record = NULL;
+    const char *why = tokens_why_not(registry, bytes_of_text(text), now_s, &record);
+    cr_assert(!why || strcmp(record->device, "d1") == 0);
+    return why;
+}
+
+Test(tokens, why_a_device_was_refused)
+{
+    char wrong[TOKENS_TEXT_LEN + 1];
+    cr_expect_null(why_not(device_text, 200));
+    cr_expect_null(why_not("weir", 200));
+    cr_expect_null(why_not(operator_text, 200), "of people nothing is told");
+    strcpy(wrong, device_text);
+    wrong[30] = wrong[30] == 'a' ? 'b' : 'a';
+    cr_expect(strstr(why_not(wrong, 200), "not its secret"));
+    put_device(true);
+    cr_expect(strstr(why_not(device_text, 200), "disabled"));
+    device_token.expires_s = 150;
+    cr_assert(registry_put_token(registry, &device_token));
+    cr_expect(strstr(why_not(device_text, 200), "expired"));
+    device_token.revoked = true;
+    cr_assert(registry_put_token(registry, &device_token));
+    cr_expect(strstr(why_not(device_text, 200), "revoked"));
 }
 
 Test(tokens, every_changed_character_is_refused)

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* Lists of devices into a real Redis and out of it: batches, refusals by line, ids of signature keys, what replacing
+ * keeps; and a change that is made only while its thing is the one that was read. */
+#include "gateway/bulk.h"
+#include "tests/unit/gateway/redis_fixture.h"
+
+#include <stdlib.h>
+
+static struct redis_fixture redis;
+static struct accounts accounts;
+static struct bulk_report report;
+static struct bulk_options options;
+
+#define T BYTES_LITERAL("acme")
+
+static void setup(void)
+{
+    struct tenant_record tenant = {.id = "acme", .created_s = 5};
+    redis_start(&redis);
+    accounts = (struct accounts){.client = redis_client(&redis)};
+    report = (struct bulk_report){0};
+    options = (struct bulk_options){.tenant = T, .role_max = ROLE_OPERATOR, .now_s = 100};
+    cr_assert_eq(accounts_add_tenant(&accounts, &tenant, false), ACCOUNTS_DONE);
+}
+
+static void teardown(void)
+{
+    store_client_close(accounts.client);
+    redis_remove(&redis);
+}
+
+TestSuite(bulk, .init = setup, .fini = teardown);
+
+static void import(const char *text)
+{
+    report = (struct bulk_report){0};
+    cr_assert_eq(bulk_import(&accounts, &options, bytes_of_text(text), &report), ACCOUNTS_DONE, "%s", accounts.error);
+}
+
+#define KID(id, kid, fill) "{\"id\":\"" id "\",\"keys\":[{\"id\":\"" kid "\",\"kind\":\"hs256\",\"hex\":\"" fill "\"}]}\n"
+#define K1 "0101010101010101010101010101010101010101010101010101010101010101"
+#define K2 "0202020202020202020202020202020202020202020202020202020202020202"
+
+static uint64_t changes(void)
+{
+    struct bytes arguments[] = {BYTES_LITERAL("XLEN"), BYTES_LITERAL(SCHEMA_KEY_CHANGES)};
+    return (uint64_t)store_client_call(accounts.client, arguments, 2)->integer;
+}
+
+Test(bulk, more_than_a_batch_is_written_and_told)
+{
+    size_t len = 0, count = 3 * BULK_BATCH + 7;
+    char *text = calloc(count, 32);
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)sprintf(text + len, "{\"id\":\"d%04zu\"}\r\n", i);
+    uint64_t before = changes();
+    import(text);
+    cr_expect_eq(report.created, count);
+    cr_expect_eq(report.lines, count);
+    cr_expect_eq(changes() - before, count);
+    struct accounts_ids ids;
+    cr_assert_eq(accounts_list_devices(&accounts, T, &ids), ACCOUNTS_DONE);
+    cr_expect_eq(ids.count, count);
+    free(ids.ids);
+    import(text);
+    cr_expect_eq(report.created, 0);
+    cr_expect_eq(report.refused, count);
+    free(text);
+}
+
+Test(bulk, a_kid_is_of_one_device_also_within_a_batch)
+{
+    import(KID("a", "k", K1) KID("b", "k", K2) "{\"id\":\"c\"}\n" KID("a", "l", K2));
+    cr_expect_eq(report.created, 2);
+    cr_expect_eq(report.refused, 2);
+    cr_expect_eq(report.refusals[0].line, 2);
+    cr_expect_eq(report.refusals[1].line, 4);
+    options.replaces = true;
+    import(KID("a", "m", K1));
+    cr_expect_eq(report.replaced, 1);
+    import(KID("b", "k", K2));
+    cr_expect_eq(report.created, 1, "the id is free again");
+}
+
+Test(bulk, replacing_without_keys_keeps_them_and_the_age)
+{
+    struct record_room room;
+    struct device_record record;
+    import("{\"id\":\"a\",\"site\":\"old\",\"keys\":[{\"id\":\"p\",\"kind\":\"psk\",\"hex\":\"0102\"}]}");
+    options.replaces = true;
+    options.now_s = 900;
+    import("{\"id\":\"a\",\"tags\":\"new\"}");
+    cr_expect_eq(report.replaced, 1);
+    cr_assert_eq(accounts_get_device(&accounts, T, BYTES_LITERAL("a"), &room, &record), ACCOUNTS_DONE);
+    cr_expect_str_empty(record.site);
+    cr_expect_str_eq(record.tags, "new");
+    cr_expect_eq(record.created_s, 100);
+    cr_expect_eq(record.credential_count, 1);
+}
+
+Test(bulk, nobody_makes_or_replaces_one_above_them)
+{
+    struct device_record boss = {.tenant = "acme", .id = "boss", .role = ROLE_ADMIN, .created_s = 1};
+    cr_assert_eq(accounts_add_device(&accounts, &boss, false), ACCOUNTS_DONE);
+    options.replaces = true;
+    import("{\"id\":\"x\",\"role\":\"admin\"}\n{\"id\":\"boss\"}\n");
+    cr_expect_eq(report.refused, 2);
+    cr_expect_eq(report.created + report.replaced, 0);
+}
+
+Test(bulk, no_tenant_and_bad_lines)
+{
+    import("x\n{}\n{\"id\":1}\n \n");
+    cr_expect_eq(report.refused, 3);
+    cr_expect_eq(report.lines, 4);
+    options.tenant = BYTES_LITERAL("nobody");
+    cr_expect_eq(bulk_import(&accounts, &options, BYTES_LITERAL("{\"id\":\"a\"}"), &report), ACCOUNTS_NO_TENANT);
+}
+
+static bool gather(void *ctx, struct bytes lines)
+{
+    strncat(ctx, (const char *)lines.ptr, lines.len);
+    return true;
+}
+
+Test(bulk, what_is_exported_can_be_imported)
+{
+    char lines[1024] = "", again[1024] = "";
+    import("{\"id\":\"b\",\"site\":\"n\"}\n{\"id\":\"a\",\"disabled\":true}\n");
+    cr_assert_eq(bulk_export(&accounts, T, false, gather, lines), ACCOUNTS_DONE);
+    cr_expect_eq(strncmp(lines, "{\"id\":\"a\"", 9), 0, "%s", lines);
+    options.replaces = options.restores_times = true;
+    import(lines);
+    cr_expect_eq(report.replaced, 2);
+    cr_assert_eq(bulk_export(&accounts, T, false, gather, again), ACCOUNTS_DONE);
+    cr_expect_str_eq(lines, again);
+}
+
+Test(bulk, a_change_of_what_is_no_longer_so_is_stale)
+{
+    struct record_room room;
+    struct device_record record;
+    struct bytes id = BYTES_LITERAL("a");
+    cr_expect_eq(accounts_get_device(&accounts, T, id, &room, &record), ACCOUNTS_NOT_FOUND);
+    struct accounts_version absent = accounts.last_read;
+    import("{\"id\":\"a\"}");
+    cr_assert_eq(accounts_get_device(&accounts, T, id, &room, &record), ACCOUNTS_DONE);
+    struct accounts_version version = accounts.last_read;
+    accounts.only_if = &version;
+    cr_expect_eq(accounts_set_device_disabled(&accounts, T, id, true), ACCOUNTS_DONE);
+    cr_expect_eq(accounts_set_device_disabled(&accounts, T, id, false), ACCOUNTS_STALE);
+    cr_expect_eq(accounts_remove_device(&accounts, T, id), ACCOUNTS_STALE);
+    accounts.only_if = &absent;
+    cr_expect_eq(accounts_add_device(&accounts, &record, true), ACCOUNTS_STALE);
+    accounts.only_if = NULL;
+    cr_expect_eq(accounts_remove_device(&accounts, T, id), ACCOUNTS_DONE);
+}
