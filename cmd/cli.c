@@ -82,9 +82,16 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
     case ACCOUNTS_REFUSED:
         return cli_fail(cli, CLI_REFUSED, "%s %s: Redis refused: %s", kind, name, cli->accounts.error);
     case ACCOUNTS_NOT_SEALED:
+        if (cli->accounts.is_foreign && cli->vault)
+            return cli_fail(cli, CLI_REFUSED, "%s %s: it has secrets that do not open with this key-encryption key, which "
+                            "is not that of the gateways: --kek or --state-dir name it; what cannot be opened any more is "
+                            "to be removed first", kind, name);
         return cli_fail(cli, CLI_REFUSED, "%s %s: its secret cannot be wrapped: %s; --kek or --state-dir name the key of "
                         "the gateways", kind, name, cli->vault ? "encryption failed" : cli->vault_error);
     case ACCOUNTS_SAME_SECRET:
+        if (cli->accounts.holder[0])
+            return cli_fail(cli, CLI_REFUSED, "%s %s: the device %s has this public key; a key is of one device only", kind,
+                            name, cli->accounts.holder);
         return cli_fail(cli, CLI_REFUSED, "%s %s: another credential of the device has this secret already; a key is for "
                         "one use only", kind, name);
     case ACCOUNTS_AWAY:
@@ -335,6 +342,7 @@ int cli_connect(struct cli *cli)
     if (status != CLI_OK)
         return status;
     open_vault(cli);
+    cli->accounts.must_open = true;
     audit_actor_of_user(&cli->actor);
     cli->accounts.actor = &cli->actor;
     cli->accounts.audit_max = cli->settings.audit_max;

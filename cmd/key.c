@@ -74,6 +74,8 @@ static int take_times(const struct cli *cli, struct credential *ret)
         status = moment_take(cli, "--not-after", &ret->not_after_s);
     if (status == CLI_OK && ret->not_after_s && ret->not_after_s <= ret->not_before_s)
         status = cli_fail(cli, CLI_USAGE, "--not-after must be later than --not-before");
+    if (status == CLI_OK && ret->not_after_s && ret->not_after_s <= time(NULL))
+        status = cli_fail(cli, CLI_USAGE, "--not-after is in the past: the key would never be good");
     return status;
 }
 
@@ -181,15 +183,26 @@ static int take_name(const struct cli *cli, struct draft *ret)
                     CREDENTIAL_NAME_MAX);
 }
 
+/* What a file that was never filled gives. */
+static bool is_zero(const struct secret *secret)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < secret->len; i++)
+        any |= secret->octets[i];
+    return any == 0;
+}
+
 /* What the kinds can have, in the words of their options. */
 static int check(const struct cli *cli, const struct credential *credential)
 {
     enum signed_algorithm algorithm;
-    bool sound = credential_is_sound(credential);
+    bool sound = credential_is_sound(credential) &&
+                 !(credential_is_signature(credential->kind) && credential_is_secret(credential->kind) &&
+                   is_zero(&credential->secret));
     if (sound && !credential_is_secret(credential->kind) && algorithm_of(credential->kind, &algorithm))
         sound = crypto_sign_public_is_valid(algorithm, bytes_of(credential->public, credential->public_len));
     return sound ? CLI_OK
-                 : cli_fail(cli, CLI_USAGE, "that is no key of --kind=%s: wrong length, no point of the curve, or a name "
+                 : cli_fail(cli, CLI_USAGE, "that is no key of --kind=%s: wrong length, no point of the curve, nothing but zeros, or a name "
                             "with control characters", credential_kind_name(credential->kind));
 }
 
@@ -240,6 +253,22 @@ static void wipe(struct draft *draft)
     crypto_sign_wipe(&draft->signer);
 }
 
+/* What is not as with other things: a device has so many, and a kid one device. */
+static int judge_add(const struct cli *cli, enum accounts_result result, const char *id)
+{
+    const char *device = cli->operands[0];
+    if (result == ACCOUNTS_FULL)
+        return cli_fail(cli, CLI_REFUSED, "device %s has %d keys, which is the most; see weir key list %s, and remove one",
+                        device, CREDENTIALS_MAX, device);
+    if (result == ACCOUNTS_EXISTS && cli->accounts.holder[0])
+        return cli_fail(cli, CLI_REFUSED, "key %s is one of the device %s; a key that signs needs an id of its own in the "
+                        "tenant: --id", id, cli->accounts.holder);
+    if (result == ACCOUNTS_EXISTS)
+        return cli_fail(cli, CLI_REFUSED, "device %s has a key %s already; --replace puts this one in its place", device,
+                        id);
+    return cli_judge(cli, result == ACCOUNTS_NOT_FOUND ? ACCOUNTS_NO_DEVICE : result, "key of device", device);
+}
+
 static int key_add(struct cli *cli)
 {
     struct draft draft = {.credential.created_s = time(NULL)};
@@ -248,11 +277,11 @@ static int key_add(struct cli *cli)
         return CLI_USAGE;
     int status = take_draft(cli, &draft);
     if (status == CLI_OK)
-        status = cli_judge(cli,
+        status = judge_add(cli,
                            accounts_put_credential(&cli->accounts, bytes_of_text(device.tenant),
                                                    bytes_of_text(device.id), &draft.credential,
                                                    cli_value(cli, "--replace") != NULL),
-                           "key of device", cli->operands[0]);
+                           draft.credential.id);
     if (status == CLI_OK) {
         printf("key %s of device %s added\nkind: %s\n", draft.credential.id, cli->operands[0],
                credential_kind_name(draft.credential.kind));

@@ -44,3 +44,8 @@ bool signed_form_of(int content_format, enum signed_form *ret)
         return false;
     }
 }
+
+struct bytes signed_content(const struct signed_message *message)
+{
+    return message->form == SIGNED_ENVELOPE ? message->covered : message->payload;
+}

@@ -562,8 +562,8 @@ static enum accounts_result write_removal(struct accounts *accounts, const struc
 }
 
 /*
- * Credentials of a device. Ids of signature keys are unique within a tenant: weir:{T}:kids says whose each is, is watched
- * with the device and written in the same MULTI.
+ * Credentials of a device. Ids of signature keys and their public keys are unique within a tenant: weir:{T}:kids says
+ * whose each is, is watched with the device and written in the same MULTI.
  */
 
 struct plan {
@@ -573,7 +573,7 @@ struct plan {
     bool puts;         /* adds to the record or replaces one, else the record is written whole or goes */
     bool replaces;
     /* What was decided. */
-    char gone[RECORD_FIELDS_MAX][CREDENTIAL_ID_MAX + 1]; /* kids that it has no longer */
+    char gone[2 * RECORD_FIELDS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* kids and public keys that it has no longer */
     size_t gone_count;
     struct record_field fields[RECORD_FIELDS_MAX];
     size_t count;
@@ -597,34 +597,97 @@ static bool is_credential_field(struct bytes name, struct bytes *ret_id)
     return false;
 }
 
-/* "KIND ..." or "KIND? ..." */
-static bool is_signature_text(struct bytes text)
+bool accounts_public_name(const struct credential *credential, char ret[static ACCOUNTS_KIDS_NAME_MAX + 1])
 {
-    enum credential_kind kind;
-    size_t len = 0;
-    while (len < text.len && text.ptr[len] != ' ' && text.ptr[len] != '?')
-        len++;
-    return credential_kind_of_name(bytes_of(text.ptr, len), &kind) && credential_is_signature(kind);
+    uint8_t digest[CRYPTO_SHA256_BYTES];
+    if (!credential_is_signature(credential->kind) || credential_is_secret(credential->kind) ||
+        !crypto_sha256(bytes_of(credential->public, credential->public_len), (struct bytes){0}, digest))
+        return false;
+    memcpy(ret, "pub:", 5);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(ret + 4 + 2 * i, 3, "%02x", digest[i]);
+    return true;
 }
 
-/* The kids that the record has and the change takes, and whether it has the one that this is about. */
+static struct bytes last_word(struct bytes text)
+{
+    size_t start = text.len;
+    while (start > 0 && text.ptr[start - 1] != ' ')
+        start--;
+    return bytes_of(text.ptr + start, text.len - start);
+}
+
+/* "KIND ..." or "KIND? ..." of a signature kind. Of public keys also ret_public, their name in kids; else empty. */
+static bool is_signature_text(struct bytes text, char ret_public[static ACCOUNTS_KIDS_NAME_MAX + 1])
+{
+    struct credential credential = {0};
+    struct secret octets;
+    size_t len = 0;
+    ret_public[0] = '\0';
+    while (len < text.len && text.ptr[len] != ' ' && text.ptr[len] != '?')
+        len++;
+    if (!credential_kind_of_name(bytes_of(text.ptr, len), &credential.kind) || !credential_is_signature(credential.kind))
+        return false;
+    if (!credential_is_secret(credential.kind) && secret_set_hex(&octets, last_word(text))) {
+        memcpy(credential.public, octets.octets, octets.len);
+        credential.public_len = octets.len;
+        (void)accounts_public_name(&credential, ret_public);
+    }
+    return true;
+}
+
+static void note_gone(struct plan *plan, struct bytes name)
+{
+    char *gone = plan->gone[plan->gone_count++];
+    memcpy(gone, name.ptr, name.len);
+    gone[name.len] = '\0';
+}
+
+/* What is still the key of another credential of the device stays its own. */
+static void keep_public(struct plan *plan, const char *public)
+{
+    for (size_t i = 0; i < plan->gone_count; i++)
+        if (public[0] && strcmp(plan->gone[i], public) == 0 && i != --plan->gone_count)
+            memcpy(plan->gone[i], plan->gone[plan->gone_count], sizeof plan->gone[i]);
+}
+
+/* The kids and public keys that the record has and the change takes, and whether it has the one that this is about. */
 static bool find_gone(const struct reading *reading, struct plan *plan)
 {
     bool found = false;
+    char public[ACCOUNTS_KIDS_NAME_MAX + 1];
+    struct bytes id;
     plan->gone_count = 0;
     for (size_t i = 0; i < reading->count; i++) {
-        struct bytes id;
         if (!is_credential_field(reading->fields[i].name, &id) || id.len > CREDENTIAL_ID_MAX ||
             (plan->only.len && !bytes_equal(id, plan->only)))
             continue;
         found |= plan->only.len > 0;
-        if (!is_signature_text(reading->fields[i].value))
+        if (!is_signature_text(reading->fields[i].value, public))
             continue;
-        char *gone = plan->gone[plan->gone_count++];
-        memcpy(gone, id.ptr, id.len);
-        gone[id.len] = '\0';
+        note_gone(plan, id);
+        if (public[0])
+            note_gone(plan, bytes_of_text(public));
     }
+    for (size_t i = 0; plan->only.len && i < reading->count; i++)
+        if (is_credential_field(reading->fields[i].name, &id) && !bytes_equal(id, plan->only) &&
+            is_signature_text(reading->fields[i].value, public))
+            keep_public(plan, public);
     return found;
+}
+
+/* Whether the record has wrapped secrets, other than the one that is replaced, that were left out of it. */
+static bool has_foreign(const struct reading *reading, const struct device_record *record, struct bytes only)
+{
+    size_t sealed = 0, opened = 0;
+    struct bytes id;
+    for (size_t i = 0; i < reading->count; i++)
+        sealed += is_credential_field(reading->fields[i].name, &id) && !bytes_equal(id, only) &&
+                  bytes_starts_with(last_word(reading->fields[i].value), WORD(RECORD_SEALED_PREFIX));
+    for (size_t i = 0; i < record->credential_count; i++)
+        opened += credential_is_secret(record->credentials[i].kind) &&
+                  !bytes_equal_text(only, record->credentials[i].id);
+    return sealed > opened;
 }
 
 /* The device's credentials with the new one, in ret. */
@@ -652,7 +715,9 @@ static enum accounts_result plan_put(struct accounts *accounts, const struct cha
     if (!record_to_device(change->thing->tenant, change->thing->id, reading->fields, reading->count, accounts->vault,
                           &room, &record))
         return ACCOUNTS_DAMAGED;
-    enum accounts_result result = merge(&record, plan, merged, &count);
+    accounts->is_foreign = accounts->must_open && has_foreign(reading, &record, plan->only);
+    enum accounts_result result =
+        accounts->is_foreign ? ACCOUNTS_NOT_SEALED : merge(&record, plan, merged, &count);
     record.credentials = merged;
     record.credential_count = (uint8_t)count;
     if (result == ACCOUNTS_DONE && !record_secrets_are_distinct(&record))
@@ -671,18 +736,36 @@ static enum accounts_result plan_put(struct accounts *accounts, const struct cha
     return result;
 }
 
-/* ACCOUNTS_EXISTS: another device has a signature key of the id. */
-static enum accounts_result check_kid(struct accounts *accounts, const struct change *change, const char *kids_key,
-                                      const struct credential *credential)
+/* What taken says if another device has that name in kids; accounts->holder is that device then. */
+static enum accounts_result check_name(struct accounts *accounts, const struct change *change, const char *kids_key,
+                                       const char *name, enum accounts_result taken)
 {
-    struct bytes arguments[] = {WORD("HGET"), bytes_of_text(kids_key), bytes_of_text(credential->id)};
+    struct bytes arguments[] = {WORD("HGET"), bytes_of_text(kids_key), bytes_of_text(name)};
     const struct store_reply *reply = NULL;
-    if (!credential_is_signature(credential->kind))
-        return ACCOUNTS_DONE;
     enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
-    return reply->text.len && !bytes_equal(reply->text, change->thing->id) ? ACCOUNTS_EXISTS : ACCOUNTS_DONE;
+    struct bytes holder = reply->text;
+    if (holder.len == 0 || bytes_equal(holder, change->thing->id))
+        return ACCOUNTS_DONE;
+    if (schema_device_is_valid(holder)) {
+        memcpy(accounts->holder, holder.ptr, holder.len);
+        accounts->holder[holder.len] = '\0';
+    }
+    return taken;
+}
+
+/* ACCOUNTS_EXISTS: another device has a signature key of the id; ACCOUNTS_SAME_SECRET: another has this public key. */
+static enum accounts_result check_kid(struct accounts *accounts, const struct change *change, const char *kids_key,
+                                      const struct credential *credential)
+{
+    char public[ACCOUNTS_KIDS_NAME_MAX + 1];
+    if (!credential_is_signature(credential->kind))
+        return ACCOUNTS_DONE;
+    enum accounts_result result = check_name(accounts, change, kids_key, credential->id, ACCOUNTS_EXISTS);
+    return result == ACCOUNTS_DONE && accounts_public_name(credential, public)
+               ? check_name(accounts, change, kids_key, public, ACCOUNTS_SAME_SECRET)
+               : result;
 }
 
 static enum accounts_result decide(struct accounts *accounts, const struct change *change)
@@ -692,6 +775,7 @@ static enum accounts_result decide(struct accounts *accounts, const struct chang
     char kids_key[SCHEMA_KEY_MAX];
     schema_key(kids_key, change->thing->tenant, SCHEMA_SUFFIX_KIDS);
     struct bytes watch_kids[] = {WORD("WATCH"), bytes_of_text(kids_key)};
+    accounts->holder[0] = '\0';
     enum accounts_result result = run(accounts, watch_kids, COUNT_OF(watch_kids));
     if (result == ACCOUNTS_DONE)
         result = read_fields(accounts, change->thing->key, &reading);
@@ -713,14 +797,19 @@ static enum accounts_result write_kids(struct accounts *accounts, const struct c
     const struct plan *plan = change->plan;
     char key[SCHEMA_KEY_MAX];
     schema_key(key, change->thing->tenant, SCHEMA_SUFFIX_KIDS);
-    struct bytes gone[2 + RECORD_FIELDS_MAX] = {WORD("HDEL"), bytes_of_text(key)};
-    struct bytes claimed[2 + 2 * CREDENTIALS_MAX] = {WORD("HSET"), bytes_of_text(key)};
+    char public[CREDENTIALS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1];
+    struct bytes gone[2 + 2 * RECORD_FIELDS_MAX] = {WORD("HDEL"), bytes_of_text(key)};
+    struct bytes claimed[2 + 4 * CREDENTIALS_MAX] = {WORD("HSET"), bytes_of_text(key)};
     size_t gone_count = 2, claimed_count = 2;
     for (size_t i = 0; i < plan->gone_count; i++)
         gone[gone_count++] = bytes_of_text(plan->gone[i]);
     for (size_t i = 0; i < plan->fresh_count; i++)
         if (credential_is_signature(plan->fresh[i].kind)) {
             claimed[claimed_count++] = bytes_of_text(plan->fresh[i].id);
+            claimed[claimed_count++] = change->thing->id;
+            if (!accounts_public_name(&plan->fresh[i], public[i]))
+                continue;
+            claimed[claimed_count++] = bytes_of_text(public[i]);
             claimed[claimed_count++] = change->thing->id;
         }
     enum accounts_result result = gone_count > 2 ? run(accounts, gone, gone_count) : ACCOUNTS_DONE;

@@ -28,7 +28,8 @@ enum accounts_result {
     ACCOUNTS_REFUSED,   /* Redis answered with an error: accounts_error */
     ACCOUNTS_AWAY,      /* no answer; whether a change happened is not known */
     ACCOUNTS_NOT_SEALED,  /* a secret cannot be wrapped; nothing was written */
-    ACCOUNTS_SAME_SECRET, /* two credentials of a device with one secret; nothing was written */
+    ACCOUNTS_SAME_SECRET, /* two credentials of a device with one secret, or two devices with one public key; nothing
+                           * was written */
     ACCOUNTS_STALE,       /* accounts.only_if: it is no longer what was read; nothing was written */
 };
 
@@ -48,9 +49,19 @@ struct accounts {
     /* Changes happen only while their thing is still in this version, else ACCOUNTS_STALE: so what was read, judged and
      * changed is what is written over, whoever else writes. NULL: whatever it is. Of a credential it is the device's. */
     const struct accounts_version *only_if;
+    /* No credential is put beside secrets that vault does not open (ACCOUNTS_NOT_SEALED, is_foreign): a person's vault may
+     * be the wrong one. */
+    bool must_open;
+    bool is_foreign;                    /* that was why */
+    char holder[SCHEMA_DEVICE_MAX + 1]; /* after ACCOUNTS_EXISTS and _SAME_SECRET of a credential: whose it is; or empty */
     const struct audit_actor *actor; /* who changes things; NULL: the gateway itself */
     uint64_t audit_max;              /* entries that the audit keeps; 0: AUDIT_MAX_DEFAULT */
 };
+
+/* The name of a public key of a signature kind in weir:{T}:kids, beside the kids: "pub:" and SHA-256 of it in hexadecimal.
+ * False: there is none, or the digest failed. */
+#define ACCOUNTS_KIDS_NAME_MAX 68
+bool accounts_public_name(const struct credential *credential, char ret[static ACCOUNTS_KIDS_NAME_MAX + 1]);
 
 /* Ids must be valid (registry/schema.h), and so must the fields of records. */
 
@@ -73,8 +84,9 @@ enum accounts_result accounts_set_device_fields(struct accounts *accounts, struc
                                                 const struct record_field *fields, size_t count);
 /*
  * One credential of a device. ACCOUNTS_EXISTS: it has one of this id (and replacing was not asked for), or another device
- * of the tenant has a signature key of this id; ACCOUNTS_FULL: it has CREDENTIALS_MAX; ACCOUNTS_SAME_SECRET. What else an
- * older weir left in plain text of this device is wrapped with it.
+ * of the tenant has a signature key of this id; ACCOUNTS_FULL: it has CREDENTIALS_MAX; ACCOUNTS_SAME_SECRET: one of its
+ * others is the same secret, or another device of the tenant has this public key of a signature kind. What else an older
+ * weir left in plain text of this device is wrapped with it.
  */
 enum accounts_result accounts_put_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                              const struct credential *credential, bool replace);

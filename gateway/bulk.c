@@ -29,9 +29,11 @@ struct item {
     char key[SCHEMA_KEY_MAX];
     bool exists;
     const char *refused; /* why it is not written; NULL: it is */
-    char gone[RECORD_FIELDS_MAX][CREDENTIAL_ID_MAX + 1]; /* kids that it has in Redis */
+    char gone[2 * RECORD_FIELDS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* kids and public keys that it has in Redis */
     size_t gone_count;
 };
+
+#define ASKED_MAX (2 * BULK_BATCH * CREDENTIALS_MAX)
 
 struct import {
     struct accounts *accounts;
@@ -47,8 +49,9 @@ struct import {
     /* Of the replies. */
     size_t first_item; /* the place of the first item's reply */
     bool has_tenant;
-    const struct credential *asked[BULK_BATCH * CREDENTIALS_MAX]; /* whose kids were asked for, in order */
-    size_t asker[BULK_BATCH * CREDENTIALS_MAX], asked_count;
+    /* What was asked of kids, in order, and for which items: kids and public keys. */
+    char asked[ASKED_MAX][ACCOUNTS_KIDS_NAME_MAX + 1];
+    size_t asker[ASKED_MAX], asked_count;
     enum accounts_result result;
 };
 
@@ -75,12 +78,20 @@ static void refuse_line(struct bulk_report *report, uint64_t line, const struct 
 
 /* Reading what is there. */
 
+static void note_asked(struct import *import, size_t item, const char *name, struct bytes *ret)
+{
+    import->asker[import->asked_count] = item;
+    strcpy(import->asked[import->asked_count], name);
+    *ret = bytes_of_text(import->asked[import->asked_count++]);
+}
+
 static void ask(struct import *import)
 {
+    char public[ACCOUNTS_KIDS_NAME_MAX + 1];
     struct bytes watch[3 + BULK_BATCH] = {WORD("WATCH"), bytes_of_text(import->meta_key),
                                           bytes_of_text(import->kids_key)};
     struct bytes exists[] = {WORD("EXISTS"), bytes_of_text(import->meta_key)};
-    struct bytes kids[2 + BULK_BATCH * CREDENTIALS_MAX] = {WORD("HMGET"), bytes_of_text(import->kids_key)};
+    struct bytes kids[2 + ASKED_MAX] = {WORD("HMGET"), bytes_of_text(import->kids_key)};
     begin_commands(import);
     for (size_t i = 0; i < import->count; i++)
         watch[3 + i] = bytes_of_text(import->items[i].key);
@@ -95,9 +106,9 @@ static void ask(struct import *import)
         for (size_t k = 0; k < record->credential_count; k++) {
             if (!credential_is_signature(record->credentials[k].kind))
                 continue;
-            import->asker[import->asked_count] = i;
-            import->asked[import->asked_count] = &record->credentials[k];
-            kids[2 + import->asked_count++] = bytes_of_text(record->credentials[k].id);
+            note_asked(import, i, record->credentials[k].id, &kids[2 + import->asked_count]);
+            if (accounts_public_name(&record->credentials[k], public))
+                note_asked(import, i, public, &kids[2 + import->asked_count]);
         }
     }
     if (import->asked_count)
@@ -143,8 +154,10 @@ static void take_existing(struct import *import, struct item *item, const struct
             (import->options->allows && !import->options->allows(import->options->ctx, &old)))
             item->refused = "It is not yours to replace.";
         for (size_t i = 0; i < old.credential_count && item->draft.has_keys; i++)
-            if (credential_is_signature(old.credentials[i].kind))
+            if (credential_is_signature(old.credentials[i].kind)) {
                 strcpy(item->gone[item->gone_count++], old.credentials[i].id);
+                item->gone_count += accounts_public_name(&old.credentials[i], item->gone[item->gone_count]);
+            }
         record_wipe_room(&room);
     }
 }
@@ -155,7 +168,8 @@ static void take_kids(struct import *import, const struct store_reply *reply)
         struct item *item = &import->items[import->asker[i]];
         struct bytes owner = reply->items[i].text;
         if (owner.len && !bytes_equal_text(owner, item->draft.record.id))
-            item->refused = "Another device has a signature key of this id.";
+            item->refused = strncmp(import->asked[i], "pub:", 4) == 0 ? "Another device has this public key."
+                                                                      : "Another device has a signature key of this id.";
     }
 }
 
@@ -205,14 +219,19 @@ static void write_fields(struct import *import, const struct item *item)
 static void write_kids(struct import *import, const struct item *item)
 {
     const struct device_record *record = &item->draft.record;
-    struct bytes gone[2 + RECORD_FIELDS_MAX] = {WORD("HDEL"), bytes_of_text(import->kids_key)};
-    struct bytes claimed[2 + 2 * CREDENTIALS_MAX] = {WORD("HSET"), bytes_of_text(import->kids_key)};
+    char public[CREDENTIALS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1];
+    struct bytes gone[2 + 2 * RECORD_FIELDS_MAX] = {WORD("HDEL"), bytes_of_text(import->kids_key)};
+    struct bytes claimed[2 + 4 * CREDENTIALS_MAX] = {WORD("HSET"), bytes_of_text(import->kids_key)};
     size_t gone_count = 2, claimed_count = 2;
     for (size_t i = 0; i < item->gone_count; i++)
         gone[gone_count++] = bytes_of_text(item->gone[i]);
     for (size_t i = 0; i < record->credential_count; i++)
         if (credential_is_signature(record->credentials[i].kind)) {
             claimed[claimed_count++] = bytes_of_text(record->credentials[i].id);
+            claimed[claimed_count++] = bytes_of_text(record->id);
+            if (!accounts_public_name(&record->credentials[i], public[i]))
+                continue;
+            claimed[claimed_count++] = bytes_of_text(public[i]);
             claimed[claimed_count++] = bytes_of_text(record->id);
         }
     if (gone_count > 2)

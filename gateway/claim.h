@@ -35,7 +35,7 @@ struct claim_content {
     struct bytes device, name, unit; /* what the query names; the speaker itself as device makes no other message */
     const struct format_parameter *parameters; /* of a legacy sender: all but its key */
     size_t parameter_count;
-    struct bytes payload; /* as it was sent; of a log one line */
+    struct bytes payload; /* as it was sent; of a log one line; what was signed: signed_content */
     size_t line;          /* of a log: from 1; else 0 */
 };
 

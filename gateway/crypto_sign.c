@@ -411,10 +411,24 @@ static bool read_der(struct bytes der, struct crypto_sign_key *ret)
     return ok;
 }
 
+/* Of two keys in one file nobody can say which is meant. */
+static bool has_two(struct bytes pem)
+{
+    static const char begin[] = "-----BEGIN ";
+    const uint8_t *first = memmem(pem.ptr, pem.len, begin, sizeof begin - 1);
+    if (!first)
+        return false;
+    size_t past = (size_t)(first - pem.ptr) + 1;
+    const uint8_t *second = memmem(pem.ptr + past, pem.len - past, begin, sizeof begin - 1);
+    static const char parameters[] = "-----BEGIN EC PARAMETERS-----";
+    bool is_head = pem.len - past + 1 >= sizeof parameters && memcmp(first, parameters, sizeof parameters - 1) == 0;
+    return second && (!is_head || has_two(bytes_of(second, pem.len - (size_t)(second - pem.ptr))));
+}
+
 bool crypto_sign_read_pem(struct bytes pem_or_der, struct crypto_sign_key *ret)
 {
     static const int types[] = {PKCS8_PRIVATEKEY_TYPE, ECC_PRIVATEKEY_TYPE, PUBLICKEY_TYPE};
-    if (pem_or_der.len == 0 || pem_or_der.len > INT32_MAX)
+    if (pem_or_der.len == 0 || pem_or_der.len > INT32_MAX || has_two(pem_or_der))
         return false;
     bool ok = read_der(pem_or_der, ret);
     for (unsigned i = 0; !ok && i < sizeof types / sizeof types[0]; i++) {

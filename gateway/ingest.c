@@ -469,7 +469,8 @@ static void translate_whole(struct job *job, const struct ingest_source *source,
         give_up(job, OUTCOME_UNSUPPORTED, &error);
         return;
     }
-    struct claim_content content = content_of(source, payload, 0);
+    struct claim_content content =
+        content_of(source, source->proof ? signed_content(&source->proof->message) : payload, 0);
     submit_whole(job, &list, &content);
 }
 

@@ -200,6 +200,16 @@ static bool merge_tenant(struct bytes said, struct bytes *all)
     return said.len == 0 || bytes_equal(said, *all);
 }
 
+/* Each t of the query, not only the first. */
+static bool merge_query(const struct request *request, struct bytes *all)
+{
+    bool agrees = true;
+    for (size_t i = 0; i < request->query_count; i++)
+        if (bytes_equal_text(request->query[i].name, "t"))
+            agrees &= merge_tenant(request->query[i].value, all);
+    return agrees;
+}
+
 static bool settle_tenant(struct attempt *attempt, struct refusal *reterr)
 {
     const struct request *request = attempt->request;
@@ -208,10 +218,12 @@ static bool settle_tenant(struct attempt *attempt, struct refusal *reterr)
     if (slash) {
         of_kid = bytes_of(kid.ptr, (size_t)(slash - kid.ptr));
         kid = bytes_of(slash + 1, kid.len - of_kid.len - 1);
+        if (of_kid.len == 0)
+            return refuse_here(reterr, OUTCOME_FORBIDDEN, "kid names an empty tenant.");
     }
     attempt->kid = kid;
     attempt->tenant = bytes_of_text(request->who.tenant);
-    if (!merge_tenant(request_query(request, "t", NULL), &attempt->tenant) || !merge_tenant(of_kid, &attempt->tenant))
+    if (!merge_query(request, &attempt->tenant) || !merge_tenant(of_kid, &attempt->tenant))
         return refuse_here(reterr, OUTCOME_FORBIDDEN, "The tenant of a signed message is said twice, differently.");
     if (attempt->tenant.len == 0)
         return refuse_here(reterr, OUTCOME_UNAUTHENTICATED,

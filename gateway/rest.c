@@ -136,7 +136,7 @@ static const char *why(enum accounts_result result)
     case ACCOUNTS_EXISTS:
         return "There is one of this id already.";
     case ACCOUNTS_SAME_SECRET:
-        return "Another key of the device has this secret; a key is for one use only.";
+        return "Another key of the device has this secret, or another device this public key; a key is for one use only.";
     case ACCOUNTS_NO_DEVICE:
         return "There is no such device.";
     default:

@@ -166,6 +166,26 @@ def _environment():
     return environment
 
 
+class Secrets(list):
+    """What a gateway was told that must not come out again; ALL has those of every gateway of this run."""
+    ALL = set()
+
+    def append(self, secret):
+        self += [secret]
+
+    def __iadd__(self, more):
+        self.extend(more)
+        Secrets.ALL.update(secret for secret in more if secret)
+        return self
+
+
+def check_error_body(status, body):
+    """What is refused is refused without a secret in the answer."""
+    if status >= 400:
+        text = body.decode(errors="replace")
+        assert not any(secret in text for secret in Secrets.ALL), "a secret is in the body of a refusal"
+
+
 class Gateway:
     """`weir serve` in a folder of its own on free ports.
 
@@ -196,7 +216,8 @@ class Gateway:
         self.coaps_port = int(self.settings["coaps_port"])
         self.http_port = int(self.settings["http_port"])
         self.ops_port = int(self.settings["ops_port"])
-        self.secrets = []
+        self.secrets = Secrets()
+        self.plain_in_redis = False
         self.log_path = os.path.join(self.folder, "weir.log")
         self.process = None
         self.connection = None
@@ -271,7 +292,7 @@ class Gateway:
     def add_device(self, name, psk=None, *more):
         """tenant/id with a key, and waits until the gateway knows it (within a second by contract)."""
         psk = psk or os.urandom(8).hex().encode()
-        self.secrets.append(psk.hex())
+        self.secrets += [psk.hex()] + ([psk.decode()] if len(psk) > 7 and psk.isalnum() else [])
         self.cli("device", "add", name, "--psk", psk.hex(), *more)
         return psk
 
@@ -307,6 +328,7 @@ class Gateway:
 
     def terminate(self):
         """SIGTERM and a clean end, or an AssertionError that says what was wrong."""
+        self.check_redis()
         self._disconnect()
         self.process.terminate()
         try:
@@ -317,6 +339,23 @@ class Gateway:
         self.check_log()
         if status != 0:
             raise AssertionError("weir serve ended with %d:\n%s" % (status, self.log()[-4000:]))
+
+    def check_redis(self):
+        """No secret that the gateway was told lies in its private Redis: neither in the name of a key nor in a record.
+        plain_in_redis: a test has put some there itself."""
+        if "redis" in self.settings or self.plain_in_redis or not self.secrets or not self.is_alive():
+            return
+        read = {b"hash": "HGETALL", b"set": "SMEMBERS", b"string": "GET"}
+        try:
+            for key in self.redis("KEYS", "*"):
+                kind = self.redis("TYPE", key)
+                kind = kind.encode() if isinstance(kind, str) else kind
+                value = self.redis(read[kind], key) if kind in read else ""
+                where = repr((key, value))
+                for secret in self.secrets:
+                    assert not secret or secret not in where, "a secret is in Redis: %r" % key
+        except OSError:
+            return  # the test has taken Redis away
 
     def check_log(self):
         text = self.log()
@@ -408,6 +447,7 @@ def curl(url, *options, token=None, data=None, content_type=None, accept=None, m
         lines = open(headers.name, errors="replace").read().replace("\r", "").strip().split("\n\n")[-1].splitlines()
     parsed = dict((part.strip() for part in (line.split(":", 1)[0].lower(), line.split(":", 1)[1]))
                   for line in lines[1:] if ":" in line)
+    check_error_body(int(lines[0].split()[1]), result.out)
     return HttpAnswer(int(lines[0].split()[1]), parsed, result.out)
 
 
