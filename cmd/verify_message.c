@@ -61,6 +61,19 @@ static bool read_octets(const struct verify_entry *entry, struct arena *arena, s
     return refuse(reterr, OUTCOME_UNSUPPORTED, "f is none of jws, cose and hmac.", SIZE_MAX);
 }
 
+/* An entry says how its octets were declared; a file says nothing. */
+static bool form_fits(const struct verify_entry *entry)
+{
+    enum signed_form form;
+    struct bytes f = entry->fields[VERIFY_F], ct = entry->fields[VERIFY_CT];
+    int declared = content_format_of(ct);
+    if (ct.len == 0)
+        return true;
+    if (declared == CONTENT_FORMAT_JSON)
+        return bytes_equal_text(f, signed_form_name(SIGNED_ENVELOPE));
+    return signed_form_of(declared, &form) && bytes_equal_text(f, signed_form_name(form));
+}
+
 /* TENANT/KID names the same key as KID. */
 static struct bytes without_tenant(struct bytes kid)
 {
@@ -106,9 +119,13 @@ bool verify_message(const struct verify_entry *entry, const struct keyring *keyr
                     struct signed_message *ret_message, struct verify_verdict *verdict)
 {
     struct refusal refusal = {.detail = "It cannot be read."};
-    struct bytes key = entry->fields[VERIFY_K];
+    struct bytes key = entry->fields[VERIFY_K], device = entry->fields[VERIFY_D];
     if (!read_octets(entry, arena, ret_message, &refusal))
         return verify_say(verdict, VERIFY_FAILS, "%s", refusal.detail);
+    if (!form_fits(entry))
+        return verify_say(verdict, VERIFY_FAILS, "ct is not of the form that the entry says");
+    if (key.len == 0)
+        key = device; /* a key that is derived for the device */
     if (key.len && ret_message->kid.len && !bytes_equal(without_tenant(ret_message->kid), key))
         return verify_say(verdict, VERIFY_FAILS, "the message names another key than the entry");
     return check_signature(entry, keyring, ret_message, verdict);

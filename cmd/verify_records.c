@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Evidence and records are appended in one step, so their ids are of the same millisecond, or a little apart where
- * Redis is old or its clock went back: the records are looked for there first, then around it, then far around it.
+ * The records are read before the entries are judged: all that have the message id of an entry, wherever they stand in
+ * the range, because one that was added later is as false as one that was changed; and all that say that they were
+ * signed, because of those that no entry has the message nothing is proved.
  *
  * Compared are the names, units, kinds, values and sums, and the times that the device gave and no profile corrected.
  */
@@ -11,23 +12,15 @@
 #include <stdlib.h>
 
 #define PAGE "1000"
-#define FOUND_MAX 8192
 
 /* Places in SCHEMA_OBS_FIELDS. */
-enum { NAME = 1, UNIT = 2, TIME = 3, SOURCE = 4, KIND = 5, VALUE = 6, SUM = 7, EVIDENCE = 9, MESSAGE = 11, TYPE = 13 };
-
-struct found {
-    struct bytes fields[ENTRY_FIELDS];
-    bool is_matched;
-};
+enum { DEVICE = 0, NAME = 1, UNIT = 2, TIME = 3, SOURCE = 4, KIND = 5, VALUE = 6, SUM = 7, EVIDENCE = 9, MESSAGE = 11, TYPE = 13 };
 
 struct search {
-    const struct verify_place *place;
+    struct verify_place *place;
     const struct verify_entry *entry;
-    struct arena *arena;
-    struct found *found;
+    struct verify_record *found; /* in place->records */
     size_t count;
-    bool is_overfull;
     bool is_trimmed; /* some stream has let go of what was of that time */
 };
 
@@ -62,40 +55,91 @@ static struct bytes field_of(const struct store_reply *list, struct bytes name)
     return (struct bytes){0};
 }
 
-/* Keeps an entry if it is of the message. False: out of memory. */
-static bool keep(struct search *search, const struct store_reply *entry)
+static int compare_bytes(struct bytes a, struct bytes b)
 {
-    const struct store_reply *list = entry->type == STORE_LIST && entry->count == 2 ? &entry->items[1] : NULL;
-    if (!list || !bytes_equal(field_of(list, entry_names[MESSAGE]), search->entry->fields[VERIFY_M]))
-        return true;
-    if (search->count == FOUND_MAX) {
-        search->is_overfull = true;
-        return true;
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
+    return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_messages(const void *a, const void *b)
+{
+    return compare_bytes(*(const struct bytes *)a, *(const struct bytes *)b);
+}
+
+static int compare_records(const void *a, const void *b)
+{
+    const struct verify_record *x = a, *y = b;
+    int order = compare_bytes(x->fields[MESSAGE], y->fields[MESSAGE]);
+    return order ? order : streaminfo_compare(x->id, y->id);
+}
+
+bool verify_claims_signature(const struct verify_record *record)
+{
+    struct bytes evidence = record->fields[EVIDENCE];
+    for (unsigned form = 0; form < SIGNED_FORMS; form++) {
+        struct bytes word = bytes_of_text(signed_form_name((enum signed_form)form));
+        if (bytes_starts_with(evidence, word) && (evidence.len == word.len || evidence.ptr[word.len] == ':'))
+            return true;
     }
-    struct found *found = &search->found[search->count++];
-    found->is_matched = false;
-    for (size_t i = 0; i < ENTRY_FIELDS; i++)
-        if (!arena_copy(search->arena, field_of(list, entry_names[i]), &found->fields[i]))
-            return false;
+    return false;
+}
+
+static bool is_wanted(const struct verify_place *place, const struct verify_record *record)
+{
+    return verify_claims_signature(record) ||
+           (place->message_count && bsearch(&record->fields[MESSAGE], place->messages, place->message_count,
+                                            sizeof *place->messages, compare_messages));
+}
+
+static bool make_room(struct verify_place *place)
+{
+    if (place->record_count < place->record_room)
+        return true;
+    size_t room = place->record_room ? 2 * place->record_room : 1024;
+    void *records = room > VERIFY_RECORDS_MAX ? NULL : realloc(place->records, room * sizeof *place->records);
+    if (!records)
+        return false;
+    place->records = records;
+    place->record_room = room;
     return true;
 }
 
-/* False: Redis did not answer, or there is no memory. */
-static bool search_stream(struct search *search, const char *key, uint64_t window_ms)
+/* Keeps an entry if it is wanted. False: there is no room. */
+static bool keep(struct verify_place *place, const struct store_reply *entry)
+{
+    struct verify_record record = {.is_known = false};
+    const struct store_reply *list = entry->type == STORE_LIST && entry->count == 2 ? &entry->items[1] : NULL;
+    if (!list || !streaminfo_parse_id(entry->items[0].text, &record.id))
+        return true;
+    for (size_t i = 0; i < ENTRY_FIELDS; i++)
+        record.fields[i] = field_of(list, entry_names[i]);
+    if (!is_wanted(place, &record))
+        return true;
+    for (size_t i = 0; i < ENTRY_FIELDS; i++)
+        if (!arena_copy(place->arena, record.fields[i], &record.fields[i]))
+            return false;
+    if (!make_room(place))
+        return false;
+    place->records[place->record_count++] = record;
+    return true;
+}
+
+/* False: Redis did not answer, or there is no room. */
+static bool read_stream(struct verify_place *place, const char *key, struct streaminfo_id low, struct streaminfo_id high)
 {
     char from[STREAMINFO_ID_MAX], to[STREAMINFO_ID_MAX];
-    struct streaminfo_id id = search->entry->id, last;
-    struct streaminfo_id low = {id.ms > window_ms ? id.ms - window_ms : 0, 0}, high = {id.ms + window_ms, UINT64_MAX};
+    struct streaminfo_id last;
     struct bytes arguments[] = {BYTES_LITERAL("XRANGE"), bytes_of_text(key), streaminfo_id_text("", low, from),
                                 streaminfo_id_text("", high, to), BYTES_LITERAL("COUNT"), BYTES_LITERAL(PAGE)};
     for (;;) {
-        const struct store_reply *reply = store_client_call(search->place->client, arguments, 6);
+        const struct store_reply *reply = store_client_call(place->client, arguments, 6);
         if (!reply)
             return false;
         if (reply->type != STORE_LIST || reply->count == 0)
             return true;
         for (size_t i = 0; i < reply->count; i++)
-            if (!keep(search, &reply->items[i]))
+            if (!keep(place, &reply->items[i]))
                 return false;
         const struct store_reply *end = &reply->items[reply->count - 1];
         if (end->type != STORE_LIST || end->count == 0 || !streaminfo_parse_id(end->items[0].text, &last))
@@ -104,13 +148,49 @@ static bool search_stream(struct search *search, const char *key, uint64_t windo
     }
 }
 
-static bool search_streams(struct search *search, uint64_t window_ms)
+bool verify_read_records(struct verify_place *place, struct streaminfo_id from, struct streaminfo_id to)
 {
-    search->count = 0;
-    for (size_t i = 0; i < search->place->stream_count; i++)
-        if (!search_stream(search, search->place->streams[i], window_ms))
+    if (place->message_count)
+        qsort(place->messages, place->message_count, sizeof *place->messages, compare_messages);
+    for (size_t i = 0; i < place->stream_count; i++)
+        if (!read_stream(place, place->streams[i], from, to))
             return false;
+    if (place->record_count)
+        qsort(place->records, place->record_count, sizeof *place->records, compare_records);
     return true;
+}
+
+void verify_drop_records(struct verify_place *place)
+{
+    free(place->messages);
+    free(place->records);
+    arena_free(place->arena);
+}
+
+/* Those of a message stand together. Returns the first, or NULL. */
+static struct verify_record *find_records(struct verify_place *place, struct bytes message, size_t *ret_count)
+{
+    size_t low = 0, high = place->record_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_bytes(place->records[middle].fields[MESSAGE], message) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    size_t end = low;
+    while (end < place->record_count && bytes_equal(place->records[end].fields[MESSAGE], message))
+        end++;
+    *ret_count = end - low;
+    return end > low ? &place->records[low] : NULL;
+}
+
+void verify_note_known(struct verify_place *place, struct bytes message)
+{
+    size_t count;
+    struct verify_record *found = find_records(place, message, &count);
+    for (size_t i = 0; i < count; i++)
+        found[i].is_known = true;
 }
 
 /* Whether retention has taken entries as old as this one. */
@@ -153,7 +233,7 @@ static bool is_same_name(struct bytes found, struct bytes wanted, struct bytes n
             found.ptr[node.len] == '.' && memcmp(found.ptr + node.len + 1, wanted.ptr, wanted.len) == 0);
 }
 
-static bool is_same(const struct found *found, const struct bytes *wanted, struct bytes node, size_t *times)
+static bool is_same(const struct verify_record *found, const struct bytes *wanted, struct bytes node, size_t *times)
 {
     static const unsigned equal_ones[] = {UNIT, KIND, VALUE, SUM, TYPE};
     for (size_t i = 0; i < sizeof equal_ones / sizeof equal_ones[0]; i++)
@@ -162,13 +242,22 @@ static bool is_same(const struct found *found, const struct bytes *wanted, struc
     return is_same_name(found->fields[NAME], wanted[NAME], node) && is_same_time(found->fields, wanted, times);
 }
 
+/* A local name is of the device that signed. A name that begins with the id of another device is that device's; which one
+ * a node's is, the registry says. */
+static bool is_of_device(const struct verify_record *found, struct bytes device, struct bytes node)
+{
+    struct bytes filed = found->fields[DEVICE];
+    return bytes_equal(filed, device) || node.len || (filed.len && bytes_starts_with(found->fields[NAME], filed));
+}
+
 /* They mostly stand in the order in which they were signed, so the search begins there. */
 static bool match(struct search *search, size_t at, const struct bytes *wanted, struct bytes node, size_t *times)
 {
     for (size_t i = 0; i < search->count; i++) {
-        struct found *found = &search->found[(at + i) % search->count];
+        struct verify_record *found = &search->found[(at + i) % search->count];
         size_t time = 0;
-        if (!found->is_matched && is_same(found, wanted, node, &time)) {
+        if (!found->is_matched && is_same(found, wanted, node, &time) &&
+            is_of_device(found, search->entry->fields[VERIFY_D], node)) {
             *times += time;
             return found->is_matched = true;
         }
@@ -188,7 +277,7 @@ static bool compare_all(struct search *search, const struct observation_list *li
             matched += match(search, i, wanted, list->items[i].node, &times);
     }
     entry_scratch_deinit(&scratch);
-    if (search->count > list->count || search->is_overfull)
+    if (search->count > list->count)
         return verify_say(verdict, VERIFY_FAILS, "%zu records were signed, %zu are in the streams", list->count,
                           search->count);
     if (matched < search->count)
@@ -255,30 +344,19 @@ static bool decode(const struct format *format, const struct verify_entry *entry
                       error.detail ? error.detail : "it cannot be read");
 }
 
-bool verify_records(const struct verify_place *place, const struct verify_entry *entry,
-                    const struct signed_message *message, struct arena *arena, struct verify_verdict *verdict)
+bool verify_records(struct verify_place *place, const struct verify_entry *entry, const struct signed_message *message,
+                    struct arena *arena, struct verify_verdict *verdict)
 {
-    static const uint64_t windows_ms[] = {0, 20, 60000};
-    struct search search = {.place = place, .entry = entry, .arena = arena,
-                            .found = arena_calloc(arena, FOUND_MAX, sizeof *search.found)};
+    struct search search = {.place = place, .entry = entry};
     const struct format *format = format_of(place, message);
     struct observation_list list = {0};
-    if (!search.found)
-        return false;
+    search.found = find_records(place, entry->fields[VERIFY_M], &search.count);
+    for (size_t i = 0; i < search.count; i++)
+        search.found[i].is_matched = false;
     if (format && !decode(format, entry, message->payload, arena, &list, verdict))
         return true;
-    for (size_t i = 0; i < sizeof windows_ms / sizeof windows_ms[0]; i++) {
-        if (!search_streams(&search, windows_ms[i]))
-            return false;
-        if (judge(&search, format, &list, verdict))
-            return true;
-    }
     if (!look_for_trimming(&search))
         return false;
-    if (search.is_trimmed) {
-        for (size_t i = 0; i < search.count; i++)
-            search.found[i].is_matched = false;
-        (void)judge(&search, format, &list, verdict);
-    }
+    (void)judge(&search, format, &list, verdict);
     return true;
 }

@@ -402,10 +402,10 @@ static int compare_names(const void *a, const void *b)
  * it is cleaned, or a field's name. */
 static bool check_kept(struct custom_run *run, size_t from, size_t to)
 {
-    const void **sorted = from < to ? arena_calloc(run->arena, run->count, sizeof(*sorted)) : NULL;
-    const struct observation *kept = run->items + from, *kept_end = run->items + to;
     if (from == to)
         return true;
+    const struct observation *kept = run->items + from, *kept_end = run->items + to;
+    const void **sorted = arena_calloc(run->arena, run->count, sizeof(*sorted));
     for (size_t i = 0; sorted && i < run->count; i++)
         sorted[i] = &run->items[i];
     if (!sorted || !sort_pointers(sorted, run->count, compare_names, run->arena))

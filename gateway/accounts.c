@@ -646,9 +646,12 @@ static void note_gone(struct plan *plan, struct bytes name)
 /* What is still the key of another credential of the device stays its own. */
 static void keep_public(struct plan *plan, const char *public)
 {
-    for (size_t i = 0; i < plan->gone_count; i++)
-        if (public[0] && strcmp(plan->gone[i], public) == 0 && i != --plan->gone_count)
-            memcpy(plan->gone[i], plan->gone[plan->gone_count], sizeof plan->gone[i]);
+    for (size_t i = 0; public[0] && i < plan->gone_count; i++)
+        if (strcmp(plan->gone[i], public) == 0) {
+            plan->gone_count--;
+            memmove(plan->gone[i], plan->gone[plan->gone_count], sizeof plan->gone[i]);
+            return;
+        }
 }
 
 /* The kids and public keys that the record has and the change takes, and whether it has the one that this is about. */
