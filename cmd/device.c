@@ -791,6 +791,11 @@ static const struct cli_option show_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct cli_option reject_options[] = {
+    {"--forget", NULL, "forget that it asked: its serial number may be asked for again, by anybody"},
+    {NULL, NULL, NULL},
+};
+
 static const struct cli_command commands[] = {
     {"add", "TENANT/ID", "add a device and print its key, once", add_options, device_add},
     {"list", "TENANT", "the tenant's devices", list_options, device_list},
@@ -799,8 +804,9 @@ static const struct cli_command commands[] = {
     {"disable", "TENANT/ID", "it may not speak any more; its sessions end", NULL, device_disable},
     {"enable", "TENANT/ID", "takes that back", NULL, device_enable},
     {"waiting", "TENANT", "devices that are enrolling", NULL, enrolment_waiting},
-    {"approve", "TENANT/SERIAL", "one that waits gets its credential when it asks again", NULL, enrolment_approve},
-    {"reject", "TENANT/SERIAL", "one that waits gets none", NULL, enrolment_reject},
+    {"approve", "TENANT/DEVICE", "one that waits gets its credential when it asks again; its serial number does too, "
+     "if no other enrols with it", NULL, enrolment_approve},
+    {"reject", "TENANT/DEVICE", "one that waits gets none", reject_options, enrolment_reject},
     {"remove", "TENANT/ID", "forget the device and its totals; what it sent stays", NULL, device_remove},
     {"import", "TENANT FILE", "add devices from lines of JSON; - is standard input", import_options, device_import},
     {"export", "TENANT", "all devices as lines of JSON", export_options, device_export},

@@ -17,34 +17,61 @@ static struct enrolment_policy default_policy(const struct cli *cli)
     };
 }
 
-static int decide(struct cli *cli, bool approves)
+static int fail_several(const struct cli *cli, const char *tenant, const struct enrolment_decided *decided)
 {
+    char list[ENROLMENT_CHOICES_MAX * (SCHEMA_TENANT_MAX + SCHEMA_DEVICE_MAX + 3) + 8];
+    size_t len = 0;
+    for (size_t i = 0; i < decided->count && i < ENROLMENT_CHOICES_MAX; i++)
+        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s/%s", i ? ", " : "", tenant, decided->devices[i]);
+    if (decided->count > ENROLMENT_CHOICES_MAX)
+        snprintf(list + len, sizeof list - len, ", ...");
+    return cli_fail(cli, CLI_REFUSED, "%zu devices enrol with this serial number; say which: %s", decided->count, list);
+}
+
+static int fail_obstacle(const struct cli *cli, const char *tenant, const struct enrolment_decided *decided)
+{
+    if (decided->obstacle == ENROLMENT_SEVERAL)
+        return fail_several(cli, tenant, decided);
+    if (decided->obstacle == ENROLMENT_WAS_REJECTED)
+        return cli_fail(cli, CLI_REFUSED, "%s/%s was rejected, and who asked for it would get it; weir device reject "
+                        "--forget %s/%s, then it may ask again", tenant, decided->device, tenant, decided->device);
+    return cli_fail(cli, CLI_REFUSED, "%s/%s has its credential already; weir device disable or remove it", tenant,
+                    decided->device);
+}
+
+static int decide(struct cli *cli, enum enrolment_decision decision)
+{
+    static const char *const done[] = {
+        [ENROLMENT_APPROVE] = "approved; it gets its credential when it asks again",
+        [ENROLMENT_REJECT] = "rejected",
+        [ENROLMENT_FORGET] = "forgotten; it may be asked for again",
+    };
     struct cli_device name;
+    struct enrolment_decided decided = {0};
     struct enrolment_policy policy = default_policy(cli);
     if (!cli_split_device(cli, cli->operands[0], &name))
         return CLI_USAGE;
     enum accounts_result result = enrolment_decide(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id),
-                                                   approves, &policy, time(NULL));
+                                                   decision, &policy, time(NULL), &decided);
     if (result == ACCOUNTS_EXISTS)
-        return cli_fail(cli, CLI_REFUSED, "%s has its credential already; weir device disable or remove it",
-                        cli->operands[0]);
+        return fail_obstacle(cli, name.tenant, &decided);
     if (result == ACCOUNTS_NOT_FOUND)
         return cli_fail(cli, CLI_REFUSED, "nobody is waiting as %s; see weir device waiting %s", cli->operands[0],
                         name.tenant);
     int status = cli_judge(cli, result, "enrolment of", cli->operands[0]);
     if (status == CLI_OK)
-        printf("%s %s\n", cli->operands[0], approves ? "approved; it gets its credential when it asks again" : "rejected");
+        printf("%s/%s %s\n", name.tenant, decided.device, done[decision]);
     return status;
 }
 
 int enrolment_approve(struct cli *cli)
 {
-    return decide(cli, true);
+    return decide(cli, ENROLMENT_APPROVE);
 }
 
 int enrolment_reject(struct cli *cli)
 {
-    return decide(cli, false);
+    return decide(cli, cli_value(cli, "--forget") ? ENROLMENT_FORGET : ENROLMENT_REJECT);
 }
 
 int enrolment_waiting(struct cli *cli)

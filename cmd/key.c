@@ -360,6 +360,11 @@ static void print_json(const struct credential *credential)
         printf(",\"spki\":\"");
         print_hex(credential->public, CREDENTIAL_DIGEST_BYTES);
         putchar('"');
+        if (credential->public_len == CREDENTIAL_CA_LEAF) {
+            printf(",\"leaf\":\"");
+            print_hex(credential->public + CREDENTIAL_DIGEST_BYTES, CREDENTIAL_DIGEST_BYTES);
+            putchar('"');
+        }
     }
     if (credential->name) {
         printf(",\"name\":");

@@ -223,7 +223,7 @@ static int check_all(struct verify *verify, const char *key, const char *from, c
     if (status == CLI_OK)
         status = check_range(verify, key, from, to);
     verify->is_first_pass = false;
-    if (status != CLI_OK)
+    if (status != CLI_OK || (verify->place.message_count == 0 && !is_whole))
         return status;
     if (!is_whole)
         low.ms = verify->first.ms > BEFORE_MS ? verify->first.ms - BEFORE_MS : 0;

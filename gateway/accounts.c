@@ -399,6 +399,7 @@ struct change {
     struct plan *plan;   /* a device: what becomes of its credentials; else NULL */
     const char *action;  /* for the audit; NULL: "change" */
     struct bytes key;    /* for the audit: the credential that this is about; else empty */
+    const struct accounts_ids *batches; /* a device that goes: those that may have counted it */
 };
 
 typedef enum accounts_result write_fn(struct accounts *accounts, const struct change *change);
@@ -850,6 +851,22 @@ static enum accounts_result write_credential_removal(struct accounts *accounts, 
     return result == ACCOUNTS_DONE ? write_kids(accounts, change) : result;
 }
 
+/* The record does not say by which batch it came. */
+static enum accounts_result write_uncounted(struct accounts *accounts, const struct change *change)
+{
+    enum accounts_result result = ACCOUNTS_DONE;
+    for (size_t i = 0; i < change->batches->count && result == ACCOUNTS_DONE; i++) {
+        char key[SCHEMA_KEY_MAX];
+        struct bytes batch = bytes_of_text(change->batches->ids[i]);
+        if (!schema_group_is_valid(batch))
+            continue;
+        schema_key_of(key, change->thing->tenant, SCHEMA_KIND_USED, batch);
+        struct bytes leave[] = {WORD("SREM"), bytes_of_text(key), change->thing->id};
+        result = run(accounts, leave, COUNT_OF(leave));
+    }
+    return result;
+}
+
 /* A device's counters go with it: one of the same id begins anew. */
 static enum accounts_result write_device_removal(struct accounts *accounts, const struct change *change)
 {
@@ -859,6 +876,8 @@ static enum accounts_result write_device_removal(struct accounts *accounts, cons
     enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
     if (result == ACCOUNTS_DONE)
         result = write_kids(accounts, change);
+    if (result == ACCOUNTS_DONE)
+        result = write_uncounted(accounts, change);
     return result == ACCOUNTS_DONE ? write_removal(accounts, change) : result;
 }
 
@@ -1045,8 +1064,19 @@ enum accounts_result accounts_remove_device(struct accounts *accounts, struct by
 {
     struct plan plan = {.fresh_count = 0};
     struct thing thing = thing_of(KIND_DEVICE, tenant, id);
-    struct change change = {.thing = &thing, .plan = &plan, .action = "remove"};
-    return alter(accounts, write_device_removal, &change);
+    struct accounts_ids batches = {0};
+    struct change change = {.thing = &thing, .plan = &plan, .action = "remove", .batches = &batches};
+    char key[SCHEMA_KEY_MAX];
+    bool enrols = false;
+    schema_key_of(key, tenant, SCHEMA_KIND_ENROLMENT, id);
+    enum accounts_result result = exists(accounts, key, &enrols);
+    /* An enrolment that is not over may still make the device anew; it is counted until that ends. */
+    if (result == ACCOUNTS_DONE && !enrols)
+        result = accounts_list_batches(accounts, tenant, &batches);
+    if (result == ACCOUNTS_DONE || result == ACCOUNTS_NO_TENANT)
+        result = alter(accounts, write_device_removal, &change);
+    free(batches.ids);
+    return result;
 }
 
 enum accounts_result accounts_add_token(struct accounts *accounts, const struct token_record *record)

@@ -375,7 +375,18 @@ static enum accounts_result flush(struct import *import)
     return result;
 }
 
-/* Whether the batch has the device, or a signature key of the id of one of its keys. */
+static bool has_public(const struct device_record *record, const struct credential *wanted)
+{
+    for (size_t i = 0; i < record->credential_count && wanted->public_len; i++) {
+        const struct credential *own = &record->credentials[i];
+        if (own->kind == wanted->kind && own->public_len == wanted->public_len &&
+            memcmp(own->public, wanted->public, wanted->public_len) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the batch has the device, or a signature key of the id of one of its keys, or one of its public keys. */
 static bool collides(const struct import *import, const struct device_record *record)
 {
     for (size_t i = 0; i < import->count; i++) {
@@ -384,7 +395,8 @@ static bool collides(const struct import *import, const struct device_record *re
             return true;
         for (size_t k = 0; k < record->credential_count; k++)
             if (credential_is_signature(record->credentials[k].kind) &&
-                record_credential_of_id(other, bytes_of_text(record->credentials[k].id)))
+                (record_credential_of_id(other, bytes_of_text(record->credentials[k].id)) ||
+                 has_public(other, &record->credentials[k])))
                 return true;
     }
     return false;

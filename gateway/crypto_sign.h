@@ -33,7 +33,8 @@ bool crypto_sign_make(const struct crypto_sign_key *key, struct bytes covered, c
 bool crypto_sign_set_private(enum signed_algorithm algorithm, struct bytes octets, struct crypto_sign_key *ret);
 /* A fresh key pair, or a secret of 32 octets. */
 bool crypto_sign_generate(enum signed_algorithm algorithm, struct crypto_sign_key *ret);
-/* PEM or DER: SubjectPublicKeyInfo, PKCS #8 or SEC 1 of P-256 or Ed25519. False: not one of them. */
+/* PEM or DER: SubjectPublicKeyInfo, PKCS #8 or SEC 1 of P-256 or Ed25519. False: not one of them, or two
+ * in one file. */
 bool crypto_sign_read_pem(struct bytes pem_or_der, struct crypto_sign_key *ret);
 /* SubjectPublicKeyInfo in PEM; and, with a private key, PKCS #8 in PEM. Texts with NUL, ret has room. */
 #define CRYPTO_SIGN_PEM_MAX 512

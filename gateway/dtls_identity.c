@@ -351,10 +351,14 @@ static bool accept_name(struct dtls_session *session, struct bytes name, const s
     const struct dtls *dtls = session->owner;
     const struct credential *credential = NULL;
     const struct device_record *record =
-        registry_device_by_x509(dtls->registry, name, issuer->spki, dtls->wall_s, &credential);
+        registry_device_by_x509(dtls->registry, name, issuer->spki, issuer->leaf, dtls->wall_s, &credential);
     if (record && issuer->tenant[0] && strcmp(issuer->tenant, record->tenant) != 0)
         return false;
-    return recognise_record(session, record, credential, EVIDENCE_X509);
+    if (!recognise_record(session, record, credential, EVIDENCE_X509))
+        return false;
+    session->proof.is_of_ca = issuer->tenant[0] != '\0';
+    memcpy(session->proof.issuer, issuer->spki, sizeof session->proof.issuer);
+    return true;
 }
 
 static bool accept_certificate(struct dtls_session *session, bool chain_is_good, const WOLFSSL_X509_STORE_CTX *store)
@@ -409,6 +413,29 @@ static int judge(int chain_is_good, WOLFSSL_X509_STORE_CTX *store)
 
 /* Afterwards. */
 
+struct trusted {
+    const struct dtls_session *session;
+    bool found;
+};
+
+static void look_at_ca(void *ctx, const struct ca_record *ca)
+{
+    struct trusted *trusted = ctx;
+    const struct dtls_session *session = trusted->session;
+    trusted->found |= strcmp(ca->tenant, session->who.tenant) == 0 && session->owner->wall_s < ca->not_after_s &&
+                      memcmp(ca->spki, session->proof.issuer, sizeof ca->spki) == 0;
+}
+
+/* A credential outlives its authority's removal; the trust does not. */
+static bool is_still_trusted(const struct dtls_session *session)
+{
+    struct trusted trusted = {.session = session};
+    if (!session->proof.is_of_ca)
+        return true;
+    registry_walk_cas(session->owner->registry, look_at_ca, &trusted);
+    return trusted.found;
+}
+
 bool dtls_identity_holds(const struct dtls_session *session)
 {
     const struct dtls *dtls = session->owner;
@@ -428,7 +455,7 @@ bool dtls_identity_holds(const struct dtls_session *session)
     }
     const struct credential *credential = record ? record_credential_of_id(record, bytes_of_text(who->key)) : NULL;
     return credential && credential_is_good_at(credential, dtls->wall_s) &&
-           hash_of_credential(dtls, credential) == session->proof.material;
+           hash_of_credential(dtls, credential) == session->proof.material && is_still_trusted(session);
 }
 
 void dtls_identity_install(WOLFSSL_CTX *context, bool version13)

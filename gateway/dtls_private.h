@@ -28,6 +28,8 @@ struct dtls_proof {
     uint64_t rights;     /* hash of what the device may do */
     int64_t not_after_s; /* of the credential; 0: no bound */
     bool is_derived;     /* from a group's key */
+    bool is_of_ca;       /* by a certificate of one of the tenant's own authorities */
+    uint8_t issuer[CREDENTIAL_DIGEST_BYTES]; /* is_of_ca: that one's SubjectPublicKeyInfo */
 };
 
 /* Which of several keys of its device a handshake has got. */
@@ -110,7 +112,8 @@ bool dtls_identity_holds(const struct dtls_session *session);
 
 /* dtls_trust.c: whose certificates count. */
 struct dtls_issuer {
-    uint8_t spki[CREDENTIAL_DIGEST_BYTES];
+    uint8_t spki[CREDENTIAL_DIGEST_BYTES]; /* of the authority */
+    uint8_t leaf[CREDENTIAL_DIGEST_BYTES]; /* of what it signed */
     char tenant[SCHEMA_TENANT_MAX + 1]; /* whose authority it is; empty: one of the settings */
 };
 struct dtls_trust *dtls_trust_new(const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX]);

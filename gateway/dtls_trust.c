@@ -106,7 +106,8 @@ static bool has_signed(struct bytes authority, const DecodedCert *leaf)
 static bool take_issuer(struct bytes authority, const DecodedCert *leaf, struct dtls_issuer *ret)
 {
     *ret = (struct dtls_issuer){0};
-    return has_signed(authority, leaf) && crypto_spki_digest(authority, ret->spki);
+    return has_signed(authority, leaf) && crypto_spki_digest(authority, ret->spki) &&
+           crypto_spki_digest(bytes_of(leaf->source, leaf->maxIdx), ret->leaf);
 }
 
 /* The library has seen that each of the chain is signed by the next one or by an authority. */

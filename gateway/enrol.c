@@ -13,6 +13,7 @@
 #include "gateway/clerk.h"
 #include "gateway/crypto.h"
 #include "gateway/enrol_request.h"
+#include "gateway/limiter.h"
 #include "gateway/report.h"
 #include "gateway/rt/random.h"
 #include "gateway/scope.h"
@@ -30,6 +31,8 @@
 #define SWEEP_MAX_MS 60000
 #define LIST_MAX 1000
 #define USES_MAX 1024
+#define WRONG_CLAIMS_MAX 10 /* at once, then one in CLAIM_AGAIN_S; of each worker */
+#define CLAIM_AGAIN_S 6
 
 static struct enrolment_policy policy_of(const struct settings *settings)
 {
@@ -47,6 +50,8 @@ static void refuse_asker(struct request *request, enum outcome outcome, const ch
     response.detail = detail;
     if (outcome_row(outcome)->http_status == 503)
         response.max_age_s = SINK_RETRY_S;
+    if (outcome == OUTCOME_TOO_MANY)
+        response.max_age_s = CLAIM_AGAIN_S;
     request_finish(request, &response);
 }
 
@@ -160,14 +165,15 @@ static void put_certificate(struct report *report, const char *name, const uint8
     report_text(report, pem);
 }
 
-static void put_given(struct report *report, const struct asking *asking)
+static void put_given(struct report *report, const struct asking *asking, bool leaves_authority)
 {
     const struct enrolment_answer *given = &asking->answer;
     const struct enrolment_question *question = &asking->question;
     bool is_psk = secret_is_set(&given->secret), has_certificate = given->certificate_len > 0;
+    bool has_authority = has_certificate && !leaves_authority;
     char identity[SCHEMA_TENANT_MAX + SCHEMA_DEVICE_MAX + CREDENTIAL_ID_MAX + 3];
     snprintf(identity, sizeof identity, "%s/%s/%s", question->tenant, question->device, given->key);
-    report_map(report, 9 + 2 * is_psk + 2 * has_certificate);
+    report_map(report, 9 + 2 * is_psk + has_certificate + has_authority);
     put_text(report, "kid", given->key);
     if (is_psk) {
         report_name(report, "psk");
@@ -183,10 +189,10 @@ static void put_given(struct report *report, const struct asking *asking)
     put_text(report, "profile", given->profile);
     if (is_psk)
         put_text(report, "identity", identity);
-    if (has_certificate) {
+    if (has_authority)
         put_certificate(report, "authority", given->authority, given->authority_len);
+    if (has_certificate)
         put_certificate(report, "certificate", given->certificate, given->certificate_len);
-    }
     report_map_end(report);
 }
 
@@ -226,7 +232,7 @@ static void answer_asking(struct clerk_job *job)
     if (job->result != ACCOUNTS_DONE) {
         refuse_asker(request, clerk_outcome(job->result), NULL);
     } else if (verdict == ENROLMENT_GIVEN) {
-        put_given(&report, asking);
+        put_given(&report, asking, request->wire == WIRE_COAP && !report.cbor);
         secret_wipe(&asking->answer.secret);
         answer(request, &report, OUTCOME_CHANGED, 0);
     } else if (verdict == ENROLMENT_WAITS) {
@@ -243,8 +249,8 @@ static bool texts_are_equal(const void *a, size_t a_len, struct bytes b)
 }
 
 /* Whether who asks may ask for this serial number. A box whose own secret was used has claimed it by that. */
-static const char *check_claim(const struct request *request, const struct batch_record *batch,
-                               const struct enrol_request *asked)
+static const char *compare_claim(const struct request *request, const struct batch_record *batch,
+                                 const struct enrol_request *asked)
 {
     const struct identity *who = &request->who;
     char expected[BOOTSTRAP_CLAIM_LEN + 1];
@@ -262,6 +268,51 @@ static const char *check_claim(const struct request *request, const struct batch
                : "The claim code is missing or wrong.";
 }
 
+struct claim_brake {
+    struct limiter *limiter; /* NULL: out of memory */
+    uint64_t batch, address; /* keys */
+    uint64_t now_ms;
+};
+
+/* A network of 64 bits counts as one address, as its holder has all of them. */
+static struct claim_brake claim_brake_of(const struct request *request, const struct batch_record *batch)
+{
+    struct worker *worker = request->worker;
+    const struct hash_key *key = &worker->shared->hash_key;
+    const struct address *remote = &request->remote;
+    struct claim_brake brake = {.now_ms = loop_now_ms(worker->loop)};
+    struct bytes names[] = {BYTES_LITERAL("batch"), bytes_of_text(batch->tenant), bytes_of_text(batch->id)};
+    struct bytes places[] = {BYTES_LITERAL("address"),
+                             remote->any.sa_family == AF_INET6 ? bytes_of(&remote->in6.sin6_addr, 8)
+                                                               : bytes_of(&remote->in.sin_addr, 4)};
+    brake.batch = hash_parts(key, names, 3);
+    brake.address = hash_parts(key, places, 2);
+    if (!worker->enrol.claims && (worker->enrol.claims = malloc(sizeof *worker->enrol.claims)))
+        limiter_init(worker->enrol.claims, WRONG_CLAIMS_MAX, WRONG_CLAIMS_MAX * CLAIM_AGAIN_S * 1000);
+    brake.limiter = worker->enrol.claims;
+    return brake;
+}
+
+/* While the brake is on, the right code is refused like any other: else it would tell them apart. */
+static const char *check_claim(const struct request *request, const struct batch_record *batch,
+                               const struct enrol_request *asked, enum outcome *ret_outcome)
+{
+    if (!asked->claim.len)
+        return compare_claim(request, batch, asked);
+    struct claim_brake brake = claim_brake_of(request, batch);
+    if (!brake.limiter || !limiter_allows(brake.limiter, brake.batch, brake.now_ms) ||
+        !limiter_allows(brake.limiter, brake.address, brake.now_ms)) {
+        *ret_outcome = OUTCOME_TOO_MANY;
+        return "Too many wrong claim codes; try again later.";
+    }
+    const char *wrong = compare_claim(request, batch, asked);
+    if (wrong) {
+        limiter_take(brake.limiter, brake.batch, brake.now_ms);
+        limiter_take(brake.limiter, brake.address, brake.now_ms);
+    }
+    return wrong;
+}
+
 /* ret_outcome OUTCOME_CONTENT: the question may be asked. */
 static const char *judge_first(const struct request *request, const struct enrol_request *asked,
                                struct enrolment_question *question, enum outcome *ret_outcome)
@@ -275,7 +326,7 @@ static const char *judge_first(const struct request *request, const struct enrol
         *ret_outcome = OUTCOME_BAD_VALUE;
         return "serial has 1 to 48 of A-Z a-z 0-9 : . _ - and begins with a letter or digit.";
     }
-    const char *wrong = check_claim(request, batch, asked);
+    const char *wrong = check_claim(request, batch, asked, ret_outcome);
     if (wrong)
         return wrong;
     question->batch = *batch;
@@ -472,15 +523,37 @@ struct deciding {
     struct request *request;
     struct enrolment_policy policy;
     int64_t now_s;
-    bool approves;
+    enum enrolment_decision decision;
+    struct enrolment_decided decided;
     char tenant[SCHEMA_TENANT_MAX + 1], name[SCHEMA_DEVICE_MAX + 1];
 };
 
 static enum accounts_result decide(struct clerk_job *job, struct accounts *accounts)
 {
-    const struct deciding *deciding = (const struct deciding *)job;
+    struct deciding *deciding = (struct deciding *)job;
     return enrolment_decide(accounts, bytes_of_text(deciding->tenant), bytes_of_text(deciding->name),
-                            deciding->approves, &deciding->policy, deciding->now_s);
+                            deciding->decision, &deciding->policy, deciding->now_s, &deciding->decided);
+}
+
+static void refuse_several(struct request *request, const struct enrolment_decided *decided)
+{
+    char text[REQUEST_DETAIL_MAX];
+    size_t len = (size_t)snprintf(text, sizeof text, "%zu devices enrol with this serial number; say which:",
+                                  decided->count);
+    for (size_t i = 0; i < decided->count && i < ENROLMENT_CHOICES_MAX && len < sizeof text; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, " %s", decided->devices[i]);
+    request_refuse_with(request, OUTCOME_CONFLICT, bytes_of(text, len < sizeof text ? len : sizeof text - 1));
+}
+
+static void refuse_decision(struct request *request, const struct enrolment_decided *decided)
+{
+    if (decided->obstacle == ENROLMENT_SEVERAL)
+        refuse_several(request, decided);
+    else
+        refuse_asker(request, OUTCOME_CONFLICT,
+                     decided->obstacle == ENROLMENT_WAS_REJECTED
+                         ? "It was rejected; DELETE /enrollments/DEVICE lets it be asked for again."
+                         : "The device has its credential already.");
 }
 
 static void answer_decision(struct clerk_job *job)
@@ -491,12 +564,12 @@ static void answer_decision(struct clerk_job *job)
                                                              .content_format = CONTENT_FORMAT_NONE,
                                                              .max_age_s = -1, .offset = SIZE_MAX});
     else if (job->result == ACCOUNTS_EXISTS)
-        refuse_asker(deciding->request, OUTCOME_CONFLICT, "The device has its credential already.");
+        refuse_decision(deciding->request, &deciding->decided);
     else
         refuse_asker(deciding->request, clerk_outcome(job->result), NULL);
 }
 
-static void begin_decision(struct request *request, bool approves)
+static void begin_decision(struct request *request, enum enrolment_decision decision)
 {
     struct worker *worker = request->worker;
     struct deciding *deciding = arena_calloc(request->arena, 1, sizeof *deciding);
@@ -513,7 +586,7 @@ static void begin_decision(struct request *request, bool approves)
     deciding->request = request;
     deciding->policy = policy_of(worker->shared->settings);
     deciding->now_s = request->received.s;
-    deciding->approves = approves;
+    deciding->decision = decision;
     memcpy(deciding->name, name.ptr, name.len);
     if (!clerk_give(worker->shared->clerk, worker->index, &deciding->job))
         refuse_asker(request, OUTCOME_OVERLOADED, NULL);
@@ -521,12 +594,17 @@ static void begin_decision(struct request *request, bool approves)
 
 void enrol_handle_approve(struct request *request)
 {
-    begin_decision(request, true);
+    begin_decision(request, ENROLMENT_APPROVE);
 }
 
 void enrol_handle_reject(struct request *request)
 {
-    begin_decision(request, false);
+    begin_decision(request, ENROLMENT_REJECT);
+}
+
+void enrol_handle_forget(struct request *request)
+{
+    begin_decision(request, ENROLMENT_FORGET);
 }
 
 /* Uses. */
@@ -688,4 +766,6 @@ void enrol_stop(struct worker *worker)
 {
     while (worker->enrol.uses)
         drop_use(worker->enrol.uses);
+    free(worker->enrol.claims);
+    worker->enrol.claims = NULL;
 }

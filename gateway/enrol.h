@@ -17,6 +17,7 @@ struct enrol_pace {
     bool sweeps;       /* one is under way */
     struct enrol_use *uses; /* that could not be confirmed yet */
     uint64_t retry_ms;
+    struct limiter *claims; /* wrong ones, by batch and by address; made when the first one comes */
 };
 
 void enrol_handle_nonce(struct request *request);
@@ -24,6 +25,7 @@ void enrol_handle_ask(struct request *request);
 void enrol_handle_list(struct request *request);
 void enrol_handle_approve(struct request *request);
 void enrol_handle_reject(struct request *request);
+void enrol_handle_forget(struct request *request);
 
 /* A device has proved itself with a credential of its own; one lookup. If it was only offered, it is confirmed; while
  * Redis is away it is tried again. */

@@ -10,6 +10,7 @@
 #include "gateway/enrolment.h"
 
 #include "codec/base64url.h"
+#include "gateway/crypto.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -588,23 +589,39 @@ static enum accounts_result has_room(struct accounts *accounts, const struct pla
     return result;
 }
 
-/* Nobody is enrolling as this device. */
+/* Whether the device has what it asks for, and it is not just offered. */
+static enum accounts_result has_already(struct accounts *accounts, const struct enrolment_question *question, bool *ret)
+{
+    struct copy copy;
+    uint8_t count;
+    char key[CREDENTIAL_ID_MAX + 1];
+    enum accounts_result result = read_credential(accounts, bytes_of_text(question->tenant),
+                                                  bytes_of_text(question->device), key_id_of(question, key), &copy, &count);
+    *ret = result == ACCOUNTS_DONE && !copy.credential.offered;
+    if (result == ACCOUNTS_DONE)
+        explicit_bzero(&copy, sizeof copy);
+    return result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_NO_DEVICE ? ACCOUNTS_DONE : result;
+}
+
+/* Nobody is enrolling as this device, or it has changed its mind. */
 static enum accounts_result begin(struct accounts *accounts, const struct place *place,
                                   const struct enrolment_question *question, const struct enrolment_policy *policy,
                                   int64_t now_s, struct decision *ret)
 {
     char key[SCHEMA_KEY_MAX];
     uint64_t there = 0;
-    bool room = false;
+    bool room = false, has = false;
     schema_key_of(key, place->tenant, SCHEMA_KIND_DEVICE, place->device);
     struct bytes exists[] = {WORD("EXISTS"), bytes_of_text(key)};
     enum accounts_result result = ask_number(accounts, exists, COUNT_OF(exists), &there);
     if (result == ACCOUNTS_DONE)
         result = has_room(accounts, place, question, &room);
+    if (result == ACCOUNTS_DONE && question->rotates)
+        result = has_already(accounts, question, &has);
     if (result != ACCOUNTS_DONE)
         return result;
-    if ((there > 0) != question->rotates || !room) {
-        ret->verdict = !room ? ENROLMENT_USED_UP : question->rotates ? ENROLMENT_UNKNOWN : ENROLMENT_TAKEN;
+    if ((there > 0) != question->rotates || !room || has) {
+        ret->verdict = has ? ENROLMENT_TAKEN : !room ? ENROLMENT_USED_UP : question->rotates ? ENROLMENT_UNKNOWN : ENROLMENT_TAKEN;
         return ACCOUNTS_DONE;
     }
     ret->record = record_of(question, now_s);
@@ -615,6 +632,21 @@ static bool is_same_question(const struct enrolment_record *record, const struct
 {
     return memcmp(record->digest, question->digest, sizeof record->digest) == 0 && record->kind == question->kind &&
            strcmp(record->serial, question->serial) == 0 && strcmp(record->batch, question->batch.id) == 0;
+}
+
+/* A device may change its mind, others may not. What it was offered stays if what it asks now is refused. */
+static enum accounts_result decide_other(struct accounts *accounts, const struct place *place,
+                                         const struct enrolment_question *question,
+                                         const struct enrolment_policy *policy, int64_t now_s, struct decision *ret)
+{
+    struct decision next = {.verdict = ENROLMENT_TAKEN};
+    if (!question->rotates)
+        return ACCOUNTS_DONE;
+    enum accounts_result result = begin(accounts, place, question, policy, now_s, &next);
+    if (result == ACCOUNTS_DONE && next.verdict == ENROLMENT_GIVEN)
+        return ACCOUNTS_EXISTS;
+    ret->verdict = next.verdict;
+    return result;
 }
 
 /* ACCOUNTS_EXISTS: what stands there must be settled first. */
@@ -630,8 +662,8 @@ static enum accounts_result decide(struct accounts *accounts, const struct place
         return result;
     if (ret->record.expires_s <= now_s)
         return ACCOUNTS_EXISTS;
-    if (!is_same_question(&ret->record, question)) /* a device may change its mind, others may not */
-        return question->rotates ? ACCOUNTS_EXISTS : ACCOUNTS_DONE;
+    if (!is_same_question(&ret->record, question))
+        return decide_other(accounts, place, question, policy, now_s, ret);
     if (ret->record.state == ENROLMENT_REJECTED)
         ret->verdict = ENROLMENT_REFUSED;
     else if (ret->record.state == ENROLMENT_OFFERED)
@@ -665,7 +697,8 @@ static enum accounts_result claim(struct accounts *accounts, const struct enrolm
 
 /* Giving. */
 
-static bool material_of(const struct enrolment_question *question, const struct ca_record *ca, struct copy *ret)
+static bool material_of(const struct enrolment_record *record, const struct enrolment_question *question,
+                        const struct ca_record *ca, struct copy *ret)
 {
     struct credential *credential = &ret->credential;
     if (question->kind == CREDENTIAL_PSK) {
@@ -676,9 +709,10 @@ static bool material_of(const struct enrolment_question *question, const struct 
     if (question->kind == CREDENTIAL_CA) {
         uri_of(question->tenant, question->device, ret->name);
         credential->name = ret->name;
-        memcpy(credential->public, ca->spki, sizeof ca->spki);
-        credential->public_len = sizeof ca->spki;
-        return true;
+        memcpy(credential->public, ca->spki, CREDENTIAL_DIGEST_BYTES);
+        credential->public_len = CREDENTIAL_CA_LEAF;
+        return crypto_spki_digest(bytes_of(record->certificate, record->certificate_len),
+                                  credential->public + CREDENTIAL_DIGEST_BYTES);
     }
     memcpy(credential->public, question->public, question->public_len);
     credential->public_len = question->public_len;
@@ -691,7 +725,7 @@ static bool make_credential(const struct enrolment_record *record, const struct 
     *ret = (struct copy){.credential = {.kind = record->kind, .offered = true, .created_s = now_s,
                                         .not_after_s = record->expires_s}};
     memcpy(ret->credential.id, record->key, sizeof ret->credential.id);
-    return material_of(question, ca, ret);
+    return material_of(record, question, ca, ret);
 }
 
 static enum accounts_result add_device(struct accounts *accounts, const struct enrolment_question *question,
@@ -752,8 +786,11 @@ static enum accounts_result find_or_make(struct accounts *accounts, const struct
     if (!make_credential(record, question, ca, now_s, ret))
         return ACCOUNTS_NOT_SEALED;
     result = write_offer(accounts, question, &ret->credential, now_s);
-    /* Another gateway was asked the same at the same time; or another device has the key. */
-    return result == ACCOUNTS_EXISTS ? read_credential(accounts, tenant, device, key, ret, &count) : result;
+    if (result != ACCOUNTS_EXISTS)
+        return result;
+    /* Another gateway was asked the same at the same time; or another device has the key; or somebody gave it by hand. */
+    result = read_credential(accounts, tenant, device, key, ret, &count);
+    return result == ACCOUNTS_DONE && !ret->credential.offered ? ACCOUNTS_EXISTS : result;
 }
 
 static enum enrolment_verdict verdict_of(enum accounts_result result)
@@ -787,6 +824,9 @@ static enum accounts_result give(struct accounts *accounts, const struct enrolme
         memcpy(ret->authority, ca.certificate, ca.certificate_len);
     } else if (result == ACCOUNTS_DONE) {
         ret->verdict = ENROLMENT_TAKEN; /* it was used already */
+    } else if (result == ACCOUNTS_EXISTS) {
+        ret->verdict = ENROLMENT_TAKEN;
+        result = end(accounts, record, false);
     } else if (result == ACCOUNTS_NO_DEVICE || result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_FULL) {
         ret->verdict = verdict_of(result);
         result = end(accounts, record, true);
@@ -835,44 +875,96 @@ enum accounts_result enrolment_list(struct accounts *accounts, struct bytes tena
     return ACCOUNTS_DONE;
 }
 
-/* The device whose enrolment is called so. */
-static enum accounts_result find_by_name(struct accounts *accounts, struct bytes tenant, struct bytes name,
-                                         struct enrolment_record *ret)
+static bool is_undecided(const struct enrolment_record *record)
+{
+    return record->state != ENROLMENT_OFFERED && record->batch[0];
+}
+
+/* The one device with this serial number. */
+static enum accounts_result find_by_serial(struct accounts *accounts, struct bytes tenant, struct bytes serial,
+                                           struct enrolment_record *ret, struct enrolment_decided *decided)
 {
     struct accounts_ids ids = {0};
+    enum accounts_result result = enrolment_list(accounts, tenant, &ids);
+    for (size_t i = 0; i < ids.count && result == ACCOUNTS_DONE; i++) {
+        struct enrolment_record one;
+        result = enrolment_get(accounts, tenant, bytes_of_text(ids.ids[i]), &one);
+        if (result == ACCOUNTS_DONE && bytes_equal_text(serial, one.serial)) {
+            if (decided->count < ENROLMENT_CHOICES_MAX)
+                memcpy(decided->devices[decided->count], one.device, sizeof one.device);
+            decided->count++;
+            *ret = one;
+        }
+        result = result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_DAMAGED ? ACCOUNTS_DONE : result;
+    }
+    free(ids.ids);
+    decided->obstacle = ENROLMENT_SEVERAL;
+    if (result == ACCOUNTS_DONE && decided->count == 0)
+        return ACCOUNTS_NOT_FOUND;
+    return result == ACCOUNTS_DONE && decided->count > 1 ? ACCOUNTS_EXISTS : result;
+}
+
+/* The device whose enrolment is called so. */
+static enum accounts_result find_by_name(struct accounts *accounts, struct bytes tenant, struct bytes name,
+                                         struct enrolment_record *ret, struct enrolment_decided *decided)
+{
     if (schema_device_is_valid(name)) {
         enum accounts_result result = enrolment_get(accounts, tenant, name, ret);
         if (result != ACCOUNTS_NOT_FOUND)
             return result;
     }
-    enum accounts_result result = enrolment_list(accounts, tenant, &ids);
-    bool found = false;
-    for (size_t i = 0; i < ids.count && result == ACCOUNTS_DONE && !found; i++) {
-        result = enrolment_get(accounts, tenant, bytes_of_text(ids.ids[i]), ret);
-        found = result == ACCOUNTS_DONE && bytes_equal_text(name, ret->serial);
-        result = result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_DAMAGED ? ACCOUNTS_DONE : result;
-    }
-    free(ids.ids);
-    return result == ACCOUNTS_DONE && !found ? ACCOUNTS_NOT_FOUND : result;
+    return find_by_serial(accounts, tenant, name, ret, decided);
 }
 
-enum accounts_result enrolment_decide(struct accounts *accounts, struct bytes tenant, struct bytes name, bool approves,
-                                      const struct enrolment_policy *policy, int64_t now_s)
+static enum accounts_result forget(struct accounts *accounts, const struct enrolment_record *record,
+                                   const struct enrolment_policy *policy, int64_t now_s)
+{
+    if (!record->batch[0])
+        return ACCOUNTS_EXISTS;
+    enum accounts_result result = settle(accounts, record, policy, now_s);
+    return result != ACCOUNTS_DONE
+               ? result
+               : accounts_audit(accounts, &(struct audit_deed){.action = "forget", .object = "enrolment",
+                                                               .tenant = bytes_of_text(record->tenant),
+                                                               .id = bytes_of_text(record->device),
+                                                               .key = bytes_of_text(record->key)});
+}
+
+static enum accounts_result judge_decision(const struct enrolment_record *record, bool approves, int64_t now_s,
+                                           struct enrolment_decided *ret)
+{
+    ret->obstacle = is_undecided(record) ? ENROLMENT_WAS_REJECTED : ENROLMENT_IS_OFFERED;
+    if (!is_undecided(record))
+        return ACCOUNTS_EXISTS;
+    if (record->expires_s <= now_s)
+        return ACCOUNTS_NOT_FOUND;
+    return approves && record->state == ENROLMENT_REJECTED ? ACCOUNTS_EXISTS : ACCOUNTS_DONE;
+}
+
+enum accounts_result enrolment_decide(struct accounts *accounts, struct bytes tenant, struct bytes name,
+                                      enum enrolment_decision decision, const struct enrolment_policy *policy,
+                                      int64_t now_s, struct enrolment_decided *ret)
 {
     enum accounts_result result = ACCOUNTS_BUSY;
+    bool approves = decision == ENROLMENT_APPROVE;
     for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++) {
         struct enrolment_record record, now;
-        result = find_by_name(accounts, tenant, name, &record);
+        *ret = (struct enrolment_decided){.obstacle = ENROLMENT_IS_OFFERED};
+        result = find_by_name(accounts, tenant, name, &record, ret);
         if (result != ACCOUNTS_DONE)
             return result;
+        memcpy(ret->device, record.device, sizeof ret->device);
+        ret->obstacle = ENROLMENT_IS_OFFERED;
+        if (decision == ENROLMENT_FORGET)
+            return forget(accounts, &record, policy, now_s);
         struct place place = place_of(tenant, bytes_of_text(record.device), bytes_of_text(record.batch));
         result = watch(accounts, &place);
         if (result == ACCOUNTS_DONE)
             result = enrolment_get(accounts, tenant, place.device, &now);
-        if (result == ACCOUNTS_DONE && (now.state == ENROLMENT_OFFERED || !now.batch[0]))
-            result = ACCOUNTS_EXISTS;
-        if (result == ACCOUNTS_DONE && now.expires_s <= now_s)
-            result = ACCOUNTS_NOT_FOUND;
+        if (result == ACCOUNTS_DONE && strcmp(now.key, record.key) != 0)
+            result = ACCOUNTS_NOT_FOUND; /* it has begun anew since */
+        if (result == ACCOUNTS_DONE)
+            result = judge_decision(&now, approves, now_s, ret);
         if (result != ACCOUNTS_DONE)
             return unwatch(accounts, result);
         now.state = approves ? ENROLMENT_APPROVED : ENROLMENT_REJECTED;

@@ -99,9 +99,29 @@ enum accounts_result enrolment_ask(struct accounts *accounts, const struct enrol
 /* An offered credential was used. ACCOUNTS_NOT_FOUND: there is no such credential, or it is too late. */
 enum accounts_result enrolment_confirm(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                        struct bytes key, const struct enrolment_policy *policy, int64_t now_s);
-/* By serial number or device id. An approved one is offered when it asks again. ACCOUNTS_EXISTS: it is offered already. */
-enum accounts_result enrolment_decide(struct accounts *accounts, struct bytes tenant, struct bytes name, bool approves,
-                                      const struct enrolment_policy *policy, int64_t now_s);
+enum enrolment_decision { ENROLMENT_APPROVE, ENROLMENT_REJECT, ENROLMENT_FORGET };
+
+/* Why not. */
+enum enrolment_obstacle {
+    ENROLMENT_IS_OFFERED,   /* it has its credential, or is a rotation */
+    ENROLMENT_SEVERAL,      /* devices enrol with this serial number: see devices */
+    ENROLMENT_WAS_REJECTED, /* approving it would give it to whom somebody has said no: forget it first */
+};
+
+#define ENROLMENT_CHOICES_MAX 8
+
+struct enrolment_decided {
+    char device[SCHEMA_DEVICE_MAX + 1];
+    enum enrolment_obstacle obstacle; /* ACCOUNTS_EXISTS */
+    size_t count;                     /* ENROLMENT_SEVERAL: may be more than fit into devices */
+    char devices[ENROLMENT_CHOICES_MAX][SCHEMA_DEVICE_MAX + 1];
+};
+
+/* By device id, else by serial number if no two have it. An approved one is offered when it asks again; a
+ * forgotten one may be asked for anew by anybody, and what was offered is taken back. ACCOUNTS_EXISTS: see ret->obstacle. */
+enum accounts_result enrolment_decide(struct accounts *accounts, struct bytes tenant, struct bytes name,
+                                      enum enrolment_decision decision, const struct enrolment_policy *policy,
+                                      int64_t now_s, struct enrolment_decided *ret);
 enum accounts_result enrolment_get(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                    struct enrolment_record *ret);
 /* Devices that are enrolling, the one that ends first first. */

@@ -110,6 +110,7 @@ static const struct route routes[] = {
      enrol_handle_approve, METRIC_ENROLLMENT_APPROVE, true},
     {"/enrollments/*/reject", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, NOTHING, false, false, NULL,
      enrol_handle_reject, METRIC_ENROLLMENT_REJECT, true},
+    REST_DELETE("/enrollments/*", ROUTE_OPERATOR, enrol_handle_forget, METRIC_ENROLLMENT_FORGET, true),
     {"/time", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, CLOCK, false, false, "rt=\"weir.time\";ct=\"0 50 60\"",
      discovery_handle_time, METRIC_TIME_GET, false},
     {"/.well-known/core", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_LINK), false, false, "ct=40",

@@ -11,7 +11,7 @@
 #include "registry/table.h"
 
 #define BATCH_SECRET_MIN 16
-#define BATCH_CLAIM_MIN 4 /* characters of a claim code */
+#define BATCH_CLAIM_MIN 6 /* characters of a claim code */
 #define BATCHES_MAX 256   /* of one tenant */
 #define BATCH_MARK '+'    /* before the batch in a PSK identity and in identity.device, as no device's id begins */
 

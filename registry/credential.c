@@ -24,7 +24,7 @@ static const struct {
 } lengths[CREDENTIAL_KINDS] = {
     [CREDENTIAL_PSK] = {1, SECRET_MAX, false},
     [CREDENTIAL_X509] = {0, 0, true},
-    [CREDENTIAL_CA] = {CREDENTIAL_DIGEST_BYTES, CREDENTIAL_DIGEST_BYTES, true},
+    [CREDENTIAL_CA] = {CREDENTIAL_CA_ANY, CREDENTIAL_CA_LEAF, true},
     [CREDENTIAL_RPK] = {CREDENTIAL_DIGEST_BYTES, CREDENTIAL_DIGEST_BYTES, false},
     [CREDENTIAL_FRAME] = {16 + 6, 16 + 8, false},
     [CREDENTIAL_ES256] = {64, 64, false},
@@ -95,6 +95,7 @@ bool credential_is_sound(const struct credential *credential)
     size_t len = is_secret ? credential->secret.len : credential->public_len;
     size_t other = is_secret ? credential->public_len : credential->secret.len;
     return len >= lengths[credential->kind].min && len <= lengths[credential->kind].max && other == 0 &&
+           (credential->kind != CREDENTIAL_CA || len == CREDENTIAL_CA_ANY || len == CREDENTIAL_CA_LEAF) &&
            has_name == (credential->name != NULL) && (!has_name || name_is_valid(bytes_of_text(credential->name)));
 }
 

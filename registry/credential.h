@@ -22,7 +22,7 @@
 #define CREDENTIAL_TABLE(X)                                                                                            \
     X(CREDENTIAL_PSK,       "psk",      true,  false) /* DTLS */                                                       \
     X(CREDENTIAL_X509,      "x509",     false, false) /* a certificate name, from a CA of the settings or the tenant */\
-    X(CREDENTIAL_CA,        "ca",       false, false) /* a name, and SHA-256 of the CA's SubjectPublicKeyInfo as public */\
+    X(CREDENTIAL_CA,        "ca",       false, false) /* a name, and credential_ca below as public */                    \
     X(CREDENTIAL_RPK,       "rpk",      false, false) /* SHA-256 of the SubjectPublicKeyInfo (RFC 7252 9.1.3.2) */     \
     X(CREDENTIAL_FRAME,     "frame",    true,  false) /* OpenTRV: AES-128 key, then the node's whole id */             \
     X(CREDENTIAL_ES256,     "es256",    false, true)  /* JWS and COSE: x || y */                                       \
@@ -37,6 +37,11 @@ enum credential_kind {
 #undef X
     CREDENTIAL_KINDS
 };
+
+/* public of a ca: SHA-256 of the SubjectPublicKeyInfo of the authority that must have signed, and then, if it is of one
+ * certificate's key alone, as all that enrolment makes are, of that of the certificate. Without it any certificate of
+ * that name by the authority is good, however old: for people who see to that themselves. */
+enum credential_ca { CREDENTIAL_CA_ANY = CREDENTIAL_DIGEST_BYTES, CREDENTIAL_CA_LEAF = 2 * CREDENTIAL_DIGEST_BYTES };
 
 /* A registry holds a million of these: what a kind does not have takes no room. */
 struct credential {

@@ -131,6 +131,7 @@ struct shown {
     struct bytes tenant; /* of a kid */
     struct bytes name;   /* x509, ca, kid */
     const uint8_t *digest; /* ca, rpk */
+    size_t digest_len;
 };
 
 typedef bool shows_fn(const struct credential *credential, const struct shown *shown);
@@ -142,8 +143,9 @@ static bool shows_x509(const struct credential *credential, const struct shown *
 
 static bool shows_ca(const struct credential *credential, const struct shown *shown)
 {
-    return credential->kind == CREDENTIAL_CA && bytes_equal(shown->name, credential_name(credential)) &&
-           memcmp(credential->public, shown->digest, CREDENTIAL_DIGEST_BYTES) == 0;
+    return credential->kind == CREDENTIAL_CA && credential->public_len == shown->digest_len &&
+           bytes_equal(shown->name, credential_name(credential)) &&
+           memcmp(credential->public, shown->digest, shown->digest_len) == 0;
 }
 
 static bool shows_rpk(const struct credential *credential, const struct shown *shown)
@@ -157,18 +159,28 @@ static bool shows_kid(const struct credential *credential, const struct shown *s
     return credential_is_signature(credential->kind) && bytes_equal_text(shown->name, credential->id);
 }
 
-/* The first that shows it and is good at now_s; INT64_MIN: good or not. */
+/* Of two that show the same, as of a certificate that was renewed with its key, the one that waits for its first use, then
+ * the later one. */
+static bool is_better(const struct credential *credential, const struct credential *than)
+{
+    return !than || (credential->offered != than->offered ? credential->offered
+                                                          : credential->created_s > than->created_s);
+}
+
+/* The one that shows it and is good at now_s; INT64_MIN: good or not. */
 #define ANY_TIME INT64_MIN
 
 static const struct credential *find_shown(const struct device_entry *device, shows_fn *shows,
                                            const struct shown *shown, int64_t now_s)
 {
+    const struct credential *best = NULL;
     for (size_t i = 0; i < device->record.credential_count; i++) {
         const struct credential *credential = &device->credentials[i];
-        if (shows(credential, shown) && (now_s == ANY_TIME || credential_is_good_at(credential, now_s)))
-            return credential;
+        if (shows(credential, shown) && (now_s == ANY_TIME || credential_is_good_at(credential, now_s)) &&
+            is_better(credential, best))
+            best = credential;
     }
-    return NULL;
+    return best;
 }
 
 static bool has_x509(const void *entry, const void *key)
@@ -226,11 +238,11 @@ static struct index index_of_x509(struct registry *registry, struct bytes name)
     return (struct index){&registry->by_x509, has_x509, hash_bytes(&registry->key, name), {.name = name}};
 }
 
-static struct index index_of_ca(struct registry *registry, struct bytes name, const uint8_t *digest)
+/* Of an authority alone, or of an authority and a leaf. */
+static struct index index_of_ca(struct registry *registry, struct bytes name, struct bytes digests)
 {
-    return (struct index){&registry->by_ca, has_ca,
-                          hash_pair(&registry->key, bytes_of(digest, CREDENTIAL_DIGEST_BYTES), name),
-                          {.name = name, .digest = digest}};
+    return (struct index){&registry->by_ca, has_ca, hash_pair(&registry->key, digests, name),
+                          {.name = name, .digest = digests.ptr, .digest_len = digests.len}};
 }
 
 static struct index index_of_rpk(struct registry *registry, const uint8_t *digest)
@@ -254,7 +266,8 @@ static struct index index_of(struct registry *registry, const struct device_entr
     case CREDENTIAL_X509:
         return index_of_x509(registry, credential_name(credential));
     case CREDENTIAL_CA:
-        return index_of_ca(registry, credential_name(credential), credential->public);
+        return index_of_ca(registry, credential_name(credential),
+                           bytes_of(credential->public, credential->public_len));
     case CREDENTIAL_RPK:
         return index_of_rpk(registry, credential->public);
     default:
@@ -388,11 +401,19 @@ static struct registry *unconst(const struct registry *registry)
 }
 
 const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name,
-                                                    const uint8_t ca[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
+                                                    const uint8_t ca[static CREDENTIAL_DIGEST_BYTES],
+                                                    const uint8_t leaf[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
                                                     const struct credential **ret_credential)
 {
-    struct index of_ca = index_of_ca(unconst(registry), name, ca), of_name = index_of_x509(unconst(registry), name);
-    const struct device_record *device = device_by(&of_ca, shows_ca, now_s, ret_credential);
+    uint8_t both[CREDENTIAL_CA_LEAF];
+    memcpy(both, ca, CREDENTIAL_DIGEST_BYTES);
+    memcpy(both + CREDENTIAL_DIGEST_BYTES, leaf, CREDENTIAL_DIGEST_BYTES);
+    struct index of_leaf = index_of_ca(unconst(registry), name, bytes_of(both, CREDENTIAL_CA_LEAF));
+    struct index of_ca = index_of_ca(unconst(registry), name, bytes_of(both, CREDENTIAL_CA_ANY));
+    struct index of_name = index_of_x509(unconst(registry), name);
+    const struct device_record *device = device_by(&of_leaf, shows_ca, now_s, ret_credential);
+    if (!device)
+        device = device_by(&of_ca, shows_ca, now_s, ret_credential);
     return device ? device : device_by(&of_name, shows_x509, now_s, ret_credential);
 }
 

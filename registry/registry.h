@@ -33,11 +33,13 @@ void registry_online(void);
 /* Lookups, any registered thread. NULL: not known. Disabled and revoked records are returned: the caller judges. */
 const struct tenant_record *registry_tenant(const struct registry *registry, struct bytes tenant);
 const struct device_record *registry_device(const struct registry *registry, struct bytes tenant, struct bytes id);
-/* By what the device shows, if a credential that is good at now_s says so; ret_credential is that one. ca: SHA-256 of the
- * SubjectPublicKeyInfo of the CA that signed; a credential of the kind ca wants that very one, x509 any that was let
- * through. */
+/* By what the device shows, if a credential that is good at now_s says so; ret_credential is that one. ca, leaf: SHA-256
+ * of the SubjectPublicKeyInfo of the CA that signed, and of the certificate. First a credential of the kind ca that has
+ * both, then one that has this CA alone, then x509, with any that was let through. Of several the one that is offered, then
+ * the latest. */
 const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name,
-                                                    const uint8_t ca[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
+                                                    const uint8_t ca[static CREDENTIAL_DIGEST_BYTES],
+                                                    const uint8_t leaf[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
                                                     const struct credential **ret_credential);
 const struct device_record *registry_device_by_rpk(const struct registry *registry,
                                                    const uint8_t digest[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,

@@ -28,7 +28,7 @@
  *   weir:{T}:ca:ID               hash   one authority: certificate and wrapped key
  *   weir:{T}:enrolments          zset   ids of devices that are enrolling, by the time when that ends
  *   weir:{T}:enrol:ID            hash   one enrolment
- *   weir:{T}:kids                hash   whose each signature key is: its id -> the device's
+ *   weir:{T}:kids                hash   whose each signature key is: its id, or "pub:" and SHA-256 of the public key -> the device's
  *   weir:{T}:evidence            stream signed messages as they were received, with key and verdict
  *   weir:{T}:audit               stream who changed what of the registry, when, from where
  *   weir:{T}:quarantine          stream messages that a codec could not read, the newest ones

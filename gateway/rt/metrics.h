@@ -127,6 +127,7 @@
     X(METRIC_ENROLLMENTS_GET, counter, "weir_route_requests_total", "route=\"enrollments\"", "")                       \
     X(METRIC_ENROLLMENT_APPROVE, counter, "weir_route_requests_total", "route=\"enrollment-approve\"", "")             \
     X(METRIC_ENROLLMENT_REJECT, counter, "weir_route_requests_total", "route=\"enrollment-reject\"", "")               \
+    X(METRIC_ENROLLMENT_FORGET, counter, "weir_route_requests_total", "route=\"enrollment-forget\"", "")               \
     X(METRIC_AUDIT_GET, counter, "weir_route_requests_total", "route=\"audit\"", "")                                      \
     X(METRIC_DEVICE_LOG, counter, "weir_route_requests_total", "route=\"device-log\"", "")                                 \
     X(METRIC_DEVICES_POST, counter, "weir_route_requests_total", "route=\"devices-post\"", "")                        \

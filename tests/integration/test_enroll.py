@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import os
 import re
+import subprocess
 import tempfile
 import time
 
@@ -153,7 +154,7 @@ def test_people_decide(gateway):
     equal(curl(url(gateway, "/enrollments/C1/approve"), token=known["manual"], method="POST").status, 403)
     equal(curl(url(gateway, "/enrollments/C1/approve"), token=known["operator"], method="POST").status, 204)
     equal(curl(url(gateway, "/enrollments/C9/approve"), token=known["operator"], method="POST").status, 404)
-    gateway.cli("device", "approve", "plant/C2")
+    assert "plant/manual-C2 approved" in gateway.cli("device", "approve", "plant/C2").out
     gateway.cli("device", "reject", "plant/C3")
     for serial in ("C1", "C2"):
         gateway.secrets.append(ask(gateway, known["manual"], serial=serial, **question)["psk"])
@@ -163,6 +164,52 @@ def test_people_decide(gateway):
     ask(gateway, known["list"], 202, serial="D2", **question)
     states = waiting(gateway)
     equal([states[serial] for serial in ("C1", "C3", "D1", "D2")], ["offered", "rejected", "offered", "pending"])
+
+
+def test_one_serial_in_two_batches(gateway):
+    """people say which device they mean; one that was rejected by mistake is forgotten before it may ask again"""
+    known = plant(gateway)
+    question = {"serial": "L1", "want": "psk", "attempt": "attempt-0001"}
+    for batch in ("manual", "list"):
+        ask(gateway, known[batch], 202, **question)
+
+    def decide(method, path):
+        answer = curl(url(gateway, "/enrollments/" + path), token=known["operator"], method=method)
+        return answer.status, answer.body
+
+    for command in (["approve"], ["reject"], ["reject", "--forget"]):
+        said = gateway.cli("device", *command, "plant/L1", check=False)
+        assert said.status == 1 and "plant/manual-L1" in said.err and "plant/list-L1" in said.err, repr(said)
+    status, text = decide("POST", "L1/approve")
+    assert status == 409 and "manual-L1" in text and "list-L1" in text, text
+    equal(decide("POST", "manual-L1/reject")[0], 204)
+    status, text = decide("POST", "manual-L1/approve")
+    assert status == 409 and "rejected" in text, text
+    assert "forget" in gateway.cli("device", "approve", "plant/manual-L1", check=False).err
+    equal(decide("DELETE", "manual-L1")[0], 204)
+    equal(decide("DELETE", "manual-L1")[0], 404)
+    # Another may ask for it now.
+    ask(gateway, known["manual"], 202, serial="L1", want="psk", attempt="the-true-one")
+    assert "plant/manual-L1 forgotten" in gateway.cli("device", "reject", "--forget", "plant/manual-L1").out
+    assert "plant/list-L1 approved" in gateway.cli("device", "approve", "plant/L1").out
+    gateway.secrets.append(ask(gateway, known["list"], **question)["psk"])
+
+
+def test_wrong_claims_are_braked(gateway):
+    """after some wrong claim codes even the right one has to wait, in that batch and from that address"""
+    known = plant(gateway)
+
+    def guess(claim):
+        return curl(url(gateway, "/enroll"), token=known["code"], content_type="application/json", data=json.dumps(
+            {"serial": "M1", "want": "psk", "attempt": "attempt-0001", "claim": claim}))
+
+    answers = [guess("blue-%05d" % number) for number in range(12)]
+    equal(set(answer.status for answer in answers[:8]), {403})
+    equal(answers[-1].status, 429)
+    equal(answers[-1].headers.get("retry-after"), "6")
+    equal(guess("blue-heron").status, 429)
+    wait_until(lambda: guess("blue-heron").status == 200, "the brake is off", 15)
+    assert "6 to" in gateway.cli("batch", "add", "plant/short", "--claim=12345", check=False).err
 
 
 def test_claims(gateway):
@@ -241,6 +288,10 @@ def request_of(folder):
         return file.read()
 
 
+def live_sessions(gateway):
+    return gateway.metric("weir_sessions", 'kind="dtls"')
+
+
 def test_certificate(gateway):
     """a certificate request is answered by the tenant's authority; the device speaks with it; the authority is rotated"""
     known = plant(gateway)
@@ -271,6 +322,23 @@ def test_certificate(gateway):
         wait_until(lambda: is_confirmed(gateway, "auto-H1", first["kid"]), "the credential is confirmed")
         other = ask(gateway, known["auto"], serial="H2", csr=unpadded(csr))
         assert other["authority"] != first["authority"]
+        # Over CoAP JSON leaves the authority out, so that the answer is one block.
+        small = ask_coap(gateway, "plant/+auto", BOX, serial="H3", csr=unpadded(csr))
+        assert "CERTIFICATE" in small["certificate"] and "authority" not in small, small
+
+        # Whoever is there by a certificate of an authority that is removed is not there any more.
+        before = live_sessions(gateway)
+        live = subprocess.Popen(["openssl", "s_client", "-dtls1_2", "-connect", "127.0.0.1:%d" % gateway.coaps_port,
+                                 "-cert", os.path.join(folder, "certificate"), "-key", os.path.join(folder, "dev.key")],
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            wait_until(lambda: live_sessions(gateway) > before, "the session is there")
+            ended = gateway.metric("weir_sessions_revoked_total")
+            gateway.cli("ca", "remove", "plant/ca-1")
+            wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > ended, "the session is ended", 3)
+        finally:
+            live.kill()
+            live.communicate()
 
 
 def test_rotation(gateway):

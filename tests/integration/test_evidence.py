@@ -3,6 +3,7 @@
 `weir verify` without the gateway.
 """
 import base64
+import itertools
 import json
 import os
 import re
@@ -119,6 +120,8 @@ def test_tampering():
         for what, entry in [("not by that key", {**jws, "p": head + b"." + other + b"." + signature}),
                             ("not by that key", {**cose, "p": bytes(flipped)}),
                             ("names another key", {**jws, "k": b"ed"}),
+                            ("ct is not of the form", {**jws, "ct": b"18"}),
+                            ("names another key", {**jws, "k": b""}),
                             ("none of jws", {**jws, "f": b"x509"}),
                             ("exactly two dots", {**jws, "p": b"a.b"}),
                             ("names another signature", {**jws, "m": cose["m"]}),
@@ -129,7 +132,7 @@ def test_tampering():
             assert lines[0].startswith(copy + "  DOES NOT HOLD") and what in lines[0], lines
         equal(signer.verify("--to", entry_id)[0], 0)
         status, lines = signer.verify()
-        equal((status, lines[-1]), (1, "3 hold, 7 do not, 0 not checked"), lines)
+        equal((status, lines[-1]), (1, "3 hold, 9 do not, 0 not checked"), lines)
         # A record that was taken away, and another one in its place.
         records = gateway.redis("XRANGE", "weir:{demo}:obs", "-", "+")
         mine = [(at, fields) for at, fields in records if jws["m"] in fields]
@@ -138,6 +141,38 @@ def test_tampering():
         assert "3 records were signed, 2 are" in signer.verify("--entry", entry_id)[1][0]
         gateway.redis("XADD", "weir:{demo}:obs", "*", *changed)
         assert "1 of 3 records are not as they were signed" in signer.verify("--entry", entry_id)[1][0]
+
+
+def test_forged_records():
+    """A record that was added seconds later, filed under another device, or of a message without evidence does not hold"""
+    with lib.Gateway() as gateway:
+        signer = Signer(gateway)
+        equal(signer.send(signer.sign(payload='[{"n":"temp","v":1}]')).status, 204)
+        entry_id, jws = signer.evidence()[-1]
+        at, record = next(each for each in gateway.redis("XRANGE", "weir:{demo}:obs", "-", "+") if jws["m"] in each[1])
+        equal(signer.verify()[0], 0)
+        seconds = itertools.count(1)
+
+        def judge(words, *options, **changes):
+            fields = dict(zip(record[::2], record[1::2]))
+            fields.update({name.encode(): value for name, value in changes.items()})
+            later = "%d-0" % (int(at.split(b"-")[0]) + 5000 * next(seconds))
+            added = gateway.redis("XADD", "weir:{demo}:obs", later, *[part for pair in fields.items() for part in pair])
+            status, lines = signer.verify(*options)
+            gateway.redis("XDEL", "weir:{demo}:obs", added)
+            assert status == 1 and any(words in line for line in lines), (status, lines)
+
+        judge("1 records were signed, 2 are")
+        judge("1 records were signed, 2 are", "--entry", entry_id, v=b"99")
+        judge("names another signature", "--entry", entry_id, a=b"psk")
+        judge("no evidence of its message", m=b"0" * 16)
+        equal(signer.verify()[0], 0)
+        # The same record under another device.
+        fields = dict(zip(record[::2], record[1::2]))
+        fields[b"d"] = b"another"
+        gateway.redis("XDEL", "weir:{demo}:obs", at)
+        gateway.redis("XADD", "weir:{demo}:obs", "*", *[part for pair in fields.items() for part in pair])
+        assert "1 of 1 records are not as they were signed" in signer.verify("--entry", entry_id)[1][0]
 
 
 def test_retention():

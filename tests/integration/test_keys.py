@@ -121,6 +121,24 @@ def test_keys_of_the_command_line(gateway):
                   ["--kind=psk", "--id=psk", "--generate"], ["--kind=psk", "--generate", "--not-after=yesterday"]):
         result = gateway.cli("key", "add", "demo/keyed", *wrong, check=False)
         assert result.status in (1, 2) and result.err, (wrong, result)
+    two = gateway.folder + "/two.pem"
+    with open(two, "w") as file:
+        file.write(open(path).read() * 2)
+    gateway.add_device("demo/second")
+    for device, wrong, words in (
+            ("keyed", ["--kind=es256", "--id=keyed-1", "--file=" + path], "device demo/keyed has a key keyed-1 already"),
+            ("second", ["--kind=es256", "--id=two", "--file=" + two], "holds no key"),
+            ("second", ["--kind=es256", "--id=other", "--file=" + path], "the device keyed has this public key"),
+            ("second", ["--kind=hs256", "--id=keyed-2", "--generate"], "is one of the device keyed"),
+            ("second", ["--kind=hs256", "--hex=" + "00" * 32], "nothing but zeros"),
+            ("second", ["--kind=psk", "--generate", "--not-after=1000000000"], "in the past"),
+            ("nobody", ["--kind=psk", "--generate"], "there is no such device")):
+        result = gateway.cli("key", "add", "demo/" + device, *wrong, check=False)
+        assert result.status in (1, 2) and words in result.err, (wrong, result)
+    for _ in range(7):
+        gateway.cli("key", "add", "demo/second", "--kind=hmac", "--generate")
+    result = gateway.cli("key", "add", "demo/second", "--kind=hmac", "--generate", check=False)
+    assert result.status == 1 and "has 8 keys" in result.err, result
 
 
 def handshake(gateway, identity, key):

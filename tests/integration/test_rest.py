@@ -100,8 +100,11 @@ def test_keys(gateway):
     public = {name: json.loads(signer["jwk"])[name] for name in ("kty", "crv", "x", "y")}
     ask(gateway, "PUT", "/devices/keyed-2", {}, 201)
     ask(gateway, "POST", "/devices/keyed-2/keys", {"kind": "es256", "id": "sign", "jwk": public}, 409)
-    again = ask(gateway, "POST", "/devices/keyed-2/keys", {"kind": "es256", "id": "sign-2", "jwk": public}, 201).json()
+    # A public key is of one device only, which may have it by another name.
+    ask(gateway, "POST", "/devices/keyed-2/keys", {"kind": "es256", "id": "sign-2", "jwk": public}, 409)
+    again = ask(gateway, "POST", "/devices/keyed/keys", {"kind": "es256", "id": "sign-2", "jwk": public}, 201).json()
     equal(again["hex"], signer["hex"])
+    ask(gateway, "DELETE", "/devices/keyed/keys/sign-2", expect=204)
     private = dict(public, d=json.loads(signer["jwk"])["d"])
     ask(gateway, "POST", "/devices/keyed-2/keys", {"kind": "es256", "id": "p", "jwk": private}, 422)
     listed = ask(gateway, "GET", "/devices/keyed/keys", expect=200)

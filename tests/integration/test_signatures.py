@@ -246,6 +246,25 @@ def test_stored_once(gateway):
     equal(sorted(entry["v"] for entry in stored(gateway, device)), ["1", "2"])
 
 
+def test_an_envelope_spelled_anew(gateway):
+    """The MAC covers the canonical text: white space, order, escapes and 1.50 make no other message, with or without seq"""
+    device = Device(gateway)
+    query = ("t=demo", "d=" + device.id, "f=hmac", "level")
+    for more in {}, {"epoch": 4, "seq": 1}:
+        payload = {"temp": 1.5, "s": "\u00e9", "ts": int(time.time()), "ts_ns": 7, **more}
+        first = device.envelope(**payload)
+        mac = json.loads(first)["hmac"]
+        equal(send(gateway, first, coap.JSON, query).code_text, "2.04")
+        spelled = [json.dumps(payload, indent=1), json.dumps(dict(reversed(payload.items()))),
+                   json.dumps(payload, ensure_ascii=False), json.dumps(payload).replace("1.5", "1.50"),
+                   json.dumps(payload).replace("1.5", "15e-1"), json.dumps(payload).replace("temp", "\\u0074emp")]
+        for text in spelled:
+            answer = send(gateway, '{"hmac":"%s","payload":%s}' % (mac, text), coap.JSON, query)
+            equal((answer.code_text, json.loads(answer.payload).get("duplicate")), ("2.04", True), text)
+    entries = stored(gateway, device)
+    equal(sorted(entry["v"] for entry in entries if entry["n"] == "temp"), ["1.5", "1.5"])
+
+
 def test_held_back(gateway):
     """J14: after many wrong signatures an address is held back for a while, its neighbours and sessions are not"""
     device = Device(gateway)

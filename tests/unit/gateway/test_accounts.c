@@ -522,6 +522,58 @@ Test(accounts, a_kid_belongs_to_one_device_of_a_tenant)
     cr_expect_eq(redis_call(client, "EXISTS weir:{other}:kids")->integer, 0);
 }
 
+Test(accounts, a_public_key_belongs_to_one_device_of_a_tenant)
+{
+    add_tenant();
+    add_device("d1");
+    add_device("d2");
+    cr_assert_eq(put_key("d1", "k1", CREDENTIAL_ES256, 1, false), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("d2", "k2", CREDENTIAL_ES256, 1, false), ACCOUNTS_SAME_SECRET);
+    cr_expect_str_eq(accounts.holder, "d1");
+    cr_expect_eq(put_key("d2", "k1", CREDENTIAL_ES256, 2, false), ACCOUNTS_EXISTS);
+    cr_expect_str_eq(accounts.holder, "d1");
+    cr_assert_eq(put_key("d2", "k2", CREDENTIAL_ES256, 2, false), ACCOUNTS_DONE);
+    cr_expect_str_eq(accounts.holder, "");
+    struct credential key = credential_of("k3", CREDENTIAL_ES256, 1);
+    struct device_record record = device("d3");
+    record.credentials = &key;
+    cr_expect_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_SAME_SECRET);
+    cr_assert_eq(put_key("d1", "again", CREDENTIAL_ES256, 1, false), ACCOUNTS_DONE, "by another name");
+    cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("k1")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("d2", "k1", CREDENTIAL_ES256, 1, false), ACCOUNTS_SAME_SECRET, "d1 still has it");
+    cr_assert_eq(put_key("d1", "again", CREDENTIAL_ES256, 3, true), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("d2", "k1", CREDENTIAL_ES256, 1, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("d2")), ACCOUNTS_DONE);
+    cr_expect_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
+}
+
+Test(accounts, no_credential_beside_secrets_that_another_kek_wrapped)
+{
+    char template[] = "/tmp/weir-kek-XXXXXX", path[64], error[VAULT_ERROR_MAX];
+    struct vault *vaults[2];
+    cr_assert(mkdtemp(template));
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%zu", template, i);
+        vaults[i] = vault_new(path, true, error);
+        cr_assert(vaults[i], "%s", error);
+        unlink(path);
+    }
+    rmdir(template);
+    accounts.must_open = true;
+    accounts.vault = vault_of_records(vaults[0]);
+    add_tenant();
+    add_device("d1");
+    cr_expect_eq(put_key("d1", "k1", CREDENTIAL_HMAC, 1, false), ACCOUNTS_DONE);
+    accounts.vault = vault_of_records(vaults[1]);
+    cr_expect_eq(put_key("d1", "k2", CREDENTIAL_HMAC, 2, false), ACCOUNTS_NOT_SEALED);
+    cr_expect(accounts.is_foreign);
+    cr_expect_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("psk")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("d1", "k1", CREDENTIAL_HMAC, 2, true), ACCOUNTS_DONE, "in place of the last of them");
+    cr_expect(!accounts.is_foreign);
+    vault_free(vaults[0]);
+    vault_free(vaults[1]);
+}
+
 Test(accounts, eight_credentials_and_no_secret_twice)
 {
     char id[8];

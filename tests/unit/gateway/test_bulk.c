@@ -82,6 +82,27 @@ Test(bulk, a_kid_is_of_one_device_also_within_a_batch)
     cr_expect_eq(report.created, 1, "the id is free again");
 }
 
+#define PUBLIC(id, kid, fill) "{\"id\":\"" id "\",\"keys\":[{\"id\":\"" kid "\",\"kind\":\"eddsa\",\"hex\":\"" fill "\"}]}\n"
+#define P1 "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a" /* RFC 8032 7.1 */
+#define P2 "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"
+
+Test(bulk, a_public_key_is_of_one_device_also_within_a_batch)
+{
+    import(PUBLIC("a", "k", P1) PUBLIC("b", "l", P1) PUBLIC("c", "m", P2));
+    cr_expect_eq(report.created, 2);
+    cr_expect_eq(report.refusals[0].line, 2);
+    import(PUBLIC("b", "l", P1));
+    cr_expect_eq(report.refused, 1);
+    options.replaces = true;
+    import(PUBLIC("a", "k", P1));
+    cr_expect_eq(report.replaced, 1, "its own");
+    import(PUBLIC("c", "m", P1) KID("a", "n", K1));
+    cr_expect_eq(report.refused, 1);
+    cr_expect_eq(report.replaced, 1);
+    import(PUBLIC("b", "l", P1));
+    cr_expect_eq(report.created, 1, "the key is free again");
+}
+
 Test(bulk, replacing_without_keys_keeps_them_and_the_age)
 {
     struct record_room room;

@@ -508,6 +508,9 @@ Test(crypto_sign, pem_and_der_of_openssl_are_read)
     for (size_t i = 0; i < COUNT_OF(pem_rows); i++) {
         struct arena *arena = arena_new(ARENA_BYTES);
         struct crypto_sign_key key = {0};
+        char twice[4096];
+        snprintf(twice, sizeof twice, "%s%s", pem_rows[i].pem, pem_rows[i].pem);
+        cr_expect_not(crypto_sign_read_pem(bytes_of_text(twice), &key), "two keys, row %zu", i);
         cr_assert(crypto_sign_read_pem(bytes_of_text(pem_rows[i].pem), &key), "row %zu", i);
         cr_assert_eq(key.algorithm, pem_rows[i].algorithm);
         cr_assert_str_eq(to_hex(arena, bytes_of(key.public, key.public_len)), pem_rows[i].public);

@@ -350,6 +350,29 @@ Test(dtls_keys, a_credential_of_the_kind_ca_wants_that_very_authority)
     lab_close(&with);
 }
 
+/* As enrolment makes them: of one certificate's key alone. */
+Test(dtls_keys, a_credential_of_one_leaf_wants_that_leaf)
+{
+    static struct lab with;
+    static struct lab_certificate authority, mine, earlier;
+    cr_assert(lab_certificate_make(&authority, NULL, "Acme devices", 0, false));
+    cr_assert(lab_certificate_make(&mine, &authority, "sensor-1", 0x82, false));
+    cr_assert(lab_certificate_make(&earlier, &authority, "sensor-1", 0x82, false));
+    struct credential ca = lab_spki(CREDENTIAL_CA, bytes_of(authority.spki, authority.spki_len), "sensor-1");
+    cr_assert(crypto_sha256(bytes_of(mine.spki, mine.spki_len), (struct bytes){0}, ca.public + CREDENTIAL_DIGEST_BYTES));
+    ca.public_len = CREDENTIAL_CA_LEAF;
+    struct device_record device = {.tenant = "acme", .id = "sensor-1", .credentials = &ca, .credential_count = 1};
+    lab_prepare(&with);
+    cr_assert(lab_trust(&with, &authority));
+    cr_assert(lab_open(&with));
+    cr_assert(registry_put_device(with.registry, &device));
+    for (unsigned version13 = 0; version13 < 2; version13++) {
+        cr_assert(certificate_connects(&with, &mine, version13));
+        cr_assert_not(certificate_connects(&with, &earlier, version13));
+    }
+    lab_close(&with);
+}
+
 static void put_ca(struct lab *with, const char *tenant, const struct lab_certificate *certificate)
 {
     struct ca_record ca = {.id = "ca-1", .certificate_len = (uint16_t)certificate->len};

@@ -47,6 +47,13 @@ static struct enrolment_answer ask(const struct enrolment_question *question, in
     return answer;
 }
 
+static struct enrolment_decided decided;
+
+static enum accounts_result decide(struct bytes name, enum enrolment_decision decision, int64_t now_s)
+{
+    return enrolment_decide(&accounts, T, name, decision, &policy, now_s, &decided);
+}
+
 static bool has_device(const char *id, const char *key, bool *ret_offered, int64_t *ret_not_after_s)
 {
     struct record_room room;
@@ -117,16 +124,66 @@ Test(enrolment, people_decide)
     cr_expect_eq(ask(&two, 1000).verdict, ENROLMENT_WAITS);
     cr_assert_eq(enrolment_approve_serials(&accounts, T, BYTES_LITERAL("spring"), &serial, 1), ACCOUNTS_DONE);
     cr_expect_eq(ask(&two, 1001).verdict, ENROLMENT_GIVEN);
-    cr_expect_eq(enrolment_decide(&accounts, T, serial, true, &policy, 1002), ACCOUNTS_EXISTS);
-    cr_expect_eq(enrolment_decide(&accounts, T, BYTES_LITERAL("a1"), false, &policy, 1002), ACCOUNTS_DONE);
+    cr_expect_eq(decide(serial, ENROLMENT_APPROVE, 1002), ACCOUNTS_EXISTS);
+    cr_expect_eq(decide(BYTES_LITERAL("a1"), ENROLMENT_REJECT, 1002), ACCOUNTS_DONE);
     cr_expect_eq(ask(&one, 1003).verdict, ENROLMENT_REFUSED);
-    cr_expect_eq(enrolment_decide(&accounts, T, BYTES_LITERAL("a1"), true, &policy, 1004), ACCOUNTS_DONE);
+    /* Who was rejected gets nothing by a mistake; forgotten, it may ask again. */
+    cr_expect_eq(decide(BYTES_LITERAL("a1"), ENROLMENT_APPROVE, 1004), ACCOUNTS_EXISTS);
+    cr_expect_eq(decided.obstacle, ENROLMENT_WAS_REJECTED);
+    cr_expect_eq(decide(BYTES_LITERAL("a1"), ENROLMENT_FORGET, 1004), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&one, 1004).verdict, ENROLMENT_WAITS);
+    cr_expect_eq(decide(BYTES_LITERAL("a1"), ENROLMENT_APPROVE, 1004), ACCOUNTS_DONE);
     cr_expect_eq(ask(&one, 1005).verdict, ENROLMENT_GIVEN);
-    cr_expect_eq(enrolment_decide(&accounts, T, BYTES_LITERAL("a9"), true, &policy, 1004), ACCOUNTS_NOT_FOUND);
+    cr_expect_eq(decide(BYTES_LITERAL("a9"), ENROLMENT_APPROVE, 1004), ACCOUNTS_NOT_FOUND);
     struct enrolment_question three = question_of("a3", 3, BATCH_MANUAL);
     cr_expect_eq(ask(&three, 1000).verdict, ENROLMENT_WAITS);
     cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 3000, &more), ACCOUNTS_DONE);
-    cr_expect_eq(enrolment_decide(&accounts, T, BYTES_LITERAL("a3"), true, &policy, 3000), ACCOUNTS_NOT_FOUND);
+    cr_expect_eq(decide(BYTES_LITERAL("a3"), ENROLMENT_APPROVE, 3000), ACCOUNTS_NOT_FOUND);
+}
+
+Test(enrolment, one_serial_number_of_two_devices)
+{
+    struct enrolment_question one = question_of("a1", 1, BATCH_MANUAL), two = question_of("a2", 2, BATCH_MANUAL);
+    struct enrolment_record record;
+    snprintf(two.serial, sizeof two.serial, "s1");
+    snprintf(one.serial, sizeof one.serial, "s1");
+    cr_expect_eq(ask(&one, 1000).verdict, ENROLMENT_WAITS);
+    cr_expect_eq(ask(&two, 1000).verdict, ENROLMENT_WAITS);
+    for (enum enrolment_decision decision = ENROLMENT_APPROVE; decision <= ENROLMENT_FORGET; decision++) {
+        cr_expect_eq(decide(BYTES_LITERAL("s1"), decision, 1001), ACCOUNTS_EXISTS);
+        cr_expect(decided.obstacle == ENROLMENT_SEVERAL && decided.count == 2);
+        cr_expect(strcmp(decided.devices[0], "a1") == 0 && strcmp(decided.devices[1], "a2") == 0);
+    }
+    cr_expect_eq(decide(BYTES_LITERAL("a2"), ENROLMENT_FORGET, 1001), ACCOUNTS_DONE);
+    cr_expect_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a2"), &record), ACCOUNTS_NOT_FOUND);
+    cr_expect_eq(decide(BYTES_LITERAL("s1"), ENROLMENT_APPROVE, 1001), ACCOUNTS_DONE);
+    cr_expect_str_eq(decided.device, "a1");
+    cr_expect_eq(ask(&two, 1002).verdict, ENROLMENT_WAITS);
+    cr_expect_eq(ask(&one, 1002).verdict, ENROLMENT_GIVEN);
+}
+
+static uint64_t count_used(void)
+{
+    uint64_t used = 99, approved;
+    cr_assert_eq(enrolment_count(&accounts, T, BYTES_LITERAL("spring"), &used, &approved), ACCOUNTS_DONE);
+    return used;
+}
+
+Test(enrolment, removed_device_is_not_counted)
+{
+    struct batch_record batch = {.tenant = "acme", .id = "spring", .pattern = "*", .approval = BATCH_AUTO};
+    struct enrolment_question one = question_of("a1", 1, BATCH_AUTO);
+    secret_set(&batch.secret, BYTES_LITERAL("0123456789abcdef"));
+    cr_assert_eq(accounts_add_batch(&accounts, &batch, false), ACCOUNTS_DONE);
+    struct enrolment_answer answer = ask(&one, 1000);
+    /* The enrolment may make it anew. */
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
+    cr_expect_eq(count_used(), 1);
+    answer = ask(&one, 1001);
+    cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(answer.key), &policy, 1002), ACCOUNTS_DONE);
+    cr_expect_eq(count_used(), 1);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
+    cr_expect_eq(count_used(), 0);
 }
 
 Test(enrolment, old_key_ends_after_the_new_one_was_used)
@@ -144,6 +201,40 @@ Test(enrolment, old_key_ends_after_the_new_one_was_used)
     cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(fresh.key), &policy, 1020), ACCOUNTS_DONE);
     cr_expect(has_device("a1", old.key, &offered, &not_after_s) && not_after_s == 1030);
     cr_expect(has_device("a1", fresh.key, &offered, &not_after_s) && !offered && not_after_s == 0);
+}
+
+/* A key that the device has, an authority that there is not: the old credential and an earlier offer stay as they are. */
+Test(enrolment, a_refused_rotation_changes_nothing)
+{
+    struct enrolment_question first = question_of("a1", 1, BATCH_AUTO), same = question_of("a1", 7, BATCH_AUTO);
+    struct enrolment_answer old = ask(&first, 1000);
+    struct credential by_hand = {.id = "es256-0700000000000000", .kind = CREDENTIAL_ES256, .public_len = 64, .created_s = 1001};
+    struct enrolment_record record;
+    bool offered, more;
+    int64_t not_after_s;
+    same.rotates = true;
+    same.kind = CREDENTIAL_ES256;
+    same.public_len = 64;
+    same.batch = (struct batch_record){0};
+    memcpy(same.old, old.key, sizeof same.old);
+    cr_assert_eq(accounts_put_credential(&accounts, T, BYTES_LITERAL("a1"), &by_hand, false), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&same, 1010).verdict, ENROLMENT_TAKEN);
+    cr_expect_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a1"), &record), ACCOUNTS_NOT_FOUND);
+    struct enrolment_question next = same, none = same;
+    next.kind = CREDENTIAL_PSK;
+    next.digest[0] = 8;
+    next.random[0] = 8;
+    struct enrolment_answer fresh = ask(&next, 1011);
+    cr_assert_eq(fresh.verdict, ENROLMENT_GIVEN);
+    none.kind = CREDENTIAL_CA;
+    cr_expect_eq(ask(&same, 1012).verdict, ENROLMENT_TAKEN);
+    cr_expect_eq(ask(&none, 1012).verdict, ENROLMENT_NO_CA);
+    cr_assert_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a1"), &record), ACCOUNTS_DONE);
+    cr_expect_str_eq(record.key, fresh.key);
+    cr_expect(has_device("a1", fresh.key, &offered, &not_after_s) && offered && not_after_s == 1111);
+    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 2000, &more), ACCOUNTS_DONE);
+    cr_expect(has_device("a1", old.key, &offered, &not_after_s) && not_after_s == 0);
+    cr_expect(has_device("a1", by_hand.id, &offered, &not_after_s) && not_after_s == 0);
 }
 
 Test(enrolment, certificate_is_of_the_authority_that_signs)
@@ -168,6 +259,14 @@ Test(enrolment, certificate_is_of_the_authority_that_signs)
     cr_expect_eq(answer.verdict, ENROLMENT_GIVEN);
     cr_expect(answer.certificate_len > 200 && answer.authority_len == ca.certificate_len);
     cr_expect(memmem(answer.certificate, answer.certificate_len, "weir://acme/a1", 14) != NULL);
+    uint8_t both[64];
+    cr_assert(crypto_sha256(bytes_of(spki, 91), (struct bytes){0}, both + 32));
+    memcpy(both, ca.spki, 32);
+    struct record_room room;
+    struct device_record record;
+    cr_assert_eq(accounts_get_device(&accounts, T, BYTES_LITERAL("a1"), &room, &record), ACCOUNTS_DONE);
+    cr_expect(record.credentials[0].public_len == 64 && memcmp(record.credentials[0].public, both, 64) == 0,
+              "of this leaf alone");
     struct enrolment_answer again = ask(&question, 1001);
     cr_expect_eq(memcmp(answer.certificate, again.certificate, answer.certificate_len), 0);
     cr_assert_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(answer.key), &policy, 1002), ACCOUNTS_DONE);

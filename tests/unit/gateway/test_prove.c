@@ -248,6 +248,9 @@ Test(prove, the_tenant_is_said_somewhere_and_once)
     cr_expect_eq(ask_jws(&hs256, "home/hs", "t=home"), OUTCOME_CHANGED);
     cr_expect_eq(ask_jws(&hs256, "home/hs", "t=work"), OUTCOME_FORBIDDEN);
     cr_expect_eq(ask_jws(&hs256, "hs", ""), OUTCOME_UNAUTHENTICATED);
+    cr_expect_eq(ask_jws(&hs256, "hs", "t=home&t=work"), OUTCOME_FORBIDDEN);
+    cr_expect_eq(ask_jws(&hs256, "hs", "t=home&t=home"), OUTCOME_CHANGED);
+    cr_expect_eq(ask_jws(&hs256, "/hs", "t=home"), OUTCOME_FORBIDDEN, "a tenant without a name");
     struct request request = request_of(jws(&hs256, "work/w-key"), CONTENT_FORMAT_JOSE, "");
     speak_as(&request, "hub");
     cr_expect_eq(ask(&request), OUTCOME_FORBIDDEN, "a concentrator of one tenant brings nothing of another");

@@ -237,3 +237,27 @@ Test(signed, forms)
     cr_expect_str_eq(signed_algorithm_name(SIGNED_HS256_64), "HS256/64");
     cr_expect_eq(signed_signature_len(SIGNED_HS256_64), 8);
 }
+
+Test(signed, an_envelope_is_recognised_however_its_payload_is_spelled)
+{
+    static const char *const payloads[] = {
+        "{\"a\":1.5,\"s\":\"\\u00e9\",\"ts\":1763692800,\"ts_ns\":5}",
+        "{ \"ts_ns\":5, \"ts\":1763692800,\n \"s\":\"\xc3\xa9\", \"a\":15e-1 }",
+        "{\"\\u0061\":1.50,\"s\":\"\\u00E9\",\"ts\":1763692800,\"ts_ns\":5}",
+    };
+    struct arena *arena = arena_new(ARENA_BYTES);
+    struct signed_message first, message, other;
+    struct refusal refusal;
+    struct bytes text;
+    for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
+        cr_assert(envelope_write(bytes_of_text(payloads[i]), (const uint8_t[32]){1}, arena, &text));
+        cr_assert(envelope_read(text, &wide, arena, &message, &refusal), "%s", refusal.detail);
+        if (i == 0)
+            first = message;
+        cr_expect(bytes_equal(signed_content(&message), signed_content(&first)), "%s", payloads[i]);
+    }
+    cr_assert(envelope_write(BYTES_LITERAL("{\"a\":1.6,\"ts\":1763692800,\"ts_ns\":5}"), (const uint8_t[32]){1}, arena, &text));
+    cr_assert(envelope_read(text, &wide, arena, &other, &refusal));
+    cr_expect(!bytes_equal(signed_content(&other), signed_content(&first)));
+    arena_free(arena);
+}

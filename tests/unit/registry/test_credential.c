@@ -41,13 +41,14 @@ Test(credential, lengths_are_those_of_the_kind)
     } cases[] = {
         {CREDENTIAL_PSK, 1, 64, false},     {CREDENTIAL_FRAME, 22, 24, false}, {CREDENTIAL_HS256, 32, 64, false},
         {CREDENTIAL_HS256_64, 32, 64, false}, {CREDENTIAL_HMAC, 16, 64, false}, {CREDENTIAL_X509, 0, 0, true},
-        {CREDENTIAL_CA, 32, 32, true},      {CREDENTIAL_RPK, 32, 32, false},   {CREDENTIAL_ES256, 64, 64, false},
+        {CREDENTIAL_CA, 32, 64, true},      {CREDENTIAL_RPK, 32, 32, false},   {CREDENTIAL_ES256, 64, 64, false},
         {CREDENTIAL_EDDSA, 32, 32, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         for (unsigned len = 0; len <= 64; len++) {
             struct credential credential = {.id = "k", .kind = cases[i].kind, .name = cases[i].has_name ? "n" : NULL};
             bool is_secret = credential_is_secret(cases[i].kind), fits = len >= cases[i].min && len <= cases[i].max;
+            fits = fits && (cases[i].kind != CREDENTIAL_CA || len % 32 == 0);
             if (is_secret)
                 credential.secret.len = (uint8_t)len;
             else

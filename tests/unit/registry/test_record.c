@@ -23,7 +23,7 @@ static const struct credential *full_credentials(void)
     memset(longest, 'x', CREDENTIAL_NAME_MAX);
     all[0] = psk_of("0123456789ABCDEF0123456789abcdef",
                     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
-    all[1] = (struct credential){.id = "ca", .kind = CREDENTIAL_CA, .public_len = 32, .name = longest};
+    all[1] = (struct credential){.id = "ca", .kind = CREDENTIAL_CA, .public_len = 64, .name = longest};
     all[2] = (struct credential){.id = "es", .kind = CREDENTIAL_ES256, .public_len = 64, .not_before_s = 7,
                                  .not_after_s = 999999999999};
     all[3] = (struct credential){.id = "frame", .kind = CREDENTIAL_FRAME, .offered = true, .created_s = 9};

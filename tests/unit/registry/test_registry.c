@@ -25,7 +25,7 @@ static void put(struct registry *registry, struct device_record record)
     cr_assert(registry_put_device(registry, &record));
 }
 
-static const uint8_t no_ca[CREDENTIAL_DIGEST_BYTES];
+static const uint8_t no_ca[CREDENTIAL_DIGEST_BYTES], no_leaf[CREDENTIAL_DIGEST_BYTES];
 
 static struct credential x509(const char *name)
 {
@@ -35,7 +35,7 @@ static struct credential x509(const char *name)
 static const struct device_record *by_x509(const struct registry *registry, const char *name)
 {
     const struct credential *credential;
-    return registry_device_by_x509(registry, bytes_of_text(name), no_ca, 1, &credential);
+    return registry_device_by_x509(registry, bytes_of_text(name), no_ca, no_leaf, 1, &credential);
 }
 
 static const struct device_record *by_rpk(const struct registry *registry, const uint8_t *digest)
@@ -485,21 +485,59 @@ Test(registry, a_certificate_is_judged_by_its_authority_and_the_time)
     record.credentials = keys;
     record.credential_count = 2;
     put(registry, record);
-    cr_expect_not_null(registry_device_by_x509(registry, name, old_ca, 99, &found));
+    cr_expect_not_null(registry_device_by_x509(registry, name, old_ca, no_leaf, 99, &found));
     cr_expect_str_eq(found->id, "old");
-    cr_expect_not_null(registry_device_by_x509(registry, name, new_ca, 99, &found));
+    cr_expect_not_null(registry_device_by_x509(registry, name, new_ca, no_leaf, 99, &found));
     cr_expect_str_eq(found->id, "new");
-    cr_expect_null(registry_device_by_x509(registry, name, old_ca, 100, &found));
-    cr_expect_null(registry_device_by_x509(registry, name, new_ca, 49, &found));
-    cr_expect_null(registry_device_by_x509(registry, name, no_ca, 60, &found));
+    cr_expect_null(registry_device_by_x509(registry, name, old_ca, no_leaf, 100, &found));
+    cr_expect_null(registry_device_by_x509(registry, name, new_ca, no_leaf, 49, &found));
+    cr_expect_null(registry_device_by_x509(registry, name, no_ca, no_leaf, 60, &found));
     any.credentials = &by_name;
     any.credential_count = 1;
     put(registry, any);
-    cr_expect_str_eq(registry_device_by_x509(registry, name, old_ca, 99, &found)->id, "d1", "its own authority first");
-    cr_expect_str_eq(registry_device_by_x509(registry, name, no_ca, 99, &found)->id, "d2");
+    cr_expect_str_eq(registry_device_by_x509(registry, name, old_ca, no_leaf, 99, &found)->id, "d1", "its own authority first");
+    cr_expect_str_eq(registry_device_by_x509(registry, name, no_ca, no_leaf, 99, &found)->id, "d2");
     record.credential_count = 1;
     put(registry, record);
-    cr_expect_str_eq(registry_device_by_x509(registry, name, old_ca, 99, &found)->id, "d2");
+    cr_expect_str_eq(registry_device_by_x509(registry, name, old_ca, no_leaf, 99, &found)->id, "d2");
+    registry_free(registry);
+}
+
+Test(registry, a_credential_of_one_leaf_is_of_no_other)
+{
+    struct registry *registry = registry_new(&hash_key);
+    const uint8_t ca[CREDENTIAL_DIGEST_BYTES] = {1}, other_ca[CREDENTIAL_DIGEST_BYTES] = {2};
+    const uint8_t a[CREDENTIAL_DIGEST_BYTES] = {10}, b[CREDENTIAL_DIGEST_BYTES] = {11}, c[CREDENTIAL_DIGEST_BYTES] = {12};
+    struct bytes name = BYTES_LITERAL("urn:dev:1");
+    struct credential keys[4] = {
+        {.id = "1", .kind = CREDENTIAL_CA, .public_len = 64, .public = {1, [32] = 10}, .name = "urn:dev:1", .not_after_s = 90},
+        {.id = "2", .kind = CREDENTIAL_CA, .public_len = 64, .public = {1, [32] = 11}, .name = "urn:dev:1"},
+        {.id = "3", .kind = CREDENTIAL_CA, .public_len = 64, .public = {1, [32] = 11}, .name = "urn:dev:1", .offered = true},
+        {.id = "4", .kind = CREDENTIAL_CA, .public_len = 32, .public = {1}, .name = "urn:dev:1"}};
+    struct device_record record = device("acme", "d1", 1);
+    const struct credential *found = NULL;
+    record.credentials = keys;
+    record.credential_count = 2;
+    put(registry, record);
+    cr_expect_not_null(registry_device_by_x509(registry, name, ca, a, 50, &found));
+    cr_expect_str_eq(found->id, "1");
+    cr_expect_not_null(registry_device_by_x509(registry, name, ca, b, 50, &found));
+    cr_expect_str_eq(found->id, "2");
+    cr_expect_null(registry_device_by_x509(registry, name, ca, a, 90, &found), "it has ended");
+    cr_expect_null(registry_device_by_x509(registry, name, ca, c, 50, &found));
+    cr_expect_null(registry_device_by_x509(registry, name, other_ca, b, 50, &found));
+    cr_expect_null(registry_device_by_x509(registry, BYTES_LITERAL("urn:dev:2"), ca, b, 50, &found));
+    record.credential_count = 4;
+    put(registry, record);
+    cr_expect_not_null(registry_device_by_x509(registry, name, ca, b, 50, &found));
+    cr_expect_str_eq(found->id, "3", "renewed with its key: the one that waits for its use");
+    cr_expect_not_null(registry_device_by_x509(registry, name, ca, c, 50, &found));
+    cr_expect_str_eq(found->id, "4", "any of that authority");
+    record.credentials = keys + 1;
+    record.credential_count = 1;
+    put(registry, record);
+    cr_expect_null(registry_device_by_x509(registry, name, ca, a, 50, &found));
+    cr_expect_null(registry_device_by_x509(registry, name, ca, c, 50, &found));
     registry_free(registry);
 }
 
