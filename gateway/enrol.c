@@ -297,7 +297,7 @@ static struct claim_brake claim_brake_of(const struct request *request, const st
 static const char *check_claim(const struct request *request, const struct batch_record *batch,
                                const struct enrol_request *asked, enum outcome *ret_outcome)
 {
-    if (!asked->claim.len)
+    if (!asked->claim.len || !(batch->per_device || secret_is_set(&batch->claim)))
         return compare_claim(request, batch, asked);
     struct claim_brake brake = claim_brake_of(request, batch);
     if (!brake.limiter || !limiter_allows(brake.limiter, brake.batch, brake.now_ms) ||

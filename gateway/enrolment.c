@@ -589,18 +589,71 @@ static enum accounts_result has_room(struct accounts *accounts, const struct pla
     return result;
 }
 
+static bool is_asked_for(const struct credential *credential, const struct enrolment_question *question,
+                         struct bytes key)
+{
+    bool is_same_key = credential_is_signature(question->kind) && credential->kind == question->kind &&
+                       credential->public_len == question->public_len &&
+                       memcmp(credential->public, question->public, question->public_len) == 0;
+    return !credential->offered && (is_same_key || bytes_equal_text(key, credential->id));
+}
+
 /* Whether the device has what it asks for, and it is not just offered. */
 static enum accounts_result has_already(struct accounts *accounts, const struct enrolment_question *question, bool *ret)
 {
-    struct copy copy;
-    uint8_t count;
-    char key[CREDENTIAL_ID_MAX + 1];
-    enum accounts_result result = read_credential(accounts, bytes_of_text(question->tenant),
-                                                  bytes_of_text(question->device), key_id_of(question, key), &copy, &count);
-    *ret = result == ACCOUNTS_DONE && !copy.credential.offered;
-    if (result == ACCOUNTS_DONE)
-        explicit_bzero(&copy, sizeof copy);
-    return result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_NO_DEVICE ? ACCOUNTS_DONE : result;
+    struct record_room room;
+    struct device_record record;
+    char text[CREDENTIAL_ID_MAX + 1];
+    struct bytes key = key_id_of(question, text);
+    enum accounts_result result = accounts_get_device(accounts, bytes_of_text(question->tenant),
+                                                      bytes_of_text(question->device), &room, &record);
+    *ret = false;
+    if (result != ACCOUNTS_DONE)
+        return result == ACCOUNTS_NOT_FOUND ? ACCOUNTS_DONE : result;
+    for (size_t i = 0; i < record.credential_count; i++)
+        *ret |= is_asked_for(&record.credentials[i], question, key);
+    record_wipe_room(&room);
+    return ACCOUNTS_DONE;
+}
+
+/* Whether a key, or the id that it would have, is another device's. */
+static enum accounts_result is_of_another(struct accounts *accounts, const struct enrolment_question *question, bool *ret)
+{
+    struct credential credential = {.kind = question->kind, .public_len = question->public_len};
+    char kids_key[SCHEMA_KEY_MAX], public[ACCOUNTS_KIDS_NAME_MAX + 1], text[CREDENTIAL_ID_MAX + 1];
+    const struct store_reply *reply = NULL;
+    *ret = false;
+    if (!credential_is_signature(question->kind))
+        return ACCOUNTS_DONE;
+    memcpy(credential.public, question->public, question->public_len);
+    if (!accounts_public_name(&credential, public))
+        return ACCOUNTS_DONE;
+    schema_key(kids_key, bytes_of_text(question->tenant), SCHEMA_SUFFIX_KIDS);
+    struct bytes arguments[] = {WORD("HMGET"), bytes_of_text(kids_key), bytes_of_text(public), key_id_of(question, text)};
+    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    for (size_t i = 0; result == ACCOUNTS_DONE && reply->type == STORE_LIST && i < reply->count; i++)
+        *ret |= reply->items[i].type == STORE_TEXT && !bytes_equal_text(reply->items[i].text, question->device);
+    return result;
+}
+
+/* What begin decides by. */
+struct standing {
+    uint64_t there;      /* the device has a record */
+    bool room;           /* in the batch */
+    bool has, elsewhere; /* the device has the key already; another one has it */
+};
+
+static enum enrolment_verdict verdict_on(const struct enrolment_question *question, const struct standing *standing)
+{
+    if (standing->has)
+        return ENROLMENT_TAKEN;
+    if (standing->elsewhere)
+        return ENROLMENT_UNKNOWN;
+    if (!standing->room)
+        return ENROLMENT_USED_UP;
+    if ((standing->there > 0) != question->rotates)
+        return question->rotates ? ENROLMENT_UNKNOWN : ENROLMENT_TAKEN;
+    return ENROLMENT_GIVEN;
 }
 
 /* Nobody is enrolling as this device, or it has changed its mind. */
@@ -609,21 +662,21 @@ static enum accounts_result begin(struct accounts *accounts, const struct place 
                                   int64_t now_s, struct decision *ret)
 {
     char key[SCHEMA_KEY_MAX];
-    uint64_t there = 0;
-    bool room = false, has = false;
+    struct standing standing = {.there = 0};
     schema_key_of(key, place->tenant, SCHEMA_KIND_DEVICE, place->device);
     struct bytes exists[] = {WORD("EXISTS"), bytes_of_text(key)};
-    enum accounts_result result = ask_number(accounts, exists, COUNT_OF(exists), &there);
+    enum accounts_result result = ask_number(accounts, exists, COUNT_OF(exists), &standing.there);
     if (result == ACCOUNTS_DONE)
-        result = has_room(accounts, place, question, &room);
+        result = has_room(accounts, place, question, &standing.room);
     if (result == ACCOUNTS_DONE && question->rotates)
-        result = has_already(accounts, question, &has);
+        result = has_already(accounts, question, &standing.has);
+    if (result == ACCOUNTS_DONE)
+        result = is_of_another(accounts, question, &standing.elsewhere);
     if (result != ACCOUNTS_DONE)
         return result;
-    if ((there > 0) != question->rotates || !room || has) {
-        ret->verdict = has ? ENROLMENT_TAKEN : !room ? ENROLMENT_USED_UP : question->rotates ? ENROLMENT_UNKNOWN : ENROLMENT_TAKEN;
+    ret->verdict = verdict_on(question, &standing);
+    if (ret->verdict != ENROLMENT_GIVEN)
         return ACCOUNTS_DONE;
-    }
     ret->record = record_of(question, now_s);
     return offer_or_wait(accounts, question, policy, now_s, ret);
 }
@@ -827,7 +880,8 @@ static enum accounts_result give(struct accounts *accounts, const struct enrolme
     } else if (result == ACCOUNTS_EXISTS) {
         ret->verdict = ENROLMENT_TAKEN;
         result = end(accounts, record, false);
-    } else if (result == ACCOUNTS_NO_DEVICE || result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_FULL) {
+    } else if (result == ACCOUNTS_NO_DEVICE || result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_FULL ||
+               result == ACCOUNTS_SAME_SECRET) {
         ret->verdict = verdict_of(result);
         result = end(accounts, record, true);
     }

@@ -175,7 +175,7 @@ def test_one_serial_in_two_batches(gateway):
 
     def decide(method, path):
         answer = curl(url(gateway, "/enrollments/" + path), token=known["operator"], method=method)
-        return answer.status, answer.body
+        return answer.status, answer.body.decode()
 
     for command in (["approve"], ["reject"], ["reject", "--forget"]):
         said = gateway.cli("device", *command, "plant/L1", check=False)
@@ -193,23 +193,6 @@ def test_one_serial_in_two_batches(gateway):
     assert "plant/manual-L1 forgotten" in gateway.cli("device", "reject", "--forget", "plant/manual-L1").out
     assert "plant/list-L1 approved" in gateway.cli("device", "approve", "plant/L1").out
     gateway.secrets.append(ask(gateway, known["list"], **question)["psk"])
-
-
-def test_wrong_claims_are_braked(gateway):
-    """after some wrong claim codes even the right one has to wait, in that batch and from that address"""
-    known = plant(gateway)
-
-    def guess(claim):
-        return curl(url(gateway, "/enroll"), token=known["code"], content_type="application/json", data=json.dumps(
-            {"serial": "M1", "want": "psk", "attempt": "attempt-0001", "claim": claim}))
-
-    answers = [guess("blue-%05d" % number) for number in range(12)]
-    equal(set(answer.status for answer in answers[:8]), {403})
-    equal(answers[-1].status, 429)
-    equal(answers[-1].headers.get("retry-after"), "6")
-    equal(guess("blue-heron").status, 429)
-    wait_until(lambda: guess("blue-heron").status == 200, "the brake is off", 15)
-    assert "6 to" in gateway.cli("batch", "add", "plant/short", "--claim=12345", check=False).err
 
 
 def test_claims(gateway):
@@ -288,6 +271,33 @@ def request_of(folder):
         return file.read()
 
 
+class Certified:
+    """A device with a key and the certificate that it got for it."""
+
+    def __init__(self, gateway, folder, name):
+        self.gateway, self.folder = gateway, os.path.join(folder, name)
+        os.mkdir(self.folder)
+        self.csr = unpadded(request_of(self.folder))
+
+    def take(self, answer):
+        with open(os.path.join(self.folder, "certificate"), "w") as file:
+            file.write(answer["certificate"])
+        self.kid = answer["kid"]
+        return self
+
+    def post(self, path, form, text):
+        return lib.coap_client("coaps://127.0.0.1:%d%s" % (self.gateway.coaps_port, path), "-m", "post", "-t", form, "-A",
+                               "50", "-e", text, "-c", os.path.join(self.folder, "certificate"), "-j",
+                               os.path.join(self.folder, "dev.key"), "-n", timeout_s=3)
+
+    def speaks(self):
+        result = self.post("/obs", "110", '[{"n":"temp","v":1}]')
+        return (result.status, result.code) == (0, "") and "alert" not in result.out and "cannot send" not in result.out
+
+    def rotate(self, csr):
+        return json.loads(self.post("/enroll", "50", json.dumps({"csr": csr})).out)
+
+
 def live_sessions(gateway):
     return gateway.metric("weir_sessions", 'kind="dtls"')
 
@@ -341,6 +351,70 @@ def test_certificate(gateway):
             live.communicate()
 
 
+def test_a_certificate_is_of_its_key_alone(gateway):
+    """one that was never confirmed, one that was rotated away, one of a device that was removed: none speaks again"""
+    known = plant(gateway)
+    with tempfile.TemporaryDirectory() as folder:
+        if "ca-" not in gateway.cli("ca", "list", "plant").out:
+            gateway.cli("ca", "make", "plant")
+        thief, owner, a, b, again = (Certified(gateway, folder, name) for name in ("thief", "owner", "a", "b", "again"))
+        thief.take(ask(gateway, known["auto"], serial="M1", csr=thief.csr))
+        asked = time.time()
+        a.take(ask(gateway, known["auto"], serial="M2", csr=a.csr))
+        wait_until(a.speaks, "the first certificate is good", 15)
+        wait_until(lambda: is_confirmed(gateway, "auto-M2", a.kid), "it is confirmed")
+        b.take(a.rotate(b.csr))
+        assert a.speaks()
+        equal(kinds(gateway, "auto-M2"), {a.kid: "ca", b.kid: "ca?"})
+        wait_until(b.speaks, "the second is good", 4)
+        wait_until(lambda: is_confirmed(gateway, "auto-M2", b.kid), "and confirmed by its own use")
+        wait_until(lambda: int(gateway.redis("HGET", "weir:{plant}:dev:auto-M2", "key:" + a.kid).split()[3]) <
+                   time.time() + 3, "the first ends after the overlap", 4)
+        time.sleep(3)
+        assert not a.speaks()
+        assert b.speaks()
+        gateway.cli("device", "remove", "plant/auto-M2")
+        again.take(ask(gateway, known["auto"], serial="M2", csr=again.csr))
+        wait_until(again.speaks, "it is there anew", 10)
+        assert not b.speaks() and not a.speaks()
+        time.sleep(max(0, asked + 6.5 - time.time()))
+        owner.take(ask(gateway, known["auto"], serial="M1", csr=owner.csr))
+        wait_until(lambda: owner.kid in (kinds(gateway, "auto-M1") or {}), "the owner is enrolled")
+        assert not thief.speaks()
+        wait_until(owner.speaks, "the owner speaks", 10)
+        assert not thief.speaks()
+
+
+def test_refused_rotation(gateway):
+    """a key that the device has already is refused, and what it has stays as it is"""
+    known = plant(gateway)
+    first = ask(gateway, known["auto"], serial="N1", want="psk", attempt="attempt-0001")
+    gateway.secrets.append(first["psk"])
+    assert send(gateway, first["identity"], first["psk"], "temp")
+    wait_until(lambda: is_confirmed(gateway, "auto-N1", first["kid"]), "it is confirmed")
+    session = (first["identity"], first["psk"].encode())
+    with tempfile.TemporaryDirectory() as folder:
+        key = Key(folder)
+
+        def rotate():
+            nonce = json.loads(lib.coap_client("coaps://127.0.0.1:%d/enroll" % gateway.coaps_port, "-A", "50",
+                                               psk=session).out)["nonce"]
+            proof = key.sign(" ".join(["weir-enroll", "plant", "auto-N1", key.thumbprint(), nonce]))
+            return lib.coap_client("coaps://127.0.0.1:%d/enroll" % gateway.coaps_port, "-m", "post", "-t", "50", "-A", "50",
+                                   "-e", json.dumps({"key": key.jwk, "nonce": nonce, "proof": proof}), psk=session)
+
+        kid = json.loads(rotate().out)["kid"]
+        wait_until(lambda: kid in kinds(gateway, "auto-N1"), "it is offered")
+        # As if it had been given by hand.
+        text = gateway.redis("HGET", "weir:{plant}:dev:auto-N1", "key:" + kid).decode().split(" ")
+        gateway.redis("HSET", "weir:{plant}:dev:auto-N1", "key:" + kid, " ".join(["eddsa", text[1], "0", "0", text[4]]))
+        gateway.redis("DEL", "weir:{plant}:enrol:auto-N1")
+        before = gateway.redis("HGETALL", "weir:{plant}:dev:auto-N1")
+        equal(rotate().code, "4.09")
+        equal(gateway.redis("EXISTS", "weir:{plant}:enrol:auto-N1"), 0)
+        equal(gateway.redis("HGETALL", "weir:{plant}:dev:auto-N1"), before)
+
+
 def test_rotation(gateway):
     """an enrolled device gets a new key; the old one is good until the new one was used, and a little longer"""
     known = plant(gateway)
@@ -357,6 +431,24 @@ def test_rotation(gateway):
     wait_until(lambda: is_confirmed(gateway, "auto-I1", second["kid"]), "the second is confirmed")
     wait_until(lambda: not is_let_in(gateway, first["identity"], first["psk"].encode().hex()), "the first is good no more")
     assert send(gateway, second["identity"], second["psk"], "temp")
+
+
+def test_wrong_claims_are_braked(gateway):
+    """after some wrong claim codes even the right one has to wait, in that batch and from that address"""
+    known = plant(gateway)
+
+    def guess(claim):
+        return curl(url(gateway, "/enroll"), token=known["code"], content_type="application/json", data=json.dumps(
+            {"serial": "M1", "want": "psk", "attempt": "attempt-0001", "claim": claim}))
+
+    answers = [guess("blue-%05d" % number) for number in range(12)]
+    equal(set(answer.status for answer in answers[:8]), {403})
+    equal(answers[-1].status, 429)
+    equal(answers[-1].headers.get("retry-after"), "6")
+    equal(guess("blue-heron").status, 429)
+    coap = ask_coap(gateway, "plant/+code", BOX, serial="M1", want="psk", attempt="attempt-0001", claim="blue-heron")
+    equal(coap, "4.29")
+    assert "6 to" in gateway.cli("batch", "add", "plant/short", "--claim=12345", check=False).err
 
 
 def test_closed_batch(gateway):

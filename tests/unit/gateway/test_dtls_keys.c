@@ -375,7 +375,7 @@ Test(dtls_keys, a_credential_of_one_leaf_wants_that_leaf)
 
 static void put_ca(struct lab *with, const char *tenant, const struct lab_certificate *certificate)
 {
-    struct ca_record ca = {.id = "ca-1", .certificate_len = (uint16_t)certificate->len};
+    struct ca_record ca = {.id = "ca-1", .certificate_len = (uint16_t)certificate->len, .not_after_s = INT64_MAX};
     struct tenant_record owner = {0};
     snprintf(ca.tenant, sizeof ca.tenant, "%s", tenant);
     snprintf(owner.id, sizeof owner.id, "%s", tenant);

@@ -228,6 +228,13 @@ Test(enrolment, a_refused_rotation_changes_nothing)
     cr_assert_eq(fresh.verdict, ENROLMENT_GIVEN);
     none.kind = CREDENTIAL_CA;
     cr_expect_eq(ask(&same, 1012).verdict, ENROLMENT_TAKEN);
+    struct enrolment_question theirs = same, another = question_of("a2", 9, BATCH_AUTO);
+    another.kind = theirs.kind = CREDENTIAL_ES256;
+    another.public_len = theirs.public_len = 64;
+    another.public[0] = theirs.public[0] = 3;
+    theirs.digest[0] = 10;
+    cr_expect_eq(ask(&another, 1012).verdict, ENROLMENT_GIVEN);
+    cr_expect_eq(ask(&theirs, 1012).verdict, ENROLMENT_UNKNOWN, "another device's, whatever its id");
     cr_expect_eq(ask(&none, 1012).verdict, ENROLMENT_NO_CA);
     cr_assert_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a1"), &record), ACCOUNTS_DONE);
     cr_expect_str_eq(record.key, fresh.key);

@@ -396,6 +396,14 @@ static const struct {
     {"key:k1", "x509 0 0 0 ", false},
     {"key:k1", "ca 0 0 0 a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5 name", true},
     {"key:k1", "ca 0 0 0 a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5", false},
+    {"key:k1", "ca? 0 0 0 a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5"
+               "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5 name", true},
+    {"key:k1", "ca 0 0 0 a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5"
+               "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5", false},
+    {"key:k1", "ca 0 0 0 a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5"
+               "a5 name", false},
+    {"key:k1", "ca 0 0 0 a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5"
+               "a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5 name", false},
     {"key:k1", "hs256 0 0 0 00112233445566778899aabbccddeeff00112233445566778899aabbccddee", false},
     {"key:k1", "hs256 0 0 0 00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", true},
     {"created", "-1", false},
