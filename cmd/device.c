@@ -711,7 +711,7 @@ static int device_import(struct cli *cli)
     FILE *file = is_stdin ? stdin : fopen(path, "re");
     if (!file)
         return cli_fail(cli, CLI_REFUSED, "%s cannot be read", path);
-    struct bulk_options options = {.tenant = bytes_of_text(cli->operands[0]), .restores_times = true,
+    struct bulk_options options = {.tenant = bytes_of_text(cli->operands[0]), .restores_times = true, .restores_key_times = true,
                                    .replaces = cli_value(cli, "--replace") != NULL, .role_max = ROLE_ADMIN,
                                    .now_s = time(NULL)};
     int status = import_file(cli, file, &options, &report);

@@ -410,7 +410,8 @@ static bool read_line(struct import *import, struct bytes line, struct draft_dev
     const struct node *map;
     struct refusal refusal = {.detail = "The line is too long."};
     struct draft_rules rules = {
-        .payload = line, .arena = import->arena, .vault = import->accounts->vault, .now_s = options->now_s};
+        .payload = line, .arena = import->arena, .vault = import->accounts->vault, .now_s = options->now_s,
+        .restores_times = options->restores_key_times};
     arena_reset(import->arena);
     *reterr = (struct draft_error){.detail = NULL};
     draft_begin_device(draft, options->tenant);

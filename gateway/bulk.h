@@ -22,7 +22,8 @@
 struct bulk_options {
     struct bytes tenant;
     bool replaces;       /* what is there; one whose line has no keys keeps those that it has */
-    bool restores_times; /* "created" is taken as it stands */
+    bool restores_times;     /* "created" of a device is taken as it stands */
+    bool restores_key_times; /* that of its keys, which says whose a raw key or a name is that two devices show */
     enum role role_max;  /* devices of people above it are refused */
     int64_t now_s;
     /* Whether the device may be written, and the one that is there replaced; NULL: any. */

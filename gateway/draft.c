@@ -375,6 +375,8 @@ bool draft_read_key(const struct node *map, const struct draft_rules *rules, str
                            reterr) &&
               take_identity(&reading, reterr) && take_name(&reading, reterr) && take_material(&reading, reterr) &&
               check_key(&ret->credential, reterr) && check_times(&ret->credential, reterr);
+    if (!rules->restores_times)
+        ret->credential.created_s = rules->now_s;
     if (!ok)
         draft_wipe_key(ret);
     return ok;

@@ -29,6 +29,7 @@ struct draft_rules {
     const struct record_vault *vault; /* opens "sealed"; NULL: that is refused */
     void (*random)(void *ret, size_t len); /* NULL: "generate" is refused */
     int64_t now_s;
+    bool restores_times; /* when a key was made may be said; else it is made now */
 };
 
 /* A credential; the name of the record is in name. */

@@ -322,6 +322,11 @@ static bool parse_limit(struct bytes text, size_t *ret)
     return limit > 0 && limit <= REST_PAGE_MAX;
 }
 
+bool rest_is_of_admin_tenant(const struct request *request)
+{
+    return strcmp(request->who.tenant, request->worker->shared->settings->admin_tenant) == 0;
+}
+
 bool rest_page(struct request *request, size_t *ret_limit, struct bytes *ret_after)
 {
     bool limited;

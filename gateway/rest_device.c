@@ -206,6 +206,7 @@ static enum accounts_result import(struct rest *rest, struct accounts *accounts)
         .tenant = bytes_of_text(rest->scope.tenant),
         .replaces = bulk->replaces,
         .restores_times = rest->request->who.role == ROLE_ADMIN,
+        .restores_key_times = rest->request->who.role == ROLE_ADMIN && rest_is_of_admin_tenant(rest->request),
         .role_max = rest->request->who.role,
         .now_s = rest->now_s,
         .allows = is_allowed,

@@ -60,6 +60,8 @@ void rest_answer_content(struct rest *rest, struct report *report);
 void rest_answer_change(struct rest *rest, struct report *report);
 void rest_report_init(struct rest *rest, struct report *report);
 
+/* Whether who asks is of settings.admin_tenant. */
+bool rest_is_of_admin_tenant(const struct request *request);
 /* ?limit= and ?after= of a list. False: refused. */
 bool rest_page(struct request *request, size_t *ret_limit, struct bytes *ret_after);
 /* The part of the ids behind after. */

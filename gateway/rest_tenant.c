@@ -146,16 +146,11 @@ static const struct rest_steps list_steps = {read_list, answer_list};
 static const struct rest_steps read_steps = {read_one, answer_one};
 static const struct rest_steps change_steps = {change, answer_change};
 
-static bool is_admin_of_all(const struct request *request)
-{
-    return strcmp(request->who.tenant, request->worker->shared->settings->admin_tenant) == 0;
-}
-
 void rest_handle_tenants(struct request *request)
 {
-    struct rest *rest = is_admin_of_all(request) ? rest_begin(request, sizeof(struct tenant_rest)) : NULL;
+    struct rest *rest = rest_is_of_admin_tenant(request) ? rest_begin(request, sizeof(struct tenant_rest)) : NULL;
     struct tenant_rest *tenants = (struct tenant_rest *)rest;
-    if (!is_admin_of_all(request))
+    if (!rest_is_of_admin_tenant(request))
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
     else if (rest && rest_page(request, &tenants->limit, &tenants->after))
         rest_give(rest, &list_steps);
@@ -163,8 +158,8 @@ void rest_handle_tenants(struct request *request)
 
 void rest_handle_tenant(struct request *request)
 {
-    if (!is_admin_of_all(request) || !schema_tenant_is_valid(request->path_parameter)) {
-        bool puts = is_admin_of_all(request) && request->method == METHOD_PUT;
+    if (!rest_is_of_admin_tenant(request) || !schema_tenant_is_valid(request->path_parameter)) {
+        bool puts = rest_is_of_admin_tenant(request) && request->method == METHOD_PUT;
         request_refuse(request, puts ? OUTCOME_BAD_REQUEST : OUTCOME_NOT_FOUND,
                        puts ? "A tenant's name has 1 to 32 of a-z, 0-9 and -, and does not begin with -." : NULL);
         return;

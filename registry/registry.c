@@ -57,6 +57,8 @@ struct registry {
     struct groups groups;
     struct commission commission;
     struct speech speech;
+    bool contested; /* a credential was refused to a device because another has it */
+    bool vacant;    /* and one that another may have wanted has gone */
     size_t counts[5]; /* by COUNT_; written by the writer, read by any */
 };
 
@@ -229,31 +231,32 @@ static uint64_t hash_of_text(const struct registry *registry, const char *text)
 struct index {
     struct table *table;
     table_match_fn *match;
+    shows_fn *shows;
     uint64_t hash;
     struct shown shown;
 };
 
 static struct index index_of_x509(struct registry *registry, struct bytes name)
 {
-    return (struct index){&registry->by_x509, has_x509, hash_bytes(&registry->key, name), {.name = name}};
+    return (struct index){&registry->by_x509, has_x509, shows_x509, hash_bytes(&registry->key, name), {.name = name}};
 }
 
 /* Of an authority alone, or of an authority and a leaf. */
 static struct index index_of_ca(struct registry *registry, struct bytes name, struct bytes digests)
 {
-    return (struct index){&registry->by_ca, has_ca, hash_pair(&registry->key, digests, name),
+    return (struct index){&registry->by_ca, has_ca, shows_ca, hash_pair(&registry->key, digests, name),
                           {.name = name, .digest = digests.ptr, .digest_len = digests.len}};
 }
 
 static struct index index_of_rpk(struct registry *registry, const uint8_t *digest)
 {
-    return (struct index){&registry->by_rpk, has_rpk,
+    return (struct index){&registry->by_rpk, has_rpk, shows_rpk,
                           hash_bytes(&registry->key, bytes_of(digest, CREDENTIAL_DIGEST_BYTES)), {.digest = digest}};
 }
 
 static struct index index_of_kid(struct registry *registry, struct bytes tenant, struct bytes kid)
 {
-    return (struct index){&registry->by_kid, has_kid, hash_pair(&registry->key, tenant, kid),
+    return (struct index){&registry->by_kid, has_kid, shows_kid, hash_pair(&registry->key, tenant, kid),
                           {.tenant = tenant, .name = kid}};
 }
 
@@ -733,32 +736,48 @@ bool registry_put_stream(struct registry *registry, const struct stream_record *
     return true;
 }
 
-/* Whether the device may have a credential that holder has now: its own older record, or one created before. */
-static bool may_claim(const struct device_entry *device, const struct device_entry *holder)
+/*
+ * Whether the device may have the credential that holder has now: its own older record, or one whose credential was made
+ * later. Who shows the same later on is refused, or an operator of any tenant could speak as another's device. Of the same
+ * second it is the first by tenant and id, so that all gateways agree.
+ */
+static bool may_claim(const struct device_entry *device, const struct credential *credential, const struct index *index)
 {
-    if (!holder || device->record.created_s >= holder->record.created_s)
+    const struct device_entry *holder = find_in(index);
+    const struct credential *held = holder ? find_shown(holder, index->shows, &index->shown, ANY_TIME) : NULL;
+    if (!held)
         return true;
-    return strcmp(device->record.id, holder->record.id) == 0 &&
-           strcmp(device->record.tenant, holder->record.tenant) == 0;
+    int order = strcmp(device->record.tenant, holder->record.tenant);
+    if (order == 0)
+        order = strcmp(device->record.id, holder->record.id);
+    return order == 0 || credential->created_s < held->created_s ||
+           (credential->created_s == held->created_s && order < 0);
 }
 
-/* Enters the device in the indexes of its credentials; there is room. */
+/* Enters the device in the indexes of its credentials; there is room. Who stood there before has been contested. */
 static void claim_credentials(struct registry *registry, struct device_entry *device)
 {
     for (size_t i = 0; i < device->record.credential_count; i++) {
         struct index index = index_of(registry, device, &device->credentials[i]);
-        if (index.table && may_claim(device, find_in(&index)))
-            table_put(index.table, index.hash, index.match, &index.shown, device);
+        if (!index.table)
+            continue;
+        if (!may_claim(device, &device->credentials[i], &index)) {
+            registry->contested = true;
+            continue;
+        }
+        const struct device_entry *before = table_put(index.table, index.hash, index.match, &index.shown, device);
+        registry->contested |= before && (strcmp(before->record.id, device->record.id) != 0 ||
+                                          strcmp(before->record.tenant, device->record.tenant) != 0);
     }
 }
 
-/* Takes the device out of the indexes where it still stands; a newer claim stays. */
+/* Takes the device out of the indexes where it still stands; another's claim stays. */
 static void drop_credentials(struct registry *registry, struct device_entry *device)
 {
     for (size_t i = 0; i < device->record.credential_count; i++) {
         struct index index = index_of(registry, device, &device->credentials[i]);
-        if (index.table)
-            table_remove(index.table, index.hash, device);
+        if (index.table && table_remove(index.table, index.hash, device))
+            registry->vacant |= registry->contested;
     }
 }
 
@@ -768,15 +787,34 @@ static bool has_index(const struct credential *credential)
            credential->kind == CREDENTIAL_CA || credential->kind == CREDENTIAL_RPK;
 }
 
-/* For the device, and for each of its credentials in each index that one may be in. */
-static bool reserve_device(struct registry *registry, const struct device_record *record)
+/* For each of its credentials in each index that one may be in. */
+static bool reserve_indexes(struct registry *registry, const struct device_record *record)
 {
     size_t indexed = 0;
     for (size_t i = 0; i < record->credential_count; i++)
         indexed += has_index(&record->credentials[i]);
-    return table_reserve(&registry->devices, 1) &&
-           (indexed == 0 || (table_reserve(&registry->by_x509, indexed) && table_reserve(&registry->by_ca, indexed) &&
-                             table_reserve(&registry->by_rpk, indexed) && table_reserve(&registry->by_kid, indexed)));
+    return indexed == 0 || (table_reserve(&registry->by_x509, indexed) && table_reserve(&registry->by_ca, indexed) &&
+                            table_reserve(&registry->by_rpk, indexed) && table_reserve(&registry->by_kid, indexed));
+}
+
+static bool reserve_device(struct registry *registry, const struct device_record *record)
+{
+    return table_reserve(&registry->devices, 1) && reserve_indexes(registry, record);
+}
+
+/* After changes: what went may be another's, who was refused it before. Looks at every device, but only if there is
+ * anybody who was. */
+static void settle_claims(struct registry *registry)
+{
+    struct device_entry *device;
+    if (!registry->vacant)
+        return;
+    registry->vacant = registry->contested = false;
+    for (size_t cursor = 0; (device = table_next(&registry->devices, &cursor));)
+        if (reserve_indexes(registry, &device->record))
+            claim_credentials(registry, device);
+        else
+            registry->contested = true;
 }
 
 static bool is_same_device(const struct device_entry *device, const struct device_record *record)
@@ -841,8 +879,10 @@ bool registry_put_device(struct registry *registry, const struct device_record *
     claim_credentials(registry, fresh);
     if (old) {
         drop_credentials(registry, old);
+        registry->vacant |= registry->contested && old->record.credential_count > 0;
         urcu_qsbr_call_rcu(&old->entry.rcu, free_device);
     }
+    settle_claims(registry);
     return true;
 }
 
@@ -896,6 +936,7 @@ void registry_remove_device(struct registry *registry, struct bytes tenant, stru
         table_find(&registry->devices, hash_pair(&registry->key, tenant, id), is_device, &key);
     if (device)
         drop_device(registry, device);
+    settle_claims(registry);
 }
 
 void registry_remove_token(struct registry *registry, struct bytes id)
@@ -964,6 +1005,7 @@ void registry_remove_tenant(struct registry *registry, struct bytes tenant)
     for (size_t cursor = 0; (device = table_next(&registry->devices, &cursor));)
         if (bytes_equal_text(tenant, device->record.tenant))
             drop_device(registry, device);
+    settle_claims(registry);
     struct token_entry *token;
     for (size_t cursor = 0; (token = table_next(&registry->tokens, &cursor));)
         if (bytes_equal_text(tenant, token->record.tenant))
@@ -1017,6 +1059,7 @@ void registry_resync_end(struct registry *registry, registry_gone_fn *gone, void
             drop_device(registry, device);
         gone(ctx, bytes_of_text(device->record.tenant), bytes_of_text(device->record.id));
     }
+    settle_claims(registry);
     struct token_entry *token;
     for (size_t cursor = 0; (token = table_next(&registry->tokens, &cursor));)
         if (is_stale(registry, &token->entry))

@@ -110,8 +110,8 @@ struct registry_counts registry_count(const struct registry *registry);
 const struct stream_record *registry_next_stream(const struct registry *registry, size_t *cursor);
 
 /* Changes, writer thread only. False: out of memory, nothing changed. A put replaces the record of the same id;
- * a certificate name or raw key that another device has goes to the record that was created later, or put later if
- * both are of the same second; when that one goes, the other has it again after its next put. Removing a tenant
+ * a certificate name, raw key or kid that another device shows stays with the one whose credential was made first (of the
+ * same second: the first by tenant and id); when that one goes, the other has it. Removing a tenant
  * removes its devices, tokens, groups, batches, authorities, rules, streams, profiles and codecs. The key of a legacy sender goes the same way, but
  * never to a token that is revoked. */
 bool registry_put_tenant(struct registry *registry, const struct tenant_record *record);

@@ -92,28 +92,53 @@ Test(registry, speaks_only_if_device_and_tenant_are_enabled)
     registry_free(registry);
 }
 
-Test(registry, a_credential_goes_to_the_newer_device)
+/* Or an operator of any tenant could speak as the device of another (raw keys and names are found in all tenants). */
+Test(registry, a_credential_stays_with_whom_it_was_made_for_first)
 {
     struct registry *registry = registry_new(&hash_key);
-    struct device_record old = device("acme", "old", 1), fresh = device("other", "fresh", 2);
+    struct device_record victim = device("acme", "victim", 50), thief = device("other", "a-thief", 1);
     const char *name = "same";
-    struct credential same = x509("same");
-    old.credentials = fresh.credentials = &same;
-    old.credential_count = fresh.credential_count = 1;
-    put(registry, fresh);
-    put(registry, old);
-    cr_assert_str_eq(by_x509(registry, name)->id, "fresh");
-    old.disabled = true;
-    put(registry, old);
-    cr_assert_str_eq(by_x509(registry, name)->id, "fresh");
-    registry_remove_device(registry, BYTES_LITERAL("other"), BYTES_LITERAL("fresh"));
-    cr_assert_null(by_x509(registry, name));
-    put(registry, old);
-    cr_assert_str_eq(by_x509(registry, name)->id, "old");
-    old.created_s = 0; /* its own older record never stands in its way */
-    put(registry, old);
-    cr_assert_str_eq(by_x509(registry, name)->id, "old");
+    struct credential first = x509("same"), second = x509("same");
+    first.created_s = 100;
+    second.created_s = 101;
+    victim.credentials = &first;
+    thief.credentials = &second;
+    victim.credential_count = thief.credential_count = 1;
+    put(registry, victim);
+    put(registry, thief);
+    cr_assert_str_eq(by_x509(registry, name)->id, "victim");
+    registry_remove_device(registry, BYTES_LITERAL("other"), BYTES_LITERAL("a-thief"));
+    cr_assert_str_eq(by_x509(registry, name)->id, "victim");
+    put(registry, thief);
+    registry_remove_device(registry, BYTES_LITERAL("acme"), BYTES_LITERAL("victim"));
+    cr_assert_str_eq(by_x509(registry, name)->id, "a-thief", "nobody else shows it now");
+    put(registry, victim);
+    cr_assert_str_eq(by_x509(registry, name)->id, "victim", "whatever the order in which they are loaded");
+    victim.disabled = true;
+    put(registry, victim);
+    cr_assert_str_eq(by_x509(registry, name)->id, "victim");
+    first = x509("another");
+    put(registry, victim);
+    cr_assert_str_eq(by_x509(registry, name)->id, "a-thief");
+    second.created_s = 1; /* its own older record never stands in its way */
+    put(registry, thief);
+    cr_assert_str_eq(by_x509(registry, name)->id, "a-thief");
     registry_free(registry);
+}
+
+Test(registry, of_the_same_second_all_gateways_agree)
+{
+    struct credential same = x509("same");
+    struct device_record a = device("acme", "a", 1), b = device("acme", "b", 1);
+    a.credentials = b.credentials = &same;
+    a.credential_count = b.credential_count = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        struct registry *registry = registry_new(&hash_key);
+        put(registry, i ? a : b);
+        put(registry, i ? b : a);
+        cr_expect_str_eq(by_x509(registry, "same")->id, "a");
+        registry_free(registry);
+    }
 }
 
 Test(registry, a_changed_credential_is_forgotten)
@@ -224,8 +249,8 @@ Test(registry, a_resync_given_up_removes_nothing)
 struct model {
     struct device_record devices[MODEL_DEVICES]; /* without their credentials */
     int names[MODEL_DEVICES];                    /* -1: no certificate */
+    int64_t made_s[MODEL_DEVICES];               /* when the certificate's credential was */
     bool present[MODEL_DEVICES];
-    int x509_owner[MODEL_NAMES]; /* -1: nobody */
 };
 
 static uint64_t next_random(uint64_t *state)
@@ -241,24 +266,24 @@ static int name_of(const struct model *model, int i)
     return model->present[i] ? model->names[i] : -1;
 }
 
-static void model_release(struct model *model, int i)
-{
-    int name = name_of(model, i);
-    if (name >= 0 && model->x509_owner[name] == i)
-        model->x509_owner[name] = -1;
-}
-
 static void model_put(struct model *model, int i, const struct device_record *record)
 {
-    int name = record->credential_count ? atoi(record->credentials[0].name) : -1;
-    if (name_of(model, i) != name)
-        model_release(model, i);
     model->devices[i] = *record;
-    model->names[i] = name;
+    model->names[i] = record->credential_count ? atoi(record->credentials[0].name) : -1;
+    model->made_s[i] = record->credential_count ? record->credentials[0].created_s : 0;
     model->present[i] = true;
-    int owner = name >= 0 ? model->x509_owner[name] : -1;
-    if (name >= 0 && (owner < 0 || owner == i || record->created_s >= model->devices[owner].created_s))
-        model->x509_owner[name] = i;
+}
+
+/* Whose credential was made first, then the first by id; -1: nobody has the name. */
+static int owner_of(const struct model *model, int name)
+{
+    int owner = -1;
+    for (int i = 0; i < MODEL_DEVICES; i++)
+        if (name_of(model, i) == name &&
+            (owner < 0 || model->made_s[i] < model->made_s[owner] ||
+             (model->made_s[i] == model->made_s[owner] && strcmp(model->devices[i].id, model->devices[owner].id) < 0)))
+            owner = i;
+    return owner;
 }
 
 static void check_model(const struct model *model, const struct registry *registry)
@@ -276,7 +301,7 @@ static void check_model(const struct model *model, const struct registry *regist
         char text[16];
         snprintf(text, sizeof text, "%d", name);
         const struct device_record *found = by_x509(registry, text);
-        int owner = model->x509_owner[name];
+        int owner = owner_of(model, name);
         cr_assert_eq(found != NULL, owner >= 0, "name %d", name);
         cr_assert(!found || strcmp(found->id, model->devices[owner].id) == 0, "name %d", name);
     }
@@ -288,19 +313,18 @@ Test(registry, agrees_with_a_naive_model)
     static struct model model;
     struct registry *registry = registry_new(&hash_key);
     uint64_t state = 88172645463325252u;
-    memset(model.x509_owner, 0xff, sizeof model.x509_owner);
     for (unsigned step = 0; step < 20000; step++) {
         int i = (int)(next_random(&state) % MODEL_DEVICES);
         char id[16];
         snprintf(id, sizeof id, "d%d", i);
         if (next_random(&state) % 3 == 0) {
             registry_remove_device(registry, BYTES_LITERAL("acme"), bytes_of_text(id));
-            model_release(&model, i);
             model.present[i] = false;
         } else {
             char name[16];
             struct credential key = x509(name);
             struct device_record record = device("acme", id, (int64_t)(next_random(&state) % 5));
+            key.created_s = (int64_t)(next_random(&state) % 5);
             snprintf(name, sizeof name, "%u", (unsigned)(next_random(&state) % MODEL_NAMES));
             snprintf(record.site, sizeof record.site, "s%u", (unsigned)(next_random(&state) % 4));
             if (next_random(&state) % 2)
