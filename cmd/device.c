@@ -266,28 +266,48 @@ static int device_add(struct cli *cli)
 
 /* Showing. */
 
-static void print_digest(const struct device_record *record)
+static void print_hex(const uint8_t *octets, size_t len)
 {
-    const struct credential *rpk = first_of(record, CREDENTIAL_RPK);
-    for (size_t i = 0; rpk && i < rpk->public_len; i++)
-        printf("%02x", rpk->public[i]);
+    for (size_t i = 0; i < len; i++)
+        printf("%02x", octets[i]);
 }
 
-/* The key itself is never printed. */
-static void print_frame_id(const struct device_record *record)
+static void print_digest(const struct credential *rpk)
 {
-    const struct credential *frame = first_of(record, CREDENTIAL_FRAME);
-    for (size_t i = FRAME_KEY_OCTETS; frame && i < frame->secret.len; i++)
-        printf("%02x", frame->secret.octets[i]);
+    if (rpk)
+        print_hex(rpk->public, rpk->public_len);
+}
+
+/* Behind the key, which is never printed. */
+static void print_frame_id(const struct credential *frame)
+{
+    if (frame && frame->secret.len > FRAME_KEY_OCTETS)
+        print_hex(frame->secret.octets + FRAME_KEY_OCTETS, frame->secret.len - FRAME_KEY_OCTETS);
+}
+
+/* What others may know of it; never a secret. */
+static void print_public_part(const struct credential *credential)
+{
+    if (credential->name)
+        printf(" %s", credential->name);
+    if (credential->kind == CREDENTIAL_RPK) {
+        putchar(' ');
+        print_digest(credential);
+    }
+    if (credential->kind == CREDENTIAL_FRAME) {
+        printf(" of id ");
+        print_frame_id(credential);
+    }
 }
 
 /* weir key list tells more. */
 static void print_credential(const struct credential *credential)
 {
     char until[32];
-    printf("key:          %s %s%s%s%s\n", credential->id, credential_kind_name(credential->kind),
-           credential_is_good_at(credential, time(NULL)) ? "" : " (not good now)",
-           credential->not_after_s ? " until " : "",
+    printf("key:          %s (%s)", credential->id, credential_kind_name(credential->kind));
+    print_public_part(credential);
+    printf("%s%s%s\n", credential_is_good_at(credential, time(NULL)) ? "" : ", not good now",
+           credential->not_after_s ? ", until " : "",
            credential->not_after_s ? cli_time_text(credential->not_after_s, until) : "");
 }
 
@@ -316,18 +336,11 @@ static void print_record(const struct device_record *record)
     printf("role:         %s\n", role_name(record->role));
     if (record->group[0])
         printf("group:        %s\n", record->group);
-    const struct credential *x509 = first_of(record, CREDENTIAL_X509);
-    printf("psk:          %s\n", first_of(record, CREDENTIAL_PSK) ? "set" : "none");
-    printf("x509:         %s\n", x509 ? x509->name : "none");
-    printf("rpk:          ");
-    print_digest(record);
-    puts(first_of(record, CREDENTIAL_RPK) ? "" : "none");
     printf("profile:      %s\n", record->profile[0] ? record->profile : "none");
-    printf("frame key:    %s", first_of(record, CREDENTIAL_FRAME) ? "set, of id " : "none");
-    print_frame_id(record);
-    putchar('\n');
     for (size_t i = 0; i < record->credential_count; i++)
         print_credential(&record->credentials[i]);
+    if (record->credential_count == 0)
+        puts("key:          none");
 }
 
 static void put_json_member(const char *name, const char *text)
@@ -346,12 +359,12 @@ static void print_json(const struct device_record *record)
     put_json_member("prefix", record->prefix[0] ? record->prefix : record->id);
     put_json_member("site", record->site);
     put_json_member("tags", record->tags);
-    const struct credential *x509 = first_of(record, CREDENTIAL_X509);
+    const struct credential *x509 = first_of(record, CREDENTIAL_X509), *frame = first_of(record, CREDENTIAL_FRAME);
     put_json_member("x509", x509 ? x509->name : "");
     printf(",\"psk\":%s,\"rpk\":\"", first_of(record, CREDENTIAL_PSK) ? "true" : "false");
-    print_digest(record);
-    printf("\",\"frame_key\":%s,\"frame_id\":\"", first_of(record, CREDENTIAL_FRAME) ? "true" : "false");
-    print_frame_id(record);
+    print_digest(first_of(record, CREDENTIAL_RPK));
+    printf("\",\"frame_key\":%s,\"frame_id\":\"", frame ? "true" : "false");
+    print_frame_id(frame);
     putchar('"');
     put_json_member("profile", record->profile);
     put_json_member("role", role_name(record->role));

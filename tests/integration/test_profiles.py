@@ -73,7 +73,7 @@ def test_device_fields(gateway):
     gateway.cli("device", "set", "demo/valve-1", "--site=south", "--tags=", "--concentrator=yes")
     shown = gateway.cli("device", "show", "demo/valve-1").out
     listed = gateway.cli("device", "list", "demo").out
-    for text in ("south", "batch-7", "set, of id 8040a0b0c0d0e0f0", "concentrator: yes"):
+    for text in ("south", "batch-7", "(frame) of id 8040a0b0c0d0e0f0", "concentrator: yes"):
         assert text in shown, (text, shown)
     assert "profile=batch-7" in listed and FRAME_KEY not in shown + listed and psk.hex() not in shown + listed, listed
     record = json.loads(gateway.cli("device", "show", "demo/valve-1", "--json").out)

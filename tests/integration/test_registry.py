@@ -67,7 +67,7 @@ def test_no_secret_in_redis(gateway):
     shown = lib.run([lib.BINARY, "device", "show", "demo/guarded", "--redis", gateway.redis_address,
                      "--state-dir", stranger], check=True).out
     shutil.rmtree(stranger)
-    assert re.search("psk: +none", shown), shown
+    assert re.search("key: +none", shown), shown
 
 
 def test_new_tenant(gateway):
