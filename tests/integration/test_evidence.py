@@ -223,22 +223,22 @@ def test_crash_points():
     faults.needs_crash_points()
     with lib.Gateway() as gateway:
         signer = Signer(gateway)
-        messages, sent = [signer.sign("jws", "hs", PAYLOAD, "--seq", "5.%d" % at) for at in range(30)], 0
+        messages = []
         for point in "S4", "S6", "S7":
             gateway.kill()
             gateway.environment["WEIR_CRASH_AT"] = point + ":3"
             gateway.launch()
             lib.wait_until(lambda: not gateway.is_alive() or 'msg="ready"' in gateway.log(), "it starts", 30)
             while gateway.is_alive():
-                answered(signer, messages[sent])
-                sent += 1
+                messages.append(signer.sign("jws", "hs", PAYLOAD, "--seq", "5.%d" % len(messages)))
+                answered(signer, messages[-1])
             faults.wait_for_death(gateway, 20)
             del gateway.environment["WEIR_CRASH_AT"]
             gateway.start()
-        for message in messages[:sent]:
+        for message in messages:
             equal(signer.send(message).status, 204)
-        equal(sorted(fields["p"] for _, fields in signer.evidence()[1:]), sorted(messages[:sent]))
-        equal(len(gateway.observations("signer")), 1 + 3 * sent)
+        equal(sorted(fields["p"] for _, fields in signer.evidence()[1:]), sorted(messages))
+        equal(len(gateway.observations("signer")), 1 + 3 * len(messages))
         equal(signer.verify()[0], 0)
 
 
