@@ -57,8 +57,8 @@ struct registry {
     struct groups groups;
     struct commission commission;
     struct speech speech;
-    bool contested; /* a credential was refused to a device because another has it */
-    bool vacant;    /* and one that another may have wanted has gone */
+    bool contested; /* two devices show the same credential; of them one is in the index */
+    bool vacant;    /* the claims are to be settled anew: one that another may want has gone (settle_claims) */
     size_t counts[5]; /* by COUNT_; written by the writer, read by any */
 };
 
@@ -830,6 +830,16 @@ static bool is_same_device(const struct device_entry *device, const struct devic
     return true;
 }
 
+static bool shows_the_same(const struct device_entry *a, const struct device_entry *b)
+{
+    if (a->record.credential_count != b->record.credential_count)
+        return false;
+    for (size_t i = 0; i < a->record.credential_count; i++)
+        if (!credential_equal(&a->credentials[i], &b->credentials[i]))
+            return false;
+    return true;
+}
+
 /* The record and its credentials in one block. NULL: out of memory. */
 static struct device_entry *copy_device(const struct device_record *record)
 {
@@ -879,10 +889,11 @@ bool registry_put_device(struct registry *registry, const struct device_record *
     claim_credentials(registry, fresh);
     if (old) {
         drop_credentials(registry, old);
-        registry->vacant |= registry->contested && old->record.credential_count > 0;
+        registry->vacant |= registry->contested && !shows_the_same(old, fresh);
         urcu_qsbr_call_rcu(&old->entry.rcu, free_device);
     }
-    settle_claims(registry);
+    if (!registry->resyncing)
+        settle_claims(registry);
     return true;
 }
 
