@@ -28,9 +28,14 @@ uint16_t address_port(const struct address *address)
     return ntohs(address->any.sa_family == AF_INET6 ? address->in6.sin6_port : address->in.sin_port);
 }
 
+bool address_same_host(const struct address *a, const struct address *b)
+{
+    return bytes_equal(raw(a), raw(b)) && scope(a) == scope(b);
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
-    return address_port(a) == address_port(b) && bytes_equal(raw(a), raw(b)) && scope(a) == scope(b);
+    return address_port(a) == address_port(b) && address_same_host(a, b);
 }
 
 uint64_t address_hash(const struct hash_key *key, const struct address *address)

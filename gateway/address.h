@@ -24,6 +24,8 @@ static inline socklen_t address_len(const struct address *address)
 
 /* Address and port; the IPv6 scope counts, the flow label does not. */
 bool address_equal(const struct address *a, const struct address *b);
+/* The same but for the port. */
+bool address_same_host(const struct address *a, const struct address *b);
 uint64_t address_hash(const struct hash_key *key, const struct address *address);
 uint16_t address_port(const struct address *address);
 bool address_is_multicast(const struct address *address); /* or IPv4 broadcast */

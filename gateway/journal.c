@@ -140,7 +140,7 @@ static bool is_more_of(const struct journal_event *newest, const struct journal_
                event->at.s - newest->at.s < JOURNAL_ACCEPTED_S;
     return newest->stage == event->stage && newest->outcome == event->outcome && newest->evidence == event->evidence &&
            strcmp(newest->key, event->key) == 0 && strcmp(newest->detail, event->detail) == 0 &&
-           address_equal(&newest->remote, &event->remote) && event->at.s >= newest->at.s &&
+           address_same_host(&newest->remote, &event->remote) && event->at.s >= newest->at.s &&
            event->at.s - newest->at.s < JOURNAL_ACCEPTED_S;
 }
 
