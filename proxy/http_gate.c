@@ -529,7 +529,7 @@ static void shake_hands(struct http_gate_connection *connection)
         start_request(connection);
         return;
     case HTTP_STREAM_WAITS:
-        watch_socket(connection, connection->stream.wants_write ? EPOLLIN | EPOLLOUT : EPOLLIN);
+        watch_socket(connection, connection->stream.wants_write ? EPOLLOUT : EPOLLIN);
         return;
     case HTTP_STREAM_FAILED:
         metrics_add(connection->gate->setup.metrics, METRIC_HTTP_REFUSED, 1);
