@@ -581,14 +581,14 @@ void ingest_translate(struct request *request, const struct ingest_source *sourc
 {
     struct job *job = job_new(request, done, ctx);
     struct format_error nothing = {.offset = SIZE_MAX};
-    struct bytes payload;
+    struct bytes payload = source->payload;
     if (!job)
         return;
     job->proof = source->proof;
     job->brought_by = source->brought_by;
     if (source->translation->is_held)
         give_up(job, quarantine_hold(request, source->translation->codec, source->payload), &nothing);
-    else if (!arena_copy(request->arena, source->payload, &payload))
+    else if (!source->proof && !arena_copy(request->arena, source->payload, &payload))
         give_up(job, OUTCOME_OUT_OF_MEMORY, &nothing);
     else if (translate_is_by_line(source->translation))
         translate_log(job, source, payload);
@@ -636,6 +636,7 @@ static void handle_signed(struct request *request, enum signed_form form)
         appear_seen(request->worker->shared->appear, &request->who, &place);
         source.payload = proof->message.payload;
         outcome = translate_choose_signed(request, &proof->message, &translation, &refusal.detail);
+        request->content_format = proof->message.content_format; /* what codecs and their quarantine are told of */
     }
     if (outcome_is_success(outcome))
         ingest_translate(request, &source, ingest_answer, NULL);

@@ -74,6 +74,14 @@ static bool may_carry(int content_format, enum signed_form form)
     }
 }
 
+static bool may_carry_any(int content_format)
+{
+    for (unsigned form = 0; form < SIGNED_FORMS; form++)
+        if (may_carry(content_format, (enum signed_form)form))
+            return true;
+    return false;
+}
+
 /* The tenant as far as anybody has said it before the message is read; empty: nobody has. */
 static struct bytes tenant_of(const struct request *request)
 {
@@ -101,6 +109,8 @@ bool prove_is_wanted(const struct request *request, enum signed_form *ret)
     bool found;
     if (signed_form_of(request->content_format, ret))
         return true;
+    if (!may_carry_any(request->content_format))
+        return false;
     struct bytes word = request_query(request, "format", &found);
     if (!found)
         word = request_query(request, "f", &found);
@@ -452,18 +462,22 @@ static bool check_signature(const struct attempt *attempt, unsigned *ret_key, st
 
 /* --- the proof --- */
 
-static bool set_proof(const struct attempt *attempt, struct bytes key, struct refusal *reterr)
+static enum evidence evidence_of(enum signed_form form)
 {
     static const enum evidence evidence[SIGNED_FORMS] = {
         [SIGNED_JWS] = EVIDENCE_JWS, [SIGNED_COSE] = EVIDENCE_COSE, [SIGNED_ENVELOPE] = EVIDENCE_HMAC};
+    return evidence[form];
+}
+
+static bool set_proof(const struct attempt *attempt, struct bytes key, struct refusal *reterr)
+{
     struct arena *arena = attempt->request->arena;
     struct proof *proof = attempt->proof;
-    proof->who = (struct identity){.kind = IDENTITY_DEVICE, .evidence = evidence[proof->message.form]};
+    proof->who = (struct identity){.kind = IDENTITY_DEVICE, .evidence = evidence_of(proof->message.form)};
     memcpy(proof->who.tenant, attempt->tenant.ptr, attempt->tenant.len);
     memcpy(proof->who.device, attempt->device.ptr, attempt->device.len);
     if (key.len)
         memcpy(proof->who.key, key.ptr, key.len);
-    enrol_used(attempt->request->worker, &proof->who);
     return (arena_copy(arena, key, &proof->sink.kid) && arena_copy(arena, attempt->device, &proof->sink.device)) ||
            refuse_memory(reterr);
 }
@@ -492,21 +506,21 @@ static bool prove(struct attempt *attempt, enum signed_form form, struct refusal
            set_proof(attempt, attempt->keys[key].id, reterr) && query_adds_nothing(attempt, reterr);
 }
 
-/* For people who ask why, of devices whose key was named. */
+/* For people who ask why, of devices whose key was named. What comes over the device's own session is told as a request;
+ * of who is held back nothing is told, or he could drive out what was. */
 static void tell_refusal(const struct attempt *attempt, const struct refusal *refusal)
 {
     const struct request *request = attempt->request;
-    static const enum evidence evidence[SIGNED_FORMS] = {
-        [SIGNED_JWS] = EVIDENCE_JWS, [SIGNED_COSE] = EVIDENCE_COSE, [SIGNED_ENVELOPE] = EVIDENCE_HMAC};
     struct journal_event event = {
         .at = request->received,
         .stage = JOURNAL_SIGNATURE,
         .outcome = refusal->outcome,
-        .evidence = evidence[attempt->proof->message.form],
+        .evidence = evidence_of(attempt->proof->message.form),
         .remote = request->remote,
         .octets = (uint32_t)request->body.len,
     };
-    if (attempt->key_count == 0)
+    if (attempt->key_count == 0 || refusal->outcome == OUTCOME_TOO_MANY ||
+        (is_session(attempt) && bytes_equal_text(attempt->device, request->who.device)))
         return;
     if (attempt->keys[0].id.len < sizeof event.key && attempt->keys[0].id.len)
         memcpy(event.key, attempt->keys[0].id.ptr, attempt->keys[0].id.len);
@@ -525,7 +539,9 @@ enum outcome prove_request(struct request *request, enum signed_form form, struc
         return reterr->outcome;
     }
     bool proved = prove(&attempt, form, reterr);
-    if (!proved)
+    if (proved)
+        enrol_used(request->worker, &ret->who);
+    else
         tell_refusal(&attempt, reterr);
     explicit_bzero(attempt.keys, sizeof attempt.keys);
     return proved ? OUTCOME_CHANGED : reterr->outcome;

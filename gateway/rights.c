@@ -63,8 +63,11 @@ static const struct device_record *speaking_device(const struct rights_question 
 static const struct device_record *speaker(const struct rights_question *q, struct device_record *room)
 {
     struct bytes tenant = bytes_of_text(q->who->tenant), id = bytes_of_text(q->who->device);
-    if (known_device(q, id) || !registry_device_may_speak(q->registry, tenant, id))
-        return speaking_device(q, id);
+    const struct device_record *device = known_device(q, id);
+    if (device)
+        return device->disabled ? NULL : device;
+    if (!registry_device_may_speak(q->registry, tenant, id))
+        return NULL;
     *room = (struct device_record){0};
     memcpy(room->id, q->who->device, sizeof room->id);
     return room;
