@@ -51,8 +51,8 @@ static bool find_redis(const struct sim_options *options, struct settings *setti
     return true;
 }
 
-/* The key of the gateways: WEIR_KEK, or that of WEIR_STATE_DIR. NULL: there is none here, and the keys of the fleet, which
- * protect nothing, are written as they are. */
+/* The key of the gateways: WEIR_KEK, or that of WEIR_STATE_DIR. NULL: there is none here, and the keys of the
+ * fleet, which protect nothing, are written as they are. */
 static struct vault *open_vault(const struct settings *settings)
 {
     char path[VAULT_PATH_MAX], error[VAULT_ERROR_MAX];

@@ -228,8 +228,8 @@ static struct sim_ledger_result compare_lists(const struct list *ledger, const s
     return result;
 }
 
-bool sim_ledger_check(const char *path, const struct store_target *redis, const char *tenant, struct sim_ledger_result *ret,
-                      char reterr[static SIM_LEDGER_ERROR_MAX])
+bool sim_ledger_check(const char *path, const struct store_target *redis, const char *tenant,
+                      struct sim_ledger_result *ret, char reterr[static SIM_LEDGER_ERROR_MAX])
 {
     char own_tenant[SCHEMA_TENANT_MAX + 1], name[SIM_LEDGER_NAME_MAX];
     struct list ledger = {0}, stream = {0};

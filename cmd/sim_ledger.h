@@ -33,8 +33,8 @@ struct sim_ledger_result {
 };
 
 /* Compares a ledger with the tenant's stream (tenant NULL: the ledger's). False: reterr says why it cannot. */
-bool sim_ledger_check(const char *path, const struct store_target *redis, const char *tenant, struct sim_ledger_result *ret,
-                      char reterr[static SIM_LEDGER_ERROR_MAX]);
+bool sim_ledger_check(const char *path, const struct store_target *redis, const char *tenant,
+                      struct sim_ledger_result *ret, char reterr[static SIM_LEDGER_ERROR_MAX]);
 
 /* Name of device i: "sim-000001" for 0. */
 #define SIM_DEVICE_NAME_MAX 16

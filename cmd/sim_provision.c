@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Redis hears of all devices (SADD, HSET), then of their changes (XADD weir:changes), so that a gateway that follows never
- * reads half a record, also when this is cut off. gateway/accounts does the same for single devices with a round trip each; a fleet
- * of a million would take it an hour.
+ * Redis hears of all devices (SADD, HSET), then of their changes (XADD weir:changes), so that a gateway that
+ * follows never reads half a record, also when this is cut off. gateway/accounts does the same for single
+ * devices with a round trip each; a fleet of a million would take it an hour.
  */
 #include "cmd/sim_provision.h"
 
@@ -169,7 +169,8 @@ static bool write_all(struct provision *provision, uint32_t devices)
     return ok && write_pass(provision, devices);
 }
 
-static bool add_tenant(const struct store_target *redis, const char *tenant, char reterr[static SIM_PROVISION_ERROR_MAX])
+static bool add_tenant(const struct store_target *redis, const char *tenant,
+                       char reterr[static SIM_PROVISION_ERROR_MAX])
 {
     struct accounts accounts = {.client = store_client_open_target(redis, STORE_TIMEOUT_MS, reterr)};
     if (!accounts.client)
@@ -184,8 +185,9 @@ static bool add_tenant(const struct store_target *redis, const char *tenant, cha
     return false;
 }
 
-bool sim_provision_write(const struct store_target *redis, const struct record_vault *vault, const char *tenant, uint32_t devices,
-                         const struct secret *fleet_key, char reterr[static SIM_PROVISION_ERROR_MAX])
+bool sim_provision_write(const struct store_target *redis, const struct record_vault *vault,
+                         const char *tenant, uint32_t devices, const struct secret *fleet_key,
+                         char reterr[static SIM_PROVISION_ERROR_MAX])
 {
     if (!schema_tenant_is_valid(bytes_of_text(tenant))) {
         snprintf(reterr, SIM_PROVISION_ERROR_MAX, "\"%.40s\" cannot be a tenant", tenant);
@@ -194,8 +196,11 @@ bool sim_provision_write(const struct store_target *redis, const struct record_v
     if (!add_tenant(redis, tenant, reterr))
         return false;
     struct provision provision = {.vault = vault, .tenant = tenant, .fleet_key = fleet_key, .created_s = time(NULL)};
-    struct redis_config config = {
-        .target = redis, .timeout_ms = STORE_TIMEOUT_MS, .state = connection_changed, .ctx = &provision, .random_seed = {1}};
+    struct redis_config config = {.target = redis,
+                                  .timeout_ms = STORE_TIMEOUT_MS,
+                                  .state = connection_changed,
+                                  .ctx = &provision,
+                                  .random_seed = {1}};
     provision.loop = loop_new();
     provision.redis = provision.loop ? redis_new(provision.loop, &config) : NULL;
     bool ok = provision.redis && write_all(&provision, devices);

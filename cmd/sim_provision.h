@@ -15,5 +15,6 @@ bool sim_provision_key(const char *path, struct secret *ret, char reterr[static 
 /* The key of device i (cmd/sim_ledger.h names it). */
 bool sim_provision_psk(const struct secret *fleet_key, uint32_t device, struct secret *ret);
 /* Writes tenant and devices into Redis, pipelined; what is there already is overwritten. False: reterr says why. */
-bool sim_provision_write(const struct store_target *redis, const struct record_vault *vault, const char *tenant, uint32_t devices,
-                         const struct secret *fleet_key, char reterr[static SIM_PROVISION_ERROR_MAX]);
+bool sim_provision_write(const struct store_target *redis, const struct record_vault *vault,
+                         const char *tenant, uint32_t devices, const struct secret *fleet_key,
+                         char reterr[static SIM_PROVISION_ERROR_MAX]);

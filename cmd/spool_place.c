@@ -120,8 +120,9 @@ void spool_place_put_lost(const struct spool_place *place, bool json)
     for (size_t i = 0; i < place->lost_count; i++) {
         const struct spool_lost *lost = &place->lost[i];
         if (json)
-            printf("%s{\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"found\":%" PRId64 ",\"segment\":\"%s\",\"offset\":%"
-                   PRIu64 "}", i ? "," : "", lost->first_lsn, lost->last_lsn, lost->found_s, lost->segment, lost->offset);
+            printf("%s{\"from\":%" PRIu64 ",\"to\":%" PRIu64 ",\"found\":%" PRId64
+                   ",\"segment\":\"%s\",\"offset\":%" PRIu64 "}",
+                   i ? "," : "", lost->first_lsn, lost->last_lsn, lost->found_s, lost->segment, lost->offset);
         else
             printf("lost: lsn %" PRIu64 "-%" PRIu64 ", found %s, never pushed segment=%s offset=%" PRIu64 "\n",
                    lost->first_lsn, lost->last_lsn, cli_time_text(lost->found_s, moment), lost->segment, lost->offset);

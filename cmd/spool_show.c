@@ -171,7 +171,8 @@ static bool put_evidence(struct bytes *from)
     return true;
 }
 
-/* [class, speaker, epoch, seq, mark, key, records, counters, evidence]; the last of version 3, version 1 without both. */
+/* [class, speaker, epoch, seq, mark, key, records, counters, evidence]; the last of version 3, version 1
+ * without both. */
 static bool put_message(const struct parcel *parcel)
 {
     struct bytes from = parcel->message, class, speaker, epoch, octets;

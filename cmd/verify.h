@@ -60,8 +60,8 @@ struct verify_place {
 
 /* Which streams the tenant has. False: Redis did not answer. */
 bool verify_find_streams(struct store_client *client, struct bytes tenant, struct verify_place *ret);
-/* Sorts messages, and reads the records of these, and all that say that they were signed, between two ids. False: Redis did
- * not answer, or there are more than VERIFY_RECORDS_MAX. */
+/* Sorts messages, and reads the records of these, and all that say that they were signed, between two ids.
+ * False: Redis did not answer, or there are more than VERIFY_RECORDS_MAX. */
 bool verify_read_records(struct verify_place *place, struct streaminfo_id from, struct streaminfo_id to);
 void verify_drop_records(struct verify_place *place);
 /* There is evidence of the records with this message id. */

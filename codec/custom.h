@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Declarative codecs: formats that are data. A definition is a JSON text (docs/codecs.md) that says how a binary frame, a
- * text, a JSON document or emonHub's lines become observations; it carries examples, input and the SenML that must come
- * out. Compiled once, then used like any decoder of codec/format: no loop beyond the input, no backtracking, no
- * allocation from a length that the input claims.
+ * Declarative codecs: formats that are data. A definition is a JSON text (docs/codecs.md) that says how a
+ * binary frame, a text, a JSON document or emonHub's lines become observations; it carries examples, input
+ * and the SenML that must come out. Compiled once, then used like any decoder of codec/format: no loop beyond
+ * the input, no backtracking, no allocation from a length that the input claims.
  *
- * On the path: gateway/translate asks the registry for the compiled codec of a device's profile. A compiled codec is
- * immutable; any number of threads may use it at once. What comes out borrows from the input and the arena only, never
- * from the codec, which may be replaced while a message is under way.
+ * On the path: gateway/translate asks the registry for the compiled codec of a device's profile. A compiled
+ * codec is immutable; any number of threads may use it at once. What comes out borrows from the input and the
+ * arena only, never from the codec, which may be replaced while a message is under way.
  */
 #pragma once
 
@@ -17,7 +17,8 @@ enum custom_kind { CUSTOM_BINARY, CUSTOM_TEXT, CUSTOM_JSON, CUSTOM_EMONHUB, CUST
 
 struct custom;
 
-/* Why a definition is not taken, for people: a sentence, where in the definition (a JSON pointer), and which example. */
+/* Why a definition is not taken, for people: a sentence, where in the definition (a JSON pointer), and which
+ * example. */
 #define CUSTOM_TEXT_MAX 192
 struct custom_error {
     char detail[CUSTOM_TEXT_MAX];
@@ -35,14 +36,15 @@ enum custom_kind custom_kind(const struct custom *custom);
 const char *custom_kind_name(enum custom_kind kind); /* "binary" */
 /* What may be done for this many payloads that are decoded for one request. */
 struct format_work custom_work(const struct format_limits *limits, unsigned payloads);
-/* Whether it takes payloads that come declared as this Content-Format; CONTENT_FORMAT_NONE and 42 always, 0 for text and
- * emonhub, 50 for json. */
+/* Whether it takes payloads that come declared as this Content-Format; CONTENT_FORMAT_NONE and 42 always, 0
+ * for text and emonhub, 50 for json. */
 bool custom_takes(const struct custom *custom, int content_format);
 /* As struct format: by_line. */
 bool custom_by_line(const struct custom *custom);
 size_t custom_example_count(const struct custom *custom);
 
-/* Tries all examples, which together may be as much work as one payload; only a codec whose examples hold may be used. False: reterr says which, and what came instead. */
+/* Tries all examples, which together may be as much work as one payload; only a codec whose examples hold may
+ * be used. False: reterr says which, and what came instead. */
 bool custom_check(const struct custom *custom, struct arena *arena, struct custom_error *reterr);
 
 /* As the decode functions of codec/format. OUTCOME_CODEC_FAULT: the codec, not the payload, is to blame (what came out

@@ -150,5 +150,6 @@ const char *format_media_type(int content_format);
 bool format_is_written(int content_format);
 /* The number of a media type without parameters, in any case; CONTENT_FORMAT_NONE: none has it. */
 int format_by_media_type(struct bytes type);
-/* The number of application/cose by its parameter cose-type (RFC 9052 10.2); CONTENT_FORMAT_NONE: weir reads no such. */
+/* The number of application/cose by its parameter cose-type (RFC 9052 10.2); CONTENT_FORMAT_NONE: weir reads
+ * no such. */
 int format_of_cose(struct bytes cose_type);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The text that Python's json.dumps(value, sort_keys=True, separators=(",", ":")) makes of a JSON text: what the
- * {hmac, payload} envelope is signed over, rebuilt from the parsed value. ASCII. Pure.
+ * The text that Python's json.dumps(value, sort_keys=True, separators=(",", ":")) makes of a JSON text: what
+ * the {hmac, payload} envelope is signed over, rebuilt from the parsed value. ASCII. Pure.
  *
- * Integers stay as they are, of any length up to PYJSON_DIGITS_MAX; what has a point or an exponent is a double and
- * gets the shortest digits that give it back, with Python's exponent form (from 1e16 and below 1e-4). Keys are sorted
- * by code point and may hold U+0000. Refused: a key twice, what is no JSON (NaN, 1e400), lone surrogates, a BOM, too deep.
+ * Integers stay as they are, of any length up to PYJSON_DIGITS_MAX; what has a point or an exponent is a
+ * double and gets the shortest digits that give it back, with Python's exponent form (from 1e16 and below
+ * 1e-4). Keys are sorted by code point and may hold U+0000. Refused: a key twice, what is no JSON (NaN,
+ * 1e400), lone surrogates, a BOM, too deep.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The limits are shared by all workers and guarded by one lock, which is taken only for devices without a record. A record
- * that somebody else makes in between stays as it is.
+ * The limits are shared by all workers and guarded by one lock, which is taken only for devices without a
+ * record. A record that somebody else makes in between stays as it is.
  */
 #include "gateway/appear.h"
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Records of devices whose keys are derived from a group's (gateway/derive): they may speak without one, and get one when
- * they do, so that people see them, can say more of them, and can ban one. Made through gateway/clerk: the path does not
- * wait, and while Redis is away the device speaks on and is seen again later.
+ * Records of devices whose keys are derived from a group's (gateway/derive): they may speak without one, and
+ * get one when they do, so that people see them, can say more of them, and can ban one. Made through
+ * gateway/clerk: the path does not wait, and while Redis is away the device speaks on and is seen again
+ * later.
  *
- * Bounded: APPEAR_JOBS_MAX at once, APPEAR_PER_S new ones a second, one try per device in APPEAR_AGAIN_S. A try that did
- * not work is counted and comes again.
+ * Bounded: APPEAR_JOBS_MAX at once, APPEAR_PER_S new ones a second, one try per device in APPEAR_AGAIN_S. A
+ * try that did not work is counted and comes again.
  */
 #pragma once
 

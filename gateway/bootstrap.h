@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What a device that has no credential of its own yet proves itself with: the secret of its batch, or one that is
- * derived from it and its serial number, so that a box shows a secret that opens nothing for other boxes. Such an identity
- * may enrol (gateway/enrol) and nothing else.
+ * What a device that has no credential of its own yet proves itself with: the secret of its batch, or one
+ * that is derived from it and its serial number, so that a box shows a secret that opens nothing for other
+ * boxes. Such an identity may enrol (gateway/enrol) and nothing else.
  *
- * DTLS: PSK identity TENANT/+BATCH with the batch's secret, or TENANT/+BATCH/SERIAL with HMAC-SHA256(secret, SERIAL).
- * HTTP: a token of the role bootstrap; a device of a batch whose secrets are one per device then says the claim code
- * that bootstrap_claim gives.
+ * DTLS: PSK identity TENANT/+BATCH with the batch's secret, or TENANT/+BATCH/SERIAL with HMAC-SHA256(secret,
+ * SERIAL). HTTP: a token of the role bootstrap; a device of a batch whose secrets are one per device then
+ * says the claim code that bootstrap_claim gives.
  */
 #pragma once
 

@@ -104,7 +104,8 @@ static void disconnect(struct clerk *clerk)
 static bool is_alive(struct clerk *clerk)
 {
     struct bytes ping = BYTES_LITERAL("PING");
-    const struct store_reply *reply = clerk->accounts.client ? store_client_call(clerk->accounts.client, &ping, 1) : NULL;
+    const struct store_reply *reply =
+        clerk->accounts.client ? store_client_call(clerk->accounts.client, &ping, 1) : NULL;
     return reply && reply->type != STORE_ERROR;
 }
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Changes of the registry for those who run in a loop: one thread with a blocking connection to Redis (gateway/accounts)
- * does the jobs of all workers, one after the other, and hands each back to the worker it came from, where its request
- * is finished. For administration, which is rare; nothing of the data path waits for it.
+ * Changes of the registry for those who run in a loop: one thread with a blocking connection to Redis
+ * (gateway/accounts) does the jobs of all workers, one after the other, and hands each back to the worker it
+ * came from, where its request is finished. For administration, which is rare; nothing of the data path waits
+ * for it.
  *
- * A job lives in its owner (a request's arena, or the heap) and belongs to the clerk from clerk_give until its done is
- * called, exactly once, whatever happens. The thread must not take memory from an arena of the worker; what it has to
- * say goes into room that the owner made before.
+ * A job lives in its owner (a request's arena, or the heap) and belongs to the clerk from clerk_give until
+ * its done is called, exactly once, whatever happens. The thread must not take memory from an arena of the
+ * worker; what it has to say goes into room that the owner made before.
  *
- * When Redis is away, all that waits is handed back with ACCOUNTS_AWAY, within the time-out of a connect; the same for
- * what has waited CLERK_WAIT_MS. A connection that has become useless is made anew for the next job.
+ * When Redis is away, all that waits is handed back with ACCOUNTS_AWAY, within the time-out of a connect; the
+ * same for what has waited CLERK_WAIT_MS. A connection that has become useless is made anew for the next job.
  */
 #pragma once
 

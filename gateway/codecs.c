@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A change is one job of the clerk: look at what is there (for If-Match and to tell 2.01 from 2.04), try the definition,
- * write if it is still the same that was looked at; if somebody else wrote meanwhile, look again.
+ * A change is one job of the clerk: look at what is there (for If-Match and to tell 2.01 from 2.04), try the
+ * definition, write if it is still the same that was looked at; if somebody else wrote meanwhile, look again.
  */
 #include "gateway/codecs.h"
 

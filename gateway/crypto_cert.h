@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Certificates for devices: requests (PKCS #10, RFC 2986) read, authorities made, leaves signed (RFC 5280), with wolfCrypt.
- * Any thread. A request is read by hand, strictly: of what it says only the key counts, and that who asks has it; names
- * and extensions are the gateway's to choose.
+ * Certificates for devices: requests (PKCS #10, RFC 2986) read, authorities made, leaves signed (RFC 5280),
+ * with wolfCrypt. Any thread. A request is read by hand, strictly: of what it says only the key counts, and
+ * that who asks has it; names and extensions are the gateway's to choose.
  */
 #pragma once
 

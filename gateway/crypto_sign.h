@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Signatures and MACs by wolfCrypt: checked for gateway/prove and `weir verify`, made for `weir sign` and the simulator,
- * and the keys for them made and read. Any thread.
+ * Signatures and MACs by wolfCrypt: checked for gateway/prove and `weir verify`, made for `weir sign` and the
+ * simulator, and the keys for them made and read. Any thread.
  *
- * A key is used with its own algorithm only. MACs are compared in constant time, whole; ECDSA takes 0 < r, s < n and
- * nothing else (a high s is valid: nobody may recognise a message by its signature); EdDSA takes s < L. No cache per
- * key: one that helps one key costs a fleet more.
+ * A key is used with its own algorithm only. MACs are compared in constant time, whole; ECDSA takes 0 < r, s
+ * < n and nothing else (a high s is valid: nobody may recognise a message by its signature); EdDSA takes s <
+ * L. No cache per key: one that helps one key costs a fleet more.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Towards Redis one context per connection: those are few and rare, and reading the files each time takes a renewed
- * certificate without a restart. A server has one for all of its connections.
+ * Towards Redis one context per connection: those are few and rare, and reading the files each time takes a
+ * renewed certificate without a restart. A server has one for all of its connections.
  */
 #include <wolfssl/wolfcrypt/settings.h>
 #include <wolfssl/ssl.h>
@@ -63,7 +63,8 @@ static bool load_files(WOLFSSL_CTX *context, const struct crypto_tls_config *con
     return true;
 }
 
-/* Who it must be, and the name in the hello, so that a server of several names can choose (RFC 6066 3: no addresses). */
+/* Who it must be, and the name in the hello, so that a server of several names can choose (RFC 6066 3: no
+ * addresses). */
 static bool want_name(WOLFSSL *library, const char *name, char reterr[static CRYPTO_TLS_ERROR_MAX])
 {
     struct in6_addr any;
@@ -99,22 +100,24 @@ fail:
     return NULL;
 }
 
-static bool show_certificate(WOLFSSL_CTX *context, const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX])
+static bool show_certificate(WOLFSSL_CTX *context, const struct settings *settings,
+                             char reterr[static SETTINGS_ERROR_MAX])
 {
     struct dtls_certificate own;
     if (!dtls_certificate_load(settings, &own, reterr))
         return false;
     bool ok = wolfSSL_CTX_use_certificate_chain_buffer(context, own.chain_pem, (long)own.chain_pem_len) ==
                   WOLFSSL_SUCCESS &&
-              wolfSSL_CTX_use_PrivateKey_buffer(context, own.key_pem, (long)own.key_pem_len, WOLFSSL_FILETYPE_PEM) ==
-                  WOLFSSL_SUCCESS;
+              wolfSSL_CTX_use_PrivateKey_buffer(context, own.key_pem, (long)own.key_pem_len,
+                                                WOLFSSL_FILETYPE_PEM) == WOLFSSL_SUCCESS;
     dtls_certificate_deinit(&own);
     if (!ok)
         snprintf(reterr, SETTINGS_ERROR_MAX, "https: the certificate and its key do not fit together");
     return ok;
 }
 
-struct crypto_tls_server *crypto_tls_server_new(const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX])
+struct crypto_tls_server *crypto_tls_server_new(const struct settings *settings,
+                                                char reterr[static SETTINGS_ERROR_MAX])
 {
     need_library();
     snprintf(reterr, SETTINGS_ERROR_MAX, "https: out of memory");

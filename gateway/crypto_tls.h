@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * TLS 1.2 and 1.3 over a connected socket, by wolfSSL: as a client towards Redis, as a server for HTTPS. Towards Redis the
- * certificate of the other side must come from one of the given authorities, be valid now and carry the wanted name or IP
- * address; there is no way to switch that off. A server asks for no certificate: who calls is said by a token. Works with
- * blocking and non-blocking sockets; the socket stays the caller's.
+ * TLS 1.2 and 1.3 over a connected socket, by wolfSSL: as a client towards Redis, as a server for HTTPS.
+ * Towards Redis the certificate of the other side must come from one of the given authorities, be valid now
+ * and carry the wanted name or IP address; there is no way to switch that off. A server asks for no
+ * certificate: who calls is said by a token. Works with blocking and non-blocking sockets; the socket stays
+ * the caller's.
  */
 #pragma once
 
@@ -25,10 +26,11 @@ struct crypto_tls_config {
 /* Reads the files. NULL: reterr says why. */
 struct crypto_tls *crypto_tls_new(int fd, const struct crypto_tls_config *config,
                                   char reterr[static CRYPTO_TLS_ERROR_MAX]);
-/* What the connections of one worker share: the certificate and key of coaps:// (settings.dtls_certificate, or those that
- * were made at the first start). NULL: reterr. */
+/* What the connections of one worker share: the certificate and key of coaps:// (settings.dtls_certificate,
+ * or those that were made at the first start). NULL: reterr. */
 struct crypto_tls_server;
-struct crypto_tls_server *crypto_tls_server_new(const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX]);
+struct crypto_tls_server *crypto_tls_server_new(const struct settings *settings,
+                                                char reterr[static SETTINGS_ERROR_MAX]);
 /* After the last of its connections; NULL is fine. */
 void crypto_tls_server_free(struct crypto_tls_server *server);
 /* A connection that was accepted. NULL: out of memory. */

@@ -39,9 +39,9 @@ void cumulative_mark(struct bytes units, struct bytes series, struct bytes devic
 #define CUMULATIVE_TEXT_MAX (DECIMAL_DIGITS_MAX + 2)
 
 /*
- * A number in the form in which the Function calculates: digits before the point and, if not all are zero, behind it; no
- * sign, no exponent, no zeros that say nothing. A negative number is 0, for a counter is not below it. Returns its
- * length; 0: more than DECIMAL_DIGITS_MAX digits.
+ * A number in the form in which the Function calculates: digits before the point and, if not all are zero,
+ * behind it; no sign, no exponent, no zeros that say nothing. A negative number is 0, for a counter is not
+ * below it. Returns its length; 0: more than DECIMAL_DIGITS_MAX digits.
  */
 size_t cumulative_text(const struct number *number, char ret[static CUMULATIVE_TEXT_MAX]);
 /* What the counter of a marked observation reads. */

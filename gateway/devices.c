@@ -352,7 +352,8 @@ void devices_handle_one(struct request *request)
     struct scope scope;
     const struct device_record *record = NULL;
     if (scope_of(request, &scope) == OUTCOME_CONTENT)
-        record = registry_device(request->worker->shared->registry, bytes_of_text(scope.tenant), request->path_parameter);
+        record = registry_device(request->worker->shared->registry, bytes_of_text(scope.tenant),
+                                 request->path_parameter);
     if (!record || !scope_has_device(&scope, record)) {
         request_refuse(request, OUTCOME_NOT_FOUND, NULL);
         return;

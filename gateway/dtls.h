@@ -112,8 +112,8 @@ struct bytes dtls_session_cid(const struct dtls_session *session);
 bool dtls_session_uses_cid(const struct dtls_session *session);
 /* Who it is; valid once established. key: the credential's id; empty: a key that is derived from its group's. */
 const struct identity *dtls_session_identity(const struct dtls_session *session);
-/* Why a handshake that did not get to its end may have failed, for people: a static sentence, and whom it named. NULL: it
- * was established, or named no device that the registry has. */
+/* Why a handshake that did not get to its end may have failed, for people: a static sentence, and whom it
+ * named. NULL: it was established, or named no device that the registry has. */
 const char *dtls_session_failure(const struct dtls_session *session, struct identity *ret);
 /* Whether it may still speak in its role with what it was proved with, as the registry and the time now stand. */
 bool dtls_session_holds(const struct dtls_session *session);

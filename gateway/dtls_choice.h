@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Which of several pre-shared keys a device means, when its identity names none (dtls_identity). The library takes one key
- * per handshake, so they are tried one after the other: first the one that was proved last, then the others.
+ * Which of several pre-shared keys a device means, when its identity names none (dtls_identity). The library
+ * takes one key per handshake, so they are tried one after the other: first the one that was proved last,
+ * then the others.
  *
- * What was proved is remembered by device, because only who has a key can change it; which turn it is, by device and
- * source network, so that strangers who shake hands in a device's name do not spend its turns. Fixed in size, shared by
- * all workers, as a device's next hello may reach another one; touched once or twice per handshake of a device that has
- * several keys, hence a mutex. What falls out when a set is full is begun anew.
+ * What was proved is remembered by device, because only who has a key can change it; which turn it is, by
+ * device and source network, so that strangers who shake hands in a device's name do not spend its turns.
+ * Fixed in size, shared by all workers, as a device's next hello may reach another one; touched once or twice
+ * per handshake of a device that has several keys, hence a mutex. What falls out when a set is full is begun
+ * anew.
  */
 #pragma once
 

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Who is it? Called by wolfSSL in the middle of a handshake, synchronously, which is why the registry is in memory.
+ * Who is it? Called by wolfSSL in the middle of a handshake, synchronously, which is why the registry is in
+ * memory.
  *
- * PSK: the identity is "tenant/device", or "tenant/device/key" for one of several. Without a key those that are good now
- * are tried in turn (dtls_choice), and after them the key that is derived from the device's group (gateway/derive). One
- * that does not exist, is disabled or malformed gets a key that nobody has, derived from the identity, so that it fails
- * where and how a wrong key fails (RFC 4279 section 2).
- * One that enrols says TENANT/+BATCH or TENANT/+BATCH/SERIAL (gateway/bootstrap).
- * X.509: the chain must be trusted (dtls_trust), and the name of the leaf (SubjectAltName URI, then DNS, then CN) must be
- * one of a device. Raw public key: only if negotiated, and the SHA-256 of its SubjectPublicKeyInfo must be one of a
- * device; wolfSSL itself authenticates no raw key.
+ * PSK: the identity is "tenant/device", or "tenant/device/key" for one of several. Without a key those that
+ * are good now are tried in turn (dtls_choice), and after them the key that is derived from the device's
+ * group (gateway/derive). One that does not exist, is disabled or malformed gets a key that nobody has,
+ * derived from the identity, so that it fails where and how a wrong key fails (RFC 4279 section 2). One that
+ * enrols says TENANT/+BATCH or TENANT/+BATCH/SERIAL (gateway/bootstrap). X.509: the chain must be trusted
+ * (dtls_trust), and the name of the leaf (SubjectAltName URI, then DNS, then CN) must be one of a device. Raw
+ * public key: only if negotiated, and the SHA-256 of its SubjectPublicKeyInfo must be one of a device;
+ * wolfSSL itself authenticates no raw key.
  *
- * What it was proved with is remembered as a hash, so that a session ends when that is changed, removed or too old.
+ * What it was proved with is remembered as a hash, so that a session ends when that is changed, removed or
+ * too old.
  */
 #include <wolfssl/wolfcrypt/settings.h>
 #include <wolfssl/ssl.h>
@@ -43,7 +45,8 @@ static uint64_t hash_of_credential(const struct dtls *dtls, const struct credent
 {
     if (credential_is_secret(credential->kind))
         return hash_of_secret(dtls, &credential->secret);
-    return hash_pair(&dtls->hash_key, bytes_of(credential->public, credential->public_len), credential_name(credential));
+    return hash_pair(&dtls->hash_key, bytes_of(credential->public, credential->public_len),
+                     credential_name(credential));
 }
 
 /* What shall be believed when the handshake is done. */
@@ -60,8 +63,8 @@ static enum identity_kind kind_of(enum role role)
     return role == ROLE_DEVICE ? IDENTITY_DEVICE : role == ROLE_BOOTSTRAP ? IDENTITY_BOOTSTRAP : IDENTITY_OPERATOR;
 }
 
-/* Whoever observes was allowed to when it began; so a session ends with the rights that it began with. A record that only
- * now appears (gateway/appear) changes nothing. */
+/* Whoever observes was allowed to when it began; so a session ends with the rights that it began with. A
+ * record that only now appears (gateway/appear) changes nothing. */
 static uint64_t hash_of_rights(const struct dtls *dtls, const struct device_record *record)
 {
     static const struct device_record none;

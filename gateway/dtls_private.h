@@ -118,8 +118,8 @@ struct dtls_issuer {
 };
 struct dtls_trust *dtls_trust_new(const struct settings *settings, char reterr[static SETTINGS_ERROR_MAX]);
 void dtls_trust_free(struct dtls_trust *trust);
-/* Who signed the leaf of the chain in store, which is certificate. chain_is_good: it leads to settings.dtls_client_ca; else
- * only a tenant's authority can have. False: nobody who is trusted. */
+/* Who signed the leaf of the chain in store, which is certificate. chain_is_good: it leads to
+ * settings.dtls_client_ca; else only a tenant's authority can have. False: nobody who is trusted. */
 bool dtls_trust_issuer(const struct dtls *dtls, const struct WOLFSSL_X509_STORE_CTX *store, bool chain_is_good,
                        struct DecodedCert *certificate, struct dtls_issuer *ret);
 

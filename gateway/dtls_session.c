@@ -116,8 +116,9 @@ static bool is_near(struct dtls_session *session, const struct dtls_record *reco
     return true;
 }
 
-/* Anybody can send a plain record in the client's name, and what the library cannot use ends the handshake. So only what
- * a client can have to say gets there; alerts are nobody's, and a handshake that fails expires by itself. */
+/* Anybody can send a plain record in the client's name, and what the library cannot use ends the handshake.
+ * So only what a client can have to say gets there; alerts are nobody's, and a handshake that fails expires
+ * by itself. */
 static bool is_wanted_plain(struct dtls_session *session, const struct dtls_record *record)
 {
     bool begun = session->begun_ms != 0; /* before, the library looks at hellos only */

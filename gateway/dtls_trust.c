@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Who signed a client's certificate. The library says that a chain leads to an authority of the settings, but not to
- * which; a credential of the kind ca wants that very one. And tenants have authorities of their own, which come and go
- * while the gateway runs and are in the registry.
+ * Who signed a client's certificate. The library says that a chain leads to an authority of the settings, but
+ * not to which; a credential of the kind ca wants that very one. And tenants have authorities of their own,
+ * which come and go while the gateway runs and are in the registry.
  *
- * An authority is found by its name and counts if the leaf verifies with it alone: signature, dates, key usage. A tenant's
- * authority signs leaves and no further authorities. Certificate handshakes are rare, so nothing is remembered.
+ * An authority is found by its name and counts if the leaf verifies with it alone: signature, dates, key
+ * usage. A tenant's authority signs leaves and no further authorities. Certificate handshakes are rare, so
+ * nothing is remembered.
  */
 #include <wolfssl/wolfcrypt/settings.h>
 #include <wolfssl/ssl.h>
@@ -129,7 +130,8 @@ struct search {
     bool found;
 };
 
-/* Self-signed, so the name of a leaf's issuer stands in it as it stands in the leaf; looked for before anything is read. */
+/* Self-signed, so the name of a leaf's issuer stands in it as it stands in the leaf; looked for before
+ * anything is read. */
 static void try_ca(void *ctx, const struct ca_record *ca)
 {
     struct search *search = ctx;

@@ -118,7 +118,8 @@ static bool digest_spki(const struct jwk *key, uint8_t ret[static CRYPTO_SHA256_
     static const uint8_t p256[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
                                    0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
     static const uint8_t ed25519[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
-    struct bytes head = key->algorithm == SIGNED_ES256 ? bytes_of(p256, sizeof p256) : bytes_of(ed25519, sizeof ed25519);
+    struct bytes head =
+        key->algorithm == SIGNED_ES256 ? bytes_of(p256, sizeof p256) : bytes_of(ed25519, sizeof ed25519);
     return crypto_sha256(head, bytes_of(key->octets, key->len), ret);
 }
 
@@ -166,7 +167,8 @@ static bool read_key(const struct reading *r, struct enrol_request *request)
 
 static bool read_question(const struct reading *r, struct enrol_request *request)
 {
-    static bool (*const readers[])(const struct reading *r, struct enrol_request *request) = {read_psk, read_key, read_csr};
+    static bool (*const readers[])(const struct reading *r, struct enrol_request *request) = {
+        read_psk, read_key, read_csr};
     static const char *const names[] = {"want", "key", "csr"};
     size_t found = 0, which = 0;
     for (size_t i = 0; i < 3; i++)

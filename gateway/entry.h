@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One record as text for its stream: the fields of docs/streams.md, all of them, in their order, then the tags that a
- * rule adds; and the evidence of a signed message. Pure; the one place that turns these into text for their streams. The
- * direct way takes whole XADDs (entry_arguments), the spool the values alone (entry_values and the record's own tags).
+ * One record as text for its stream: the fields of docs/streams.md, all of them, in their order, then the
+ * tags that a rule adds; and the evidence of a signed message. Pure; the one place that turns these into text
+ * for their streams. The direct way takes whole XADDs (entry_arguments), the spool the values alone
+ * (entry_values and the record's own tags).
  */
 #pragma once
 

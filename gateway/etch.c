@@ -237,8 +237,8 @@ static bool find_target(struct request *request, const struct etch_pack *patch, 
 }
 
 /*
- * What removes is not older than what it removes, whatever the clocks say. Its time is no reading of the device's clock:
- * nothing is to be learned from it, and it is not to be corrected (gateway/clocks).
+ * What removes is not older than what it removes, whatever the clocks say. Its time is no reading of the
+ * device's clock: nothing is to be learned from it, and it is not to be corrected (gateway/clocks).
  */
 static void stamp_removal(const struct etch_change *change, struct observation *observation)
 {

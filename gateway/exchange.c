@@ -361,7 +361,8 @@ struct peer *exchange_any_peer(const struct exchange_table *table)
 bool exchange_is_busy(const struct peer *peer)
 {
     const struct exchange_peer *known = peer->messages;
-    return known && (known->under_way_count || !transmission_is_idle(&known->transmissions) || known->attachments.observers);
+    return known && (known->under_way_count || !transmission_is_idle(&known->transmissions) ||
+                     known->attachments.observers);
 }
 
 /* Requests under way */

@@ -7,11 +7,12 @@
  *   ingest_submit                for those that have decoded already (senml-etch)
  *
  * In all of them done is called exactly once, at once or in a later turn of the worker, and has to finish the
- * request. Nothing is a success before the sink has confirmed. A log of lines (struct format, by_line) is one message
- * per line; done is called when all of them are settled.
+ * request. Nothing is a success before the sink has confirmed. A log of lines (struct format, by_line) is one
+ * message per line; done is called when all of them are settled.
  *
- * A signed message (gateway/prove) is proved first. What it is recognised by is what was signed and whose it is, never
- * the signature, its header or the way it came, so that it is stored once whoever repeats it in whatever wrapping.
+ * A signed message (gateway/prove) is proved first. What it is recognised by is what was signed and whose it
+ * is, never the signature, its header or the way it came, so that it is stored once whoever repeats it in
+ * whatever wrapping.
  */
 #pragma once
 
@@ -21,8 +22,8 @@
 
 #define INGEST_LINES_MAX 1024 /* of a log in one request, with those that are empty */
 
-/* Handler of the route table. Query: d the device (concentrators, mapped networks), n and u name and unit of a bare
- * number, f the format. Finishes the request after the sink has confirmed, or at once with why not. */
+/* Handler of the route table. Query: d the device (concentrators, mapped networks), n and u name and unit of
+ * a bare number, f the format. Finishes the request after the sink has confirmed, or at once with why not. */
 void ingest_handle(struct request *request);
 
 typedef void ingest_done_fn(struct request *request, void *ctx, const struct verdict *verdict);
@@ -38,17 +39,19 @@ struct ingest_source {
     const struct format_parameter *parameters; /* without secrets */
     size_t parameter_count;
     bool parameters_are_content;     /* what they say makes another message of the same payload */
-    const struct proof *proof;       /* of a signed message, in the request's arena; request->who is whose it is */
-    struct bytes brought_by;         /* the device over whose session that came, in the arena; empty: nobody's */
+    const struct proof *proof; /* of a signed message, in the request's arena; request->who is whose it is */
+    struct bytes brought_by;   /* the device over whose session that came, in the arena; empty: nobody's */
 };
-void ingest_translate(struct request *request, const struct ingest_source *source, ingest_done_fn *done, void *ctx);
+void ingest_translate(struct request *request, const struct ingest_source *source, ingest_done_fn *done,
+                      void *ctx);
 
-/* A list whose texts live in the request's arena, as it was decoded; its items may be changed. content.payload: what
- * the message is recognised by. */
-void ingest_submit(struct request *request, struct observation_list *list, const struct claim_content *content,
-                   ingest_done_fn *done, void *ctx);
+/* A list whose texts live in the request's arena, as it was decoded; its items may be changed.
+ * content.payload: what the message is recognised by. */
+void ingest_submit(struct request *request, struct observation_list *list,
+                   const struct claim_content *content, ingest_done_fn *done, void *ctx);
 
-/* When a sender that was refused so may come again: Max-Age of the answer; -1: it is not its time that is wrong. */
+/* When a sender that was refused so may come again: Max-Age of the answer; -1: it is not its time that is
+ * wrong. */
 int64_t ingest_retry_s(enum outcome outcome);
 /* An ingest_done_fn: a receipt, problem details, or of a log with refused lines the verdict of each. */
 void ingest_answer(struct request *request, void *ctx, const struct verdict *verdict);

@@ -319,7 +319,8 @@ bool latest_restore(struct latest *latest, struct bytes tenant, struct bytes dev
 
 static bool belongs(const struct series *series, struct bytes tenant, struct bytes device)
 {
-    return !is_removed(series) && bytes_equal(series_tenant(series), tenant) && (device.len == 0 || bytes_equal(series_device(series), device));
+    return !is_removed(series) && bytes_equal(series_tenant(series), tenant) &&
+           (device.len == 0 || bytes_equal(series_device(series), device));
 }
 
 /* What latest_get collects; room doubles in the arena. */

@@ -21,7 +21,8 @@ struct latest;
 struct latest *latest_new(const struct hash_key *key, size_t series_max);
 void latest_free(struct latest *latest);
 
-/* A value from further ahead than a clock may be wrong would hide all later ones; it is in the stream, but never latest. */
+/* A value from further ahead than a clock may be wrong would hide all later ones; it is in the stream, but
+ * never latest. */
 #define LATEST_AHEAD_MAX_S 86400
 static inline bool latest_is_plausible(struct timestamp time, struct timestamp now)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * States of an observer: clean, waiting for its timer to say that 24 h are over; dirty, waiting for its timer to say
- * that it may be told; dirty and waiting for the peer to take a CON; running, while the answer is made; in flight, while a
- * CON is not acknowledged. Dirty may be added to the last two, and is looked at when they end. One timer per observer.
+ * States of an observer: clean, waiting for its timer to say that 24 h are over; dirty, waiting for its timer
+ * to say that it may be told; dirty and waiting for the peer to take a CON; running, while the answer is
+ * made; in flight, while a CON is not acknowledged. Dirty may be added to the last two, and is looked at when
+ * they end. One timer per observer.
  */
 #include "gateway/observe.h"
 

@@ -20,12 +20,13 @@
  *                    [[stream, d, n, u, t, q, k, v, s, c, a, b, m, w, y, tag, value, ...], ...], [counter, ...],
  *                    [m, d, f, k, ct, r, p, v]]
  *
- * Of each reading of a counter (gateway/cumulative.h) there are four values: the number of its record, from 1; how many
- * octets of n stand before the local name; what it reads; its modulus, or empty. A body of version 1, from a gateway
- * that knew no counters, has neither them nor w and y; it is read and pushed like any other, and the Function fills it up.
+ * Of each reading of a counter (gateway/cumulative.h) there are four values: the number of its record, from 1;
+ * how many octets of n stand before the local name; what it reads; its modulus, or empty. A body of version 1,
+ * from a gateway that knew no counters, has neither them nor w and y; it is read and pushed like any other, and
+ * the Function fills it up.
  *
- * The last array is the evidence of a signed message (docs/streams.md). Other messages are of version 2, which has none:
- * an older gateway that finds them in its spool pushes them.
+ * The last array is the evidence of a signed message (docs/streams.md). Other messages are of version 2, which
+ * has none: an older gateway that finds them in its spool pushes them.
  *
  * Pure.
  */

@@ -129,7 +129,8 @@ static struct push_batch *batch_for(struct push *push, struct track *track)
     return track->building;
 }
 
-/* Not now, and so none of the track that come after it, or the mark would pass over it too, until the track is rewound. */
+/* Not now, and so none of the track that come after it, or the mark would pass over it too, until the track
+ * is rewound. */
 static void pass_by(struct push *push, struct track *track, uint64_t lsn)
 {
     if (!track->passed) {
@@ -169,7 +170,8 @@ bool push_place(struct push *push, const struct spool_record *record)
     struct parcel parcel;
     if (!parcel_read(record->body, &parcel)) {
         LOG_RATED(loop_now_ms(push->loop), LOG_ERROR, "push",
-                  "a spool record that this version does not know is left out", "lsn=%llu", (unsigned long long)record->lsn);
+                  "a spool record that this version does not know is left out", "lsn=%llu",
+                  (unsigned long long)record->lsn);
         metrics_add(&push->metrics, METRIC_SPOOL_DAMAGED, 1);
         return true;
     }

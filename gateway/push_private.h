@@ -120,7 +120,8 @@ void push_went_back(struct push *push, struct track *track, uint64_t mark);
 /* push_level.c */
 bool push_level_open(struct push *push);
 void push_level_close(struct push *push);
-/* Tells those who wait for the verdicts of a batch, at once or when replicas or a disk have answered; then gives it back. */
+/* Tells those who wait for the verdicts of a batch, at once or when replicas or a disk have answered; then
+ * gives it back. */
 void push_level_settle(struct push_batch *batch);
 
 /* push_link.c */

@@ -213,8 +213,9 @@ static uint64_t age_s_of(const struct push *push, uint64_t lsn, uint64_t now_ms)
     return 0;
 }
 
-/* A mark of a run whose records are all gone from the spool counts nothing any more. Not while anything of an earlier
- * run is in the spool: it may not have been read yet, and without its mark what Redis has of it would be executed again. */
+/* A mark of a run whose records are all gone from the spool counts nothing any more. Not while anything of an
+ * earlier run is in the spool: it may not have been read yet, and without its mark what Redis has of it would
+ * be executed again. */
 static bool drop_mark(void *ctx, struct track *track)
 {
     struct push *push = ctx;
@@ -306,8 +307,8 @@ static void compare_marks(struct push *push, uint64_t now_ms, bool tight)
 }
 
 /*
- * The tail is only let go when all lanes have just said that Redis still has what was pushed. While Redis is away nobody
- * can say that; then it goes only where there would be no room for new messages.
+ * The tail is only let go when all lanes have just said that Redis still has what was pushed. While Redis is
+ * away nobody can say that; then it goes only where there would be no room for new messages.
  */
 static void release_if_due(struct push *push, uint64_t now_ms)
 {

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What happens when a codec cannot read what a device sends: the message is kept for people (weir:{T}:quarantine), it is
- * counted, and a codec that only fails is put aside until an operator releases it. Nobody else is harmed.
+ * What happens when a codec cannot read what a device sends: the message is kept for people
+ * (weir:{T}:quarantine), it is counted, and a codec that only fails is put aside until an operator releases
+ * it. Nobody else is harmed.
  *
- * On the path: gateway/translate asks before it decodes with a codec of the tenant, and tells how it went. Whoever
- * speaks a format of the table never comes here. A message is kept best-effort, on the worker's connection for lookups,
- * at most QUARANTINE_PER_S of each worker.
+ * On the path: gateway/translate asks before it decodes with a codec of the tenant, and tells how it went.
+ * Whoever speaks a format of the table never comes here. A message is kept best-effort, on the worker's
+ * connection for lookups, at most QUARANTINE_PER_S of each worker.
  *
- * When a codec is put aside: of each codec up to QUARANTINE_SPEAKERS speakers are remembered, devices or, where nobody
- * proves who he is, addresses. Each counts at most QUARANTINE_FAILURES failures; a success of any of them takes all
- * failures away. When there are QUARANTINE_FAILURES for each of those who are remembered the codec is quarantined, in
- * Redis, for all gateways. So one hostile device among several cannot do that alone. OUTCOME_CODEC_FAULT, which is the
- * codec's own fault, does it at once.
+ * When a codec is put aside: of each codec up to QUARANTINE_SPEAKERS speakers are remembered, devices or,
+ * where nobody proves who he is, addresses. Each counts at most QUARANTINE_FAILURES failures; a success of
+ * any of them takes all failures away. When there are QUARANTINE_FAILURES for each of those who are
+ * remembered the codec is quarantined, in Redis, for all gateways. So one hostile device among several cannot
+ * do that alone. OUTCOME_CODEC_FAULT, which is the codec's own fault, does it at once.
  *
- * So that this is so after a start, and on a gateway where only the hostile one speaks, the first who were read are
- * written to the codec's record as its witnesses (registry/record.h), with its definition and gone with it: they are
- * remembered everywhere, and nobody takes their place.
+ * So that this is so after a start, and on a gateway where only the hostile one speaks, the first who were
+ * read are written to the codec's record as its witnesses (registry/record.h), with its definition and gone
+ * with it: they are remembered everywhere, and nobody takes their place.
  *
  * Only those count, for and against, whose profile names the codec: a query is a trial of whoever sends it.
  */

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Keys of the messages that this gateway has made durable lately, so that a repetition is answered from memory and other
- * content under the same sequence is refused before it is acknowledged. Shared by all workers; filled again from the
- * spool at start. A help, not the judge: what it has forgotten the Redis Function still knows.
+ * Keys of the messages that this gateway has made durable lately, so that a repetition is answered from
+ * memory and other content under the same sequence is refused before it is acknowledged. Shared by all
+ * workers; filled again from the spool at start. A help, not the judge: what it has forgotten the Redis
+ * Function still knows.
  *
- * Bounded: sets of eight entries of 24 octets; a new key takes the place of the oldest of its set. Locked in stripes.
+ * Bounded: sets of eight entries of 24 octets; a new key takes the place of the oldest of its set. Locked in
+ * stripes.
  */
 #pragma once
 

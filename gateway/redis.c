@@ -91,8 +91,9 @@ static void single_error(void *ctx, const struct store_reply *reply)
     struct redis *redis = ctx;
     struct redirect redirect;
     if (redirect_parse(reply, &redirect))
-        LOG_RATED(loop_now_ms(redis->loop), LOG_ERROR, "redis", "this Redis is a node of a cluster; set redis to cluster:HOST:PORT",
-                  "address=%s", redis->target->address);
+        LOG_RATED(loop_now_ms(redis->loop), LOG_ERROR, "redis",
+                  "this Redis is a node of a cluster; set redis to cluster:HOST:PORT", "address=%s",
+                  redis->target->address);
 }
 
 static struct store *open_store(struct redis *redis, const char *address, store_state_fn *state, store_error_fn *error,

@@ -16,8 +16,8 @@
 
 enum redis_fact { REDIS_UNKNOWN, REDIS_NO, REDIS_YES };
 
-/* What is known of Redis; written by the check, read by any thread. Of a cluster the worst of its primaries; of several,
- * run is the one asked last. Zero-initialised: nothing is known. */
+/* What is known of Redis; written by the check, read by any thread. Of a cluster the worst of its primaries;
+ * of several, run is the one asked last. Zero-initialised: nothing is known. */
 struct redis_facts {
     _Atomic int appendonly;         /* enum redis_fact */
     _Atomic int appendfsync_always; /* with no-appendfsync-on-rewrite no */

@@ -180,7 +180,8 @@ static void clean_mark(const struct redis_child *child, char ret[static SETTINGS
     snprintf(ret, SETTINGS_TEXT_MAX + 24, "%s/clean", child->folder);
 }
 
-/* Whether the last Redis on the folder ended cleanly, or there was none. The mark is gone for good before the next begins. */
+/* Whether the last Redis on the folder ended cleanly, or there was none. The mark is gone for good before the
+ * next begins. */
 static bool take_clean_mark(const struct redis_child *child)
 {
     char mark[SETTINGS_TEXT_MAX + 24], data[SETTINGS_TEXT_MAX + 24];
@@ -225,7 +226,8 @@ static bool wait_until_it_answers(struct redis_child *child, char reterr[static 
 static bool write_rights(struct redis_child *child, char reterr[static SETTINGS_ERROR_MAX])
 {
     int fd = open(child->rights, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    static const char text[] = "user default on nopass ~* &* +@all\nuser " REDIS_RIGHTS_USER " on nopass " REDIS_RIGHTS "\n";
+    static const char text[] =
+        "user default on nopass ~* &* +@all\nuser " REDIS_RIGHTS_USER " on nopass " REDIS_RIGHTS "\n";
     bool ok = fd >= 0 && write(fd, text, sizeof text - 1) == (ssize_t)sizeof text - 1;
     if (!ok)
         snprintf(reterr, SETTINGS_ERROR_MAX, "%.250s: %s", child->rights, strerror(errno));
@@ -244,7 +246,8 @@ static bool name_paths(struct redis_child *child, const char *program, const cha
     }
     int len = snprintf(child->socket, sizeof child->socket, "%s/redis/redis.sock", real);
     if (len >= (int)sizeof ((struct sockaddr_un *)0)->sun_path) {
-        snprintf(reterr, SETTINGS_ERROR_MAX, "state_dir %.200s is too long for a unix socket; choose a shorter one", real);
+        snprintf(reterr, SETTINGS_ERROR_MAX,
+                 "state_dir %.200s is too long for a unix socket; choose a shorter one", real);
         return false;
     }
     snprintf(child->program, sizeof child->program, "%s", program);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The private Redis: a child process on a unix socket with its data under the state folder, for people who have none.
+ * The private Redis: a child process on a unix socket with its data under the state folder, for people who
+ * have none.
  *
- * Append-only file with appendfsync always, so that an answer means it is on disk; noeviction; owner-only, and weir has the
- * rights of a user of its own in it (gateway/redis_rights.h). Never two on
- * one folder: the child holds a lock on it. Restarted when it dies (at once, then after 1 s, 2 s, ... 30 s); ended with
+ * Append-only file with appendfsync always, so that an answer means it is on disk; noeviction; owner-only,
+ * and weir has the rights of a user of its own in it (gateway/redis_rights.h). Never two on one folder: the
+ * child holds a lock on it. Restarted when it dies (at once, then after 1 s, 2 s, ... 30 s); ended with
  * SIGTERM, which Redis answers with a clean stop. It ends when this process dies.
  */
 #pragma once

@@ -38,7 +38,8 @@ static void *ask(void *argument)
 {
     struct resolve *resolve = argument;
     struct resolve_result *result = &resolve->result;
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG}, *found = NULL;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG},
+                    *found = NULL;
     int error = getaddrinfo(resolve->host, NULL, &hints, &found);
     for (struct addrinfo *at = found; at && result->count < RESOLVE_ADDRESSES_MAX; at = at->ai_next)
         result->count += getnameinfo(at->ai_addr, at->ai_addrlen, result->addresses[result->count],

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Administration over the wires: tenants, devices, their keys, tokens and groups are made, read, changed and removed with
- * the functions that the CLI has (gateway/accounts), by jobs of the clerk. What is made or changed comes to every gateway
- * through weir:changes, within a second.
+ * Administration over the wires: tenants, devices, their keys, tokens and groups are made, read, changed and
+ * removed with the functions that the CLI has (gateway/accounts), by jobs of the clerk. What is made or
+ * changed comes to every gateway through weir:changes, within a second.
  *
- * An entity tag is a digest of the record, the same on every gateway. A change reads the record, judges If-Match,
- * If-None-Match and what the person may, and is written only if the record is still the one that was read: of two writers
- * with one entity tag, one gets 4.12.
+ * An entity tag is a digest of the record, the same on every gateway. A change reads the record, judges
+ * If-Match, If-None-Match and what the person may, and is written only if the record is still the one that
+ * was read: of two writers with one entity tag, one gets 4.12.
  *
  * Secrets that are made here are told in the answer to the request that made them, and nowhere else.
  */

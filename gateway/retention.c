@@ -349,7 +349,8 @@ static uint64_t take_trimmed(struct retention *retention, const struct store_rep
     return removed;
 }
 
-/* Whether an approximate trim ended at its LIMIT, which is before a node that is too much, so that there may be more. */
+/* Whether an approximate trim ended at its LIMIT, which is before a node that is too much, so that there may
+ * be more. */
 static bool may_go_on(struct retention *retention, uint64_t removed)
 {
     return removed >= LIMIT / 2 && ++retention->steps < STEPS_MAX;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Called by ingest for every record of a message, after decoding and before the sink: the last word on who a record
- * belongs to. Looks only at the registry in memory. Fails closed: what names nobody we know is refused.
+ * Called by ingest for every record of a message, after decoding and before the sink: the last word on who a
+ * record belongs to. Looks only at the registry in memory. Fails closed: what names nobody we know is
+ * refused.
  */
 #include "gateway/rights.h"
 
@@ -25,7 +26,8 @@ static bool name_is_under(struct bytes name, struct bytes prefix)
 
 struct bytes rights_local_name(struct bytes device, struct bytes name)
 {
-    if (device.len == 0 || name.len <= device.len + 1 || !bytes_starts_with(name, device) || name.ptr[device.len] != ':')
+    if (device.len == 0 || name.len <= device.len + 1 || !bytes_starts_with(name, device) ||
+        name.ptr[device.len] != ':')
         return name;
     struct bytes rest = bytes_of(name.ptr + device.len + 1, name.len - device.len - 1);
     return rights_name_is_global(rest) ? name : rest;
@@ -50,7 +52,8 @@ static struct bytes device_in_base_name(struct bytes base_name)
 
 static const struct device_record *known_device(const struct rights_question *q, struct bytes id)
 {
-    return schema_device_is_valid(id) ? registry_device(q->registry, bytes_of_text(q->who->tenant), id) : NULL;
+    return schema_device_is_valid(id) ? registry_device(q->registry, bytes_of_text(q->who->tenant), id)
+                                      : NULL;
 }
 
 static const struct device_record *speaking_device(const struct rights_question *q, struct bytes id)
@@ -112,7 +115,8 @@ static const struct device_record *device_of_node(const struct rights_question *
 
 static bool is_spelt_as(const struct device_record *device, struct bytes node)
 {
-    return bytes_equal_text(node, device->id) || (device->prefix[0] && bytes_equal_text(node, device->prefix));
+    return bytes_equal_text(node, device->id) ||
+           (device->prefix[0] && bytes_equal_text(node, device->prefix));
 }
 
 /* Whether the node is how this device calls itself. */
@@ -179,7 +183,8 @@ static const struct device_record *owner_of_name(const struct rights_question *q
 }
 
 /* Another device's node; NULL: nobody else's. */
-static const struct device_record *owner_of_node(const struct rights_question *q, const struct device_record *self)
+static const struct device_record *owner_of_node(const struct rights_question *q,
+                                                 const struct device_record *self)
 {
     struct bytes node = observation_said_node(q->observation);
     const struct device_record *device = node.len && !is_spelt_as(self, node) ? device_of_node(q) : NULL;
@@ -197,7 +202,8 @@ static enum outcome judge_concentrator(const struct rights_question *q, const st
         return OUTCOME_FORBIDDEN;
     if (device)
         return answer(q, device, ret);
-    return answer(q, rights_name_is_global(name) && !may_write_as(self, name) ? owner_of_name(q, name) : self, ret);
+    return answer(q, rights_name_is_global(name) && !may_write_as(self, name) ? owner_of_name(q, name) : self,
+                  ret);
 }
 
 static enum outcome judge_device(const struct rights_question *q, const struct device_record *self,

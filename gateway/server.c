@@ -154,7 +154,8 @@ static bool open_redis(struct server *server)
         if (!store_target_check(&shared->redis, server->error))
             return false;
     } else {
-        server->redis = redis_child_start(server->loop, server->settings.redis_server, server->state_dir, server->error);
+        server->redis =
+            redis_child_start(server->loop, server->settings.redis_server, server->state_dir, server->error);
         if (!server->redis)
             return false;
         shared->redis = redis_child_target(server->redis);

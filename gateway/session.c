@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Second stage of the path, between endpoint and the CoAP wire. One struct session per plain peer or DTLS association,
- * found by intrusive tables: both addresses, our connection ID, the device, the serial number.
+ * Second stage of the path, between endpoint and the CoAP wire. One struct session per plain peer or DTLS
+ * association, found by intrusive tables: both addresses, our connection ID, the device, the serial number.
  *
- * States: PLAIN; HALF_OPEN (its cookie was right, the handshake is under way); ESTABLISHED. One address may have a
- * half-open and an established association at once: the old one must live until the new one is proved (RFC 6347
- * 4.2.8), so records go to the one that can want them. An established session with a negotiated CID is found by that
- * alone and not by its address, so devices may swap addresses as they like (RFC 9146 6).
+ * States: PLAIN; HALF_OPEN (its cookie was right, the handshake is under way); ESTABLISHED. One address may
+ * have a half-open and an established association at once: the old one must live until the new one is proved
+ * (RFC 6347 4.2.8), so records go to the one that can want them. An established session with a negotiated CID
+ * is found by that alone and not by its address, so devices may swap addresses as they like (RFC 9146 6).
  *
- * Full: the oldest half-open handshake, the longest silent plain peer and stale sessions make room; others are
- * refused. Age is kept lazily (struct ages): a message costs one store, not a walk through neighbours in a list.
+ * Full: the oldest half-open handshake, the longest silent plain peer and stale sessions make room; others
+ * are refused. Age is kept lazily (struct ages): a message costs one store, not a walk through neighbours in
+ * a list.
  *
- * A session is freed by its timer, by a record of its own, by sessions_end and _review, and by eviction; never from
- * inside its peer's send, which only marks it broken and lets the timer do it.
+ * A session is freed by its timer, by a record of its own, by sessions_end and _review, and by eviction;
+ * never from inside its peer's send, which only marks it broken and lets the timer do it.
  */
 #include "gateway/session.h"
 
@@ -41,8 +42,8 @@ struct session {
     struct timer timer;  /* DTLS flights */
 };
 
-/* Sessions of one state by the last time somebody looked: the first whose heard_ms is still its placed_ms has been
- * silent for longest. */
+/* Sessions of one state by the last time somebody looked: the first whose heard_ms is still its placed_ms has
+ * been silent for longest. */
 struct ages {
     struct session *oldest, *newest;
     size_t count;
@@ -89,7 +90,8 @@ static void ages_append(struct session *session)
     ages->count++;
 }
 
-/* The one that was silent for longest, or nearly: sessions that were heard since they were placed are placed anew. */
+/* The one that was silent for longest, or nearly: sessions that were heard since they were placed are placed
+ * anew. */
 static struct session *longest_silent(struct sessions *sessions, enum state state)
 {
     struct session *session = sessions->ages[state].oldest;
@@ -121,7 +123,8 @@ static void lookup_remove(struct session *session, enum lookup table)
 
 static uint64_t flow_hash(const struct sessions *sessions, const struct flow *flow)
 {
-    return address_hash(sessions->env.hash_key, &flow->remote) * 3 + address_hash(sessions->env.hash_key, &flow->local);
+    return address_hash(sessions->env.hash_key, &flow->remote) * 3 +
+           address_hash(sessions->env.hash_key, &flow->local);
 }
 
 static uint64_t device_hash(const struct sessions *sessions, struct bytes tenant, struct bytes device)
@@ -139,7 +142,8 @@ static bool flow_equal(const struct flow *a, const struct flow *b)
     return address_equal(&a->remote, &b->remote) && address_equal(&a->local, &b->local);
 }
 
-static struct session *find_by_flow(const struct sessions *sessions, const struct flow *flow, enum state state)
+static struct session *find_by_flow(const struct sessions *sessions, const struct flow *flow,
+                                    enum state state)
 {
     struct index_link *link = index_first(&sessions->tables[BY_ADDRESS], flow_hash(sessions, flow));
     for (; link; link = index_next(link)) {
@@ -160,7 +164,8 @@ static struct session *find_by_cid(const struct sessions *sessions, struct bytes
 
 /* Birth and death */
 
-static const enum metric gauges[STATE_COUNT] = {METRIC_SESSIONS_PLAIN, METRIC_SESSIONS_HALF_OPEN, METRIC_SESSIONS_DTLS};
+static const enum metric gauges[STATE_COUNT] = {METRIC_SESSIONS_PLAIN, METRIC_SESSIONS_HALF_OPEN,
+                                                METRIC_SESSIONS_DTLS};
 
 static void enter_state(struct session *session, enum state state)
 {
@@ -296,12 +301,14 @@ static bool make_room_plain(struct sessions *sessions)
     return false;
 }
 
-/* Only a request or a ping begins something; an ACK, an RST or an answer of somebody unknown belongs to nothing. */
+/* Only a request or a ping begins something; an ACK, an RST or an answer of somebody unknown belongs to
+ * nothing. */
 static bool may_introduce(const struct datagram *datagram)
 {
     if (datagram->len < 4)
         return false;
-    unsigned version = datagram->data[0] >> 6, type = datagram->data[0] >> 4 & 3, token_len = datagram->data[0] & 15;
+    unsigned version = datagram->data[0] >> 6, type = datagram->data[0] >> 4 & 3,
+             token_len = datagram->data[0] & 15;
     return version == 1 && type < 2 && token_len <= 8 && datagram->data[1] < 32;
 }
 
@@ -311,7 +318,8 @@ static struct session *plain_new(struct sessions *sessions, const struct datagra
         count(sessions, METRIC_DROP_NO_SESSION, 1);
         return NULL;
     }
-    struct session *session = make_room_plain(sessions) ? session_new(sessions, &datagram->flow, PLAIN) : NULL;
+    struct session *session =
+        make_room_plain(sessions) ? session_new(sessions, &datagram->flow, PLAIN) : NULL;
     if (!session) {
         count(sessions, METRIC_DROP_PEER_LIMIT, 1);
         return NULL;
@@ -378,8 +386,8 @@ static bool make_room_secure(struct sessions *sessions)
     return true;
 }
 
-/* Handshakes that a reachable address never finishes must not keep others out: the oldest goes, so to hold a place
- * somebody would have to fill all of them within the time that a genuine handshake takes. */
+/* Handshakes that a reachable address never finishes must not keep others out: the oldest goes, so to hold a
+ * place somebody would have to fill all of them within the time that a genuine handshake takes. */
 static void make_room_half_open(struct sessions *sessions)
 {
     if (sessions->ages[HALF_OPEN].count < sessions->env.settings->dtls_half_open_max)
@@ -388,7 +396,8 @@ static void make_room_half_open(struct sessions *sessions)
     session_free(sessions->ages[HALF_OPEN].oldest, false);
 }
 
-static struct session *half_open_new(struct sessions *sessions, const struct flow *flow, struct dtls_session *dtls)
+static struct session *half_open_new(struct sessions *sessions, const struct flow *flow,
+                                     struct dtls_session *dtls)
 {
     struct session *before = find_by_flow(sessions, flow, HALF_OPEN);
     if (before)
@@ -421,8 +430,8 @@ static void send_reply(void *ctx, struct bytes datagram)
 
 static void feed(struct session *session, const struct datagram *datagram);
 
-/* Each repetition is answered with a whole flight, which is larger than a hello: no client repeats itself sooner than this
- * (RFC 6347 4.2.4.1), and somebody who does it in a client's name gets little out of us. */
+/* Each repetition is answered with a whole flight, which is larger than a hello: no client repeats itself
+ * sooner than this (RFC 6347 4.2.4.1), and somebody who does it in a client's name gets little out of us. */
 static void repeat_flight(struct session *session, const struct datagram *datagram)
 {
     uint64_t now = now_ms(session->owner);
@@ -444,7 +453,8 @@ static bool sheds_handshake(struct sessions *sessions)
     return true;
 }
 
-/* A hello that a half-open handshake began with is a repetition for it; any other begins anew, without state. */
+/* A hello that a half-open handshake began with is a repetition for it; any other begins anew, without
+ * state. */
 static void receive_hello(struct sessions *sessions, const struct datagram *datagram)
 {
     struct dtls_hello_view hello;
@@ -464,8 +474,8 @@ static void receive_hello(struct sessions *sessions, const struct datagram *data
         return;
     }
     struct reply_to to = {sessions, &datagram->flow};
-    struct dtls_session *dtls = dtls_hello(sessions->env.dtls, &datagram->flow.remote, input, now_ms(sessions),
-                                           (struct dtls_output){send_reply, &to});
+    struct dtls_session *dtls = dtls_hello(sessions->env.dtls, &datagram->flow.remote, input,
+                                           now_ms(sessions), (struct dtls_output){send_reply, &to});
     session = dtls ? half_open_new(sessions, &datagram->flow, dtls) : NULL;
     if (session) {
         session->hello_hash = hash;
@@ -496,8 +506,8 @@ static void announce(struct session *session)
         sessions->env.end_remote(sessions->env.ctx, oldest);
 }
 
-/* The new association is proved: the old one of this address goes without a word, because who reads there has the new
- * keys. Those with a CID are not found by address and stay. */
+/* The new association is proved: the old one of this address goes without a word, because who reads there has
+ * the new keys. Those with a CID are not found by address and stay. */
 static void established(struct session *session)
 {
     struct sessions *sessions = session->owner;
@@ -509,7 +519,7 @@ static void established(struct session *session)
     enter_state(session, ESTABLISHED);
     lookup_remove(session, uses_cid(session) ? BY_ADDRESS : BY_CID);
     lookup_add(session, BY_DEVICE, device_hash(sessions, bytes_of_text(session->peer.who.tenant),
-                                              bytes_of_text(session->peer.who.device)));
+                                               bytes_of_text(session->peer.who.device)));
     lookup_add(session, BY_SERIAL, serial_hash(session->serial));
     set_timer(session);
     count(sessions, METRIC_HANDSHAKE_DONE, 1);
@@ -522,8 +532,8 @@ static void message_received(struct session *session, const struct datagram *dat
                              bool newest)
 {
     struct sessions *sessions = session->owner;
-    /* RFC 9146 section 6: authentic and newer than all before, or the address stays. Without a CID the record came
-     * from its address or would not have been found. */
+    /* RFC 9146 section 6: authentic and newer than all before, or the address stays. Without a CID the record
+     * came from its address or would not have been found. */
     if (newest) {
         if (!flow_equal(&session->peer.flow, &datagram->flow))
             count(sessions, METRIC_SESSION_MOVED, 1);
@@ -541,8 +551,8 @@ static void feed(struct session *session, const struct datagram *datagram)
     struct bytes input = bytes_of(datagram->data, datagram->len), message;
     while (!session->broken) {
         bool newest = false;
-        enum dtls_event event = dtls_session_receive(session->dtls, input, now_ms(sessions), output_to(session),
-                                                     &message, &newest);
+        enum dtls_event event = dtls_session_receive(session->dtls, input, now_ms(sessions),
+                                                     output_to(session), &message, &newest);
         input = (struct bytes){0};
         switch (event) {
         case DTLS_NOTHING:
@@ -626,12 +636,13 @@ void sessions_receive(void *ctx, const struct datagram *datagram)
 
 static void revoke_device(struct sessions *sessions, struct bytes tenant, struct bytes device)
 {
-    struct index_link *link = index_first(&sessions->tables[BY_DEVICE], device_hash(sessions, tenant, device));
+    struct index_link *link =
+        index_first(&sessions->tables[BY_DEVICE], device_hash(sessions, tenant, device));
     while (link) {
         struct session *session = session_of(link, BY_DEVICE);
         link = index_next(link);
-        if (bytes_equal_text(tenant, session->peer.who.tenant) && bytes_equal_text(device, session->peer.who.device) &&
-            !dtls_session_holds(session->dtls))
+        if (bytes_equal_text(tenant, session->peer.who.tenant) &&
+            bytes_equal_text(device, session->peer.who.device) && !dtls_session_holds(session->dtls))
             revoke(session);
     }
 }

@@ -50,8 +50,8 @@ void sessions_free(struct sessions *sessions);
 
 /* From endpoint (endpoint_receive_fn with the sessions as ctx), and for records handed over by another worker. */
 void sessions_receive(void *sessions, const struct datagram *datagram);
-/* The registry has changed: ends those sessions of a device on this worker that may not go on (dtls_session_holds); device
- * empty: of the tenant. */
+/* The registry has changed: ends those sessions of a device on this worker that may not go on
+ * (dtls_session_holds); device empty: of the tenant. */
 void sessions_review(struct sessions *sessions, struct bytes tenant, struct bytes device);
 /* Ends one session, named by its serial number (presence). */
 void sessions_end(struct sessions *sessions, uint64_t serial);

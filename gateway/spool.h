@@ -53,8 +53,9 @@ struct spool_outbox *spool_outbox_new(struct spool *spool, struct loop *loop, un
                                       const struct spool_outbox_config *config);
 /* Hands over what came back meanwhile. No batch of it may be under way. */
 void spool_outbox_free(struct spool_outbox *outbox);
-/* Any thread: what the Redis Function said of a message that somebody waits for; letter as in gateway/function.lua, level
- * as it was reached. Lost when there is no memory: whoever waits has a time-out. */
+/* Any thread: what the Redis Function said of a message that somebody waits for; letter as in
+ * gateway/function.lua, level as it was reached. Lost when there is no memory: whoever waits has a
+ * time-out. */
 void spool_tell_verdict(struct spool *spool, unsigned outbox, uint64_t waiter, char letter, enum delivery_level level);
 
 /* Borrows log and settings. NULL: out of memory or thread. */

@@ -2,18 +2,19 @@
 /*
  * The spool on disk: a log of records in segments, written by one thread, read by another.
  *
- * A record is an opaque body and its LSN (log sequence number: 1, 2, 3, ..., never used twice for what was committed).
- * Commit is append and sync in one: what it has confirmed is found by every later open, whatever died in between.
- * gateway/spool_format.h has the bytes and the conditions under which a record counts.
+ * A record is an opaque body and its LSN (log sequence number: 1, 2, 3, ..., never used twice for what was
+ * committed). Commit is append and sync in one: what it has confirmed is found by every later open, whatever
+ * died in between. gateway/spool_format.h has the bytes and the conditions under which a record counts.
  *
- * Each open begins a new segment under a new incarnation (a random number), so that what one run wrote can be told from
- * what another wrote, also when a folder is copied back from a backup.
+ * Each open begins a new segment under a new incarnation (a random number), so that what one run wrote can be
+ * told from what another wrote, also when a folder is copied back from a backup.
  *
- * The folder belongs to a gateway: the file "identity" has its id in the first line, further lines are ids whose segments
- * were adopted (`weir spool adopt`). Segments of other ids are foreign.
+ * The folder belongs to a gateway: the file "identity" has its id in the first line, further lines are ids
+ * whose segments were adopted (`weir spool adopt`). Segments of other ids are foreign.
  *
- * A write or sync that fails is never tried again on the same file: the segment is sealed where its last confirmed
- * record ends, the batch is written to a new one, once. If that fails too the batch is refused as a whole.
+ * A write or sync that fails is never tried again on the same file: the segment is sealed where its last
+ * confirmed record ends, the batch is written to a new one, once. If that fails too the batch is refused as a
+ * whole.
  */
 #pragma once
 

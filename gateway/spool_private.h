@@ -85,7 +85,8 @@ bool spool_identity_has(const struct spool_identity *identity, uint64_t gateway)
 bool spool_cursor_load(struct disk *disk, uint64_t *ret_lsn);
 bool spool_cursor_save(struct disk *disk, uint64_t lsn);
 /* Appends damaged octets unless the file already has those of that place; of no consequence if it cannot. */
-void spool_quarantine(struct disk *disk, const struct spool_segment *segment, int from_fd, uint64_t at, uint64_t octets);
+void spool_quarantine(struct disk *disk, const struct spool_segment *segment, int from_fd, uint64_t at,
+                      uint64_t octets);
 
 /* spool_scan.c */
 

@@ -161,7 +161,8 @@ struct store_client *store_client_open_target(const struct store_target *target,
     for (size_t i = 0; i < client->places.count; i++)
         if (open_place(client, &client->places.endpoints[i]))
             return client;
-    snprintf(reterr, STORE_CLIENT_ERROR_MAX, "cannot connect to Redis at %.90s: %.120s", target->address, client->error);
+    snprintf(reterr, STORE_CLIENT_ERROR_MAX, "cannot connect to Redis at %.90s: %.120s", target->address,
+             client->error);
     store_client_close(client);
     return NULL;
 }

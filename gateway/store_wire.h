@@ -52,7 +52,8 @@ enum store_wire_step store_wire_handshake(struct store_wire *wire);
 
 /* Writes all of it now, past every buffer of ours: for what must not stay in memory. */
 bool store_wire_write_secret(struct store_wire *wire, struct bytes resp);
-/* Takes all of it and writes what the socket takes. *ret_done false: call store_wire_continue when it can be written. */
+/* Takes all of it and writes what the socket takes. *ret_done false: call store_wire_continue when it can be
+ * written. */
 bool store_wire_write(struct store_wire *wire, struct bytes resp, bool *ret_done);
 bool store_wire_continue(struct store_wire *wire, bool *ret_done);
 /* Takes what the socket has. */

@@ -31,8 +31,8 @@ bool tokens_match(const struct token_record *record, struct bytes secret);
  */
 bool tokens_check(const struct registry *registry, struct bytes text, int64_t now_s, struct identity *ret);
 
-/* Why tokens_check refused, for people who may see the device: if the text names the id of a device's token. NULL: it does
- * not, or it was good. */
+/* Why tokens_check refused, for people who may see the device: if the text names the id of a device's token.
+ * NULL: it does not, or it was good. */
 const char *tokens_why_not(const struct registry *registry, struct bytes text, int64_t now_s,
                            const struct token_record **ret);
 

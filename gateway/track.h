@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * How far the push has come with each lane of each tenant. A track is what one high-water mark in Redis counts: the
- * records of one tenant and lane that one incarnation of the gateway has spooled. Plain data in a table; the push decides.
+ * How far the push has come with each lane of each tenant. A track is what one high-water mark in Redis
+ * counts: the records of one tenant and lane that one incarnation of the gateway has spooled. Plain data in a
+ * table; the push decides.
  */
 #pragma once
 

@@ -3,13 +3,13 @@
  * Which format does this payload have, and what does it say? Between the request and codec/format.
  *
  * The format is, in this order:
- *   1. what the query names (format, or f for short): a codec of the tenant, else a format of the table. A declared
- *      Content-Format that is specific and another one is a contradiction, and refused;
+ *   1. what the query names (format, or f for short): a codec of the tenant, else a format of the table. A
+ *      declared Content-Format that is specific and another one is a contradiction, and refused;
  *   2. the declared Content-Format, if it is specific;
- *   3. what the profile of the device names, if the declared one is absent, 42, not known here, or the carrier of that
- *      format: the device that the query names, else the one that speaks.
- * A format that is declared as its carrier (JSON, CBOR, text) and has no profile is that. Only the format that was
- * found is tried, never a second one.
+ *   3. what the profile of the device names, if the declared one is absent, 42, not known here, or the
+ *      carrier of that format: the device that the query names, else the one that speaks.
+ * A format that is declared as its carrier (JSON, CBOR, text) and has no profile is that. Only the format that
+ * was found is tried, never a second one.
  *
  * What is chosen is good until the handler returns: it may borrow from the registry.
  */
@@ -31,16 +31,18 @@ struct translation {
 };
 
 /* OUTCOME_CHANGED, or OUTCOME_UNSUPPORTED with a static sentence or NULL. */
-enum outcome translate_choose(const struct request *request, struct translation *ret, const char **ret_detail);
+enum outcome translate_choose(const struct request *request, struct translation *ret,
+                              const char **ret_detail);
 /*
- * Of what was signed (gateway/prove), with request->who as it was proved: the format that the message says; if it says
- * none, that of the device's profile; of an envelope its fields. The query cannot choose, because it is not signed, and
- * a log of lines is not one message. As translate_choose.
+ * Of what was signed (gateway/prove), with request->who as it was proved: the format that the message says;
+ * if it says none, that of the device's profile; of an envelope its fields. The query cannot choose, because
+ * it is not signed, and a log of lines is not one message. As translate_choose.
  */
 enum outcome translate_choose_signed(const struct request *request, const struct signed_message *message,
                                      struct translation *ret, const char **ret_detail);
 /* A route that has one format only. The profile is that of the speaker. */
-void translate_choose_fixed(const struct request *request, const struct format *format, struct translation *ret);
+void translate_choose_fixed(const struct request *request, const struct format *format,
+                            struct translation *ret);
 
 /* Whether each line of the payload is a message of its own. */
 bool translate_is_by_line(const struct translation *translation);
@@ -48,8 +50,9 @@ bool translate_is_by_line(const struct translation *translation);
 int translate_content_format(const struct translation *translation);
 
 /*
- * Decodes a payload, or a line of one. input has payload, parameters, name and unit; the rest is filled in here: now,
- * the limits, and the keys of the tenant's devices. The codec must not be held.
+ * Decodes a payload, or a line of one. input has payload, parameters, name and unit; the rest is filled in
+ * here: now, the limits, and the keys of the tenant's devices. The codec must not be held.
  */
 enum outcome translate_decode(const struct request *request, const struct translation *translation,
-                              struct format_input *input, struct observation_list *ret, struct format_error *reterr);
+                              struct format_input *input, struct observation_list *ret,
+                              struct format_error *reterr);

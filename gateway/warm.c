@@ -89,9 +89,11 @@ static bool parse_value(struct bytes kind, struct bytes value, struct arena *are
 bool warm_observation(const struct bytes *fields, size_t count, struct arena *arena, struct bytes *ret_device,
                       struct observation *ret)
 {
-    struct observation observation = {
-        .name = field(fields, count, "n"), .unit = field(fields, count, "u"), .content_type = field(fields, count, "y")};
-    struct bytes device = field(fields, count, "d"), source = field(fields, count, "q"), sum = field(fields, count, "s");
+    struct observation observation = {.name = field(fields, count, "n"),
+                                      .unit = field(fields, count, "u"),
+                                      .content_type = field(fields, count, "y")};
+    struct bytes device = field(fields, count, "d"), source = field(fields, count, "q"),
+                 sum = field(fields, count, "s");
     if (!schema_device_is_valid(device) || observation.name.len == 0 || source.len != 1)
         return false;
     observation.time_source = (enum time_source)source.ptr[0];

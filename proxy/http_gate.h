@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The gate in front of libmicrohttpd: a listener, its TCP connections, and everything about them that must hold
- * whatever a peer sends.
+ * The gate in front of libmicrohttpd: a listener, its TCP connections, and everything about them that must
+ * hold whatever a peer sends.
  *
  *   peer <-- TCP, or TLS --> gate <-- socketpair --> libmicrohttpd --> http.c
  *
- * Why: libmicrohttpd 0.9.75 reads heads leniently without telling (bare CR and LF, folded lines, two lengths), serves
- * what stands behind a doubtful request, and its time-out restarts with every byte. Patching its socket calls would be
- * worse, so it gets a socket of its own on which only whole, strictly checked heads and bodies of known length arrive,
- * one request at a time. docs/decisions has the reasons and the price.
+ * Why: libmicrohttpd 0.9.75 reads heads leniently without telling (bare CR and LF, folded lines, two
+ * lengths), serves what stands behind a doubtful request, and its time-out restarts with every byte. Patching
+ * its socket calls would be worse, so it gets a socket of its own on which only whole, strictly checked heads
+ * and bodies of known length arrive, one request at a time. docs/decisions has the reasons and the price.
  *
- * What holds: at most connections_max connections, at most per_address of one client; a handshake and a head each within
- * its deadline, a body within its own, an answer read within 30 s, each absolute; after a refusal nothing more of the
- * connection is looked at; memory per connection is fixed and exists only while there are bytes.
+ * What holds: at most connections_max connections, at most per_address of one client; a handshake and a head
+ * each within its deadline, a body within its own, an answer read within 30 s, each absolute; after a refusal
+ * nothing more of the connection is looked at; memory per connection is fixed and exists only while there are
+ * bytes.
  *
- * Life of a connection: accepted -> head -> body -> answer -> head ... -> lingering close. The gate frees it when the
- * TCP side has ended and libmicrohttpd has told (http_gate_closed) that it has let go of its end.
+ * Life of a connection: accepted -> head -> body -> answer -> head ... -> lingering close. The gate frees it
+ * when the TCP side has ended and libmicrohttpd has told (http_gate_closed) that it has let go of its end.
  * One thread. Nothing here calls into libmicrohttpd but the open callback.
  */
 #pragma once

@@ -13,8 +13,8 @@
 #include "proxy/http_target.h"
 #include "proxy/http_text.h"
 
-/* What handlers take besides the bodies. Resolved observations are a few times the size of their bytes, those of a log of
- * short lines with many values up to 50 times. A limit, not a reservation. */
+/* What handlers take besides the bodies. Resolved observations are a few times the size of their bytes, those
+ * of a log of short lines with many values up to 50 times. A limit, not a reservation. */
 #define ARENA_SPARE_BYTES ((size_t)1 << 20)
 #define ARENA_BODY_FACTOR 64
 #define BODY_FIRST_BYTES 1024

@@ -20,8 +20,9 @@ bool http_stream_init(struct http_stream *stream, int fd, struct crypto_tls_serv
 /* Says goodbye where there is still somebody; before the socket is closed. Twice is fine. */
 void http_stream_deinit(struct http_stream *stream);
 enum http_stream_handshake http_stream_handshake(struct http_stream *stream);
-/* As recv and send with MSG_DONTWAIT: -1 and EAGAIN if nothing can be done now; 0 from read: the peer has ended. After a
- * write that did not take all, what is left must be written again, from there and to its end. */
+/* As recv and send with MSG_DONTWAIT: -1 and EAGAIN if nothing can be done now; 0 from read: the peer has
+ * ended. After a write that did not take all, what is left must be written again, from there and to its
+ * end. */
 ssize_t http_stream_read(struct http_stream *stream, void *buffer, size_t len);
 ssize_t http_stream_write(struct http_stream *stream, struct bytes bytes);
 /* Whether there is something to read that the socket does not tell of. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The groups of all tenants: for each tenant an array sorted by id, published by RCU, so that a reader walks one that is
- * whole. As registry/rules. Part of registry; nobody above includes it.
+ * The groups of all tenants: for each tenant an array sorted by id, published by RCU, so that a reader walks
+ * one that is whole. As registry/rules. Part of registry; nobody above includes it.
  */
 #pragma once
 
@@ -19,7 +19,8 @@ bool groups_init(struct groups *groups);
 void groups_deinit(struct groups *groups);
 
 /* Any thread; hash: keyed, of the tenant. NULL: none. */
-const struct group_record *groups_find(const struct groups *groups, uint64_t hash, struct bytes tenant, struct bytes id);
+const struct group_record *groups_find(const struct groups *groups, uint64_t hash, struct bytes tenant,
+                                       struct bytes id);
 /* The first by id that is not disabled and whose pattern the device's id matches. */
 const struct group_record *groups_match(const struct groups *groups, uint64_t hash, struct bytes tenant,
                                         struct bytes device);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Nine tables over four kinds of entries: tenants, devices, tokens, streams by their ids, devices by certificate name,
- * by CA and name, by raw key and by signature key, tokens by the key of a legacy sender; the rules and the groups, which
- * registry/rules and registry/groups keep sorted; and profiles and codecs, which are in registry/speech. A device and its
- * credentials are one block, as large as they are. An entry never changes once it is published: a
- * put publishes a new one and frees the old one after a grace period, so a reader that holds a record sees it whole.
- * generation and changed are the writer's own.
+ * Nine tables over four kinds of entries: tenants, devices, tokens, streams by their ids, devices by
+ * certificate name, by CA and name, by raw key and by signature key, tokens by the key of a legacy sender;
+ * the rules and the groups, which registry/rules and registry/groups keep sorted; and profiles and codecs,
+ * which are in registry/speech. A device and its credentials are one block, as large as they are. An entry
+ * never changes once it is published: a put publishes a new one and frees the old one after a grace period,
+ * so a reader that holds a record sees it whole. generation and changed are the writer's own.
  *
- * A put that changes nothing only marks the entry, so a resync of a million unchanged devices frees nothing and
- * publishes nothing.
+ * A put that changes nothing only marks the entry, so a resync of a million unchanged devices frees nothing
+ * and publishes nothing.
  */
 #include "registry/registry.h"
 
@@ -58,7 +58,7 @@ struct registry {
     struct commission commission;
     struct speech speech;
     bool contested; /* two devices show the same credential; of them one is in the index */
-    bool vacant;    /* the claims are to be settled anew: one that another may want has gone (settle_claims) */
+    bool vacant; /* the claims are to be settled anew: one that another may want has gone (settle_claims) */
     size_t counts[5]; /* by COUNT_; written by the writer, read by any */
 };
 
@@ -111,7 +111,8 @@ static bool is_device(const void *entry, const void *key)
 {
     const struct device_entry *device = entry;
     const struct device_key *wanted = key;
-    return bytes_equal_text(wanted->id, device->record.id) && bytes_equal_text(wanted->tenant, device->record.tenant);
+    return bytes_equal_text(wanted->id, device->record.id) &&
+           bytes_equal_text(wanted->tenant, device->record.tenant);
 }
 
 static bool is_token(const void *entry, const void *key)
@@ -124,10 +125,12 @@ static bool is_stream(const void *entry, const void *key)
 {
     const struct stream_entry *stream = entry;
     const struct device_key *wanted = key;
-    return bytes_equal_text(wanted->id, stream->record.name) && bytes_equal_text(wanted->tenant, stream->record.tenant);
+    return bytes_equal_text(wanted->id, stream->record.name) &&
+           bytes_equal_text(wanted->tenant, stream->record.tenant);
 }
 
-/* What a device shows of itself, in an index: the entry is the device, of which any credential may be the one. */
+/* What a device shows of itself, in an index: the entry is the device, of which any credential may be the
+ * one. */
 
 struct shown {
     struct bytes tenant; /* of a kid */
@@ -161,8 +164,8 @@ static bool shows_kid(const struct credential *credential, const struct shown *s
     return credential_is_signature(credential->kind) && bytes_equal_text(shown->name, credential->id);
 }
 
-/* Of two that show the same, as of a certificate that was renewed with its key, the one that waits for its first use, then
- * the later one. */
+/* Of two that show the same, as of a certificate that was renewed with its key, the one that waits for its
+ * first use, then the later one. */
 static bool is_better(const struct credential *credential, const struct credential *than)
 {
     return !than || (credential->offered != than->offered ? credential->offered
@@ -238,7 +241,8 @@ struct index {
 
 static struct index index_of_x509(struct registry *registry, struct bytes name)
 {
-    return (struct index){&registry->by_x509, has_x509, shows_x509, hash_bytes(&registry->key, name), {.name = name}};
+    return (struct index){
+        &registry->by_x509, has_x509, shows_x509, hash_bytes(&registry->key, name), {.name = name}};
 }
 
 /* Of an authority alone, or of an authority and a leaf. */
@@ -250,8 +254,11 @@ static struct index index_of_ca(struct registry *registry, struct bytes name, st
 
 static struct index index_of_rpk(struct registry *registry, const uint8_t *digest)
 {
-    return (struct index){&registry->by_rpk, has_rpk, shows_rpk,
-                          hash_bytes(&registry->key, bytes_of(digest, CREDENTIAL_DIGEST_BYTES)), {.digest = digest}};
+    return (struct index){&registry->by_rpk,
+                          has_rpk,
+                          shows_rpk,
+                          hash_bytes(&registry->key, bytes_of(digest, CREDENTIAL_DIGEST_BYTES)),
+                          {.digest = digest}};
 }
 
 static struct index index_of_kid(struct registry *registry, struct bytes tenant, struct bytes kid)
@@ -304,11 +311,12 @@ struct registry *registry_new(const struct hash_key *key)
     registry->key = *key;
     registry->generation = 1;
     registry_thread_start();
-    if (!table_init(&registry->tenants) || !table_init(&registry->devices) || !table_init(&registry->tokens) ||
-        !table_init(&registry->streams) || !table_init(&registry->by_x509) || !table_init(&registry->by_ca) ||
-        !table_init(&registry->by_rpk) || !table_init(&registry->by_kid) || !table_init(&registry->by_apikey) ||
-        !rules_init(&registry->rules) || !groups_init(&registry->groups) || !commission_init(&registry->commission) ||
-        !speech_init(&registry->speech)) {
+    if (!table_init(&registry->tenants) || !table_init(&registry->devices) ||
+        !table_init(&registry->tokens) || !table_init(&registry->streams) ||
+        !table_init(&registry->by_x509) || !table_init(&registry->by_ca) || !table_init(&registry->by_rpk) ||
+        !table_init(&registry->by_kid) || !table_init(&registry->by_apikey) ||
+        !rules_init(&registry->rules) || !groups_init(&registry->groups) ||
+        !commission_init(&registry->commission) || !speech_init(&registry->speech)) {
         registry_free(registry);
         return NULL;
     }
@@ -380,10 +388,12 @@ const struct tenant_record *registry_tenant(const struct registry *registry, str
     return entry ? &entry->record : NULL;
 }
 
-const struct device_record *registry_device(const struct registry *registry, struct bytes tenant, struct bytes id)
+const struct device_record *registry_device(const struct registry *registry, struct bytes tenant,
+                                            struct bytes id)
 {
     struct device_key key = {tenant, id};
-    return record_of_entry(table_find(&registry->devices, hash_pair(&registry->key, tenant, id), is_device, &key));
+    return record_of_entry(
+        table_find(&registry->devices, hash_pair(&registry->key, tenant, id), is_device, &key));
 }
 
 static const struct device_record *device_by(const struct index *index, shows_fn *shows, int64_t now_s,
@@ -405,8 +415,8 @@ static struct registry *unconst(const struct registry *registry)
 
 const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name,
                                                     const uint8_t ca[static CREDENTIAL_DIGEST_BYTES],
-                                                    const uint8_t leaf[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
-                                                    const struct credential **ret_credential)
+                                                    const uint8_t leaf[static CREDENTIAL_DIGEST_BYTES],
+                                                    int64_t now_s, const struct credential **ret_credential)
 {
     uint8_t both[CREDENTIAL_CA_LEAF];
     memcpy(both, ca, CREDENTIAL_DIGEST_BYTES);
@@ -421,15 +431,15 @@ const struct device_record *registry_device_by_x509(const struct registry *regis
 }
 
 const struct device_record *registry_device_by_rpk(const struct registry *registry,
-                                                   const uint8_t digest[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
-                                                   const struct credential **ret_credential)
+                                                   const uint8_t digest[static CREDENTIAL_DIGEST_BYTES],
+                                                   int64_t now_s, const struct credential **ret_credential)
 {
     struct index index = index_of_rpk(unconst(registry), digest);
     return device_by(&index, shows_rpk, now_s, ret_credential);
 }
 
-const struct credential *registry_signature_key(const struct registry *registry, struct bytes tenant, struct bytes kid,
-                                                const struct device_record **ret_device)
+const struct credential *registry_signature_key(const struct registry *registry, struct bytes tenant,
+                                                struct bytes kid, const struct device_record **ret_device)
 {
     struct index index = index_of_kid(unconst(registry), tenant, kid);
     const struct credential *credential = NULL;
@@ -439,14 +449,16 @@ const struct credential *registry_signature_key(const struct registry *registry,
     return credential;
 }
 
-const struct group_record *registry_group(const struct registry *registry, struct bytes tenant, struct bytes id)
+const struct group_record *registry_group(const struct registry *registry, struct bytes tenant,
+                                          struct bytes id)
 {
     if (groups_count(&registry->groups) == 0)
         return NULL;
     return groups_find(&registry->groups, hash_bytes(&registry->key, tenant), tenant, id);
 }
 
-const struct group_record *registry_group_of(const struct registry *registry, struct bytes tenant, struct bytes device)
+const struct group_record *registry_group_of(const struct registry *registry, struct bytes tenant,
+                                             struct bytes device)
 {
     if (groups_count(&registry->groups) == 0)
         return NULL;
@@ -459,7 +471,8 @@ static uint64_t hash_of_names(const void *ctx, struct bytes tenant, struct bytes
     return hash_pair(&registry->key, tenant, id);
 }
 
-const struct batch_record *registry_batch(const struct registry *registry, struct bytes tenant, struct bytes id)
+const struct batch_record *registry_batch(const struct registry *registry, struct bytes tenant,
+                                          struct bytes id)
 {
     return commission_batch(&registry->commission, hash_of_names(registry, tenant, id), tenant, id);
 }
@@ -469,14 +482,16 @@ const struct ca_record *registry_ca(const struct registry *registry, struct byte
     return commission_ca(&registry->commission, hash_of_names(registry, tenant, id), tenant, id);
 }
 
-void registry_walk_cas(const struct registry *registry, void (*seen)(void *ctx, const struct ca_record *ca), void *ctx)
+void registry_walk_cas(const struct registry *registry, void (*seen)(void *ctx, const struct ca_record *ca),
+                       void *ctx)
 {
     commission_walk_cas(&registry->commission, seen, ctx);
 }
 
 const struct token_record *registry_token(const struct registry *registry, struct bytes id)
 {
-    const struct token_entry *entry = table_find(&registry->tokens, hash_bytes(&registry->key, id), is_token, &id);
+    const struct token_entry *entry =
+        table_find(&registry->tokens, hash_bytes(&registry->key, id), is_token, &id);
     return entry ? &entry->record : NULL;
 }
 
@@ -489,13 +504,15 @@ const struct token_record *registry_token_by_apikey(const struct registry *regis
     return entry ? &entry->record : NULL;
 }
 
-const struct profile_record *registry_profile(const struct registry *registry, struct bytes tenant, struct bytes id)
+const struct profile_record *registry_profile(const struct registry *registry, struct bytes tenant,
+                                              struct bytes id)
 {
     struct speech_key key = {tenant, id};
     return speech_profile(&registry->speech, hash_of_speech(registry, &key), &key);
 }
 
-bool registry_codec(const struct registry *registry, struct bytes tenant, struct bytes id, struct registry_codec *ret)
+bool registry_codec(const struct registry *registry, struct bytes tenant, struct bytes id,
+                    struct registry_codec *ret)
 {
     struct speech_key key = {tenant, id};
     return speech_codec(&registry->speech, hash_of_speech(registry, &key), &key, ret);
@@ -553,7 +570,8 @@ static void put_on_page(void *ctx, const void *entry)
 }
 
 size_t registry_page(const struct registry *registry, struct bytes tenant, struct bytes after, size_t limit,
-                     registry_wanted_fn *wanted, const void *ctx, const struct device_record **ret, bool *ret_more)
+                     registry_wanted_fn *wanted, const void *ctx, const struct device_record **ret,
+                     bool *ret_more)
 {
     char text[SCHEMA_DEVICE_MAX + 1] = "";
     struct page page = {
@@ -574,7 +592,8 @@ bool registry_device_may_speak(const struct registry *registry, struct bytes ten
     return device ? !device->disabled : registry_group_of(registry, tenant, id) != NULL;
 }
 
-const struct rule_record *registry_route(const struct registry *registry, const struct registry_series *series)
+const struct rule_record *registry_route(const struct registry *registry,
+                                         const struct registry_series *series)
 {
     if (rules_count(&registry->rules) == 0)
         return NULL;
@@ -585,7 +604,8 @@ const struct rule_record *registry_route(const struct registry *registry, const 
         .class = series->class,
         .site = device ? device->site : NULL,
     };
-    return rules_find(&registry->rules, hash_bytes(&registry->key, series->tenant), series->tenant, &question);
+    return rules_find(&registry->rules, hash_bytes(&registry->key, series->tenant), series->tenant,
+                      &question);
 }
 
 const struct stream_record *registry_next_stream(const struct registry *registry, size_t *cursor)
@@ -648,8 +668,8 @@ bool registry_put_tenant(struct registry *registry, const struct tenant_record *
     return true;
 }
 
-/* Whether the token may have a key that holder has now: its own older record, one that may not be used any more, or
- * one created before. */
+/* Whether the token may have a key that holder has now: its own older record, one that may not be used any
+ * more, or one created before. */
 static bool may_claim_apikey(const struct token_record *token, const struct token_record *holder)
 {
     if (!holder || strcmp(token->id, holder->id) == 0)
@@ -706,7 +726,8 @@ bool registry_put_token(struct registry *registry, const struct token_record *re
 bool registry_put_profile(struct registry *registry, const struct profile_record *record)
 {
     struct speech_key key = {bytes_of_text(record->tenant), bytes_of_text(record->id)};
-    return speech_put_profile(&registry->speech, hash_of_speech(registry, &key), record, registry->generation);
+    return speech_put_profile(&registry->speech, hash_of_speech(registry, &key), record,
+                              registry->generation);
 }
 
 bool registry_put_codec(struct registry *registry, const struct codec_record *record)
@@ -737,11 +758,12 @@ bool registry_put_stream(struct registry *registry, const struct stream_record *
 }
 
 /*
- * Whether the device may have the credential that holder has now: its own older record, or one whose credential was made
- * later. Who shows the same later on is refused, or an operator of any tenant could speak as another's device. Of the same
- * second it is the first by tenant and id, so that all gateways agree.
+ * Whether the device may have the credential that holder has now: its own older record, or one whose
+ * credential was made later. Who shows the same later on is refused, or an operator of any tenant could speak
+ * as another's device. Of the same second it is the first by tenant and id, so that all gateways agree.
  */
-static bool may_claim(const struct device_entry *device, const struct credential *credential, const struct index *index)
+static bool may_claim(const struct device_entry *device, const struct credential *credential,
+                      const struct index *index)
 {
     const struct device_entry *holder = find_in(index);
     const struct credential *held = holder ? find_shown(holder, index->shows, &index->shown, ANY_TIME) : NULL;
@@ -754,7 +776,8 @@ static bool may_claim(const struct device_entry *device, const struct credential
            (credential->created_s == held->created_s && order < 0);
 }
 
-/* Enters the device in the indexes of its credentials; there is room. Who stood there before has been contested. */
+/* Enters the device in the indexes of its credentials; there is room. Who stood there before has been
+ * contested. */
 static void claim_credentials(struct registry *registry, struct device_entry *device)
 {
     for (size_t i = 0; i < device->record.credential_count; i++) {
@@ -765,7 +788,8 @@ static void claim_credentials(struct registry *registry, struct device_entry *de
             registry->contested = true;
             continue;
         }
-        const struct device_entry *before = table_put(index.table, index.hash, index.match, &index.shown, device);
+        const struct device_entry *before =
+            table_put(index.table, index.hash, index.match, &index.shown, device);
         registry->contested |= before && (strcmp(before->record.id, device->record.id) != 0 ||
                                           strcmp(before->record.tenant, device->record.tenant) != 0);
     }
@@ -793,8 +817,9 @@ static bool reserve_indexes(struct registry *registry, const struct device_recor
     size_t indexed = 0;
     for (size_t i = 0; i < record->credential_count; i++)
         indexed += has_index(&record->credentials[i]);
-    return indexed == 0 || (table_reserve(&registry->by_x509, indexed) && table_reserve(&registry->by_ca, indexed) &&
-                            table_reserve(&registry->by_rpk, indexed) && table_reserve(&registry->by_kid, indexed));
+    return indexed == 0 ||
+           (table_reserve(&registry->by_x509, indexed) && table_reserve(&registry->by_ca, indexed) &&
+            table_reserve(&registry->by_rpk, indexed) && table_reserve(&registry->by_kid, indexed));
 }
 
 static bool reserve_device(struct registry *registry, const struct device_record *record)
@@ -802,8 +827,8 @@ static bool reserve_device(struct registry *registry, const struct device_record
     return table_reserve(&registry->devices, 1) && reserve_indexes(registry, record);
 }
 
-/* After changes: what went may be another's, who was refused it before. Looks at every device, but only if there is
- * anybody who was. */
+/* After changes: what went may be another's, who was refused it before. Looks at every device, but only if
+ * there is anybody who was. */
 static void settle_claims(struct registry *registry)
 {
     struct device_entry *device;
@@ -846,7 +871,8 @@ static struct device_entry *copy_device(const struct device_record *record)
     size_t names_len = 0, count = record->credential_count;
     for (size_t i = 0; i < count; i++)
         names_len += record->credentials[i].name ? credential_name(&record->credentials[i]).len + 1 : 0;
-    struct device_entry *device = calloc(1, sizeof *device + count * sizeof device->credentials[0] + names_len);
+    struct device_entry *device =
+        calloc(1, sizeof *device + count * sizeof device->credentials[0] + names_len);
     if (!device)
         return NULL;
     memcpy(&device->record, record, sizeof *record);
@@ -906,7 +932,8 @@ bool registry_put_group(struct registry *registry, const struct group_record *re
 bool registry_put_batch(struct registry *registry, const struct batch_record *record)
 {
     uint64_t hash = hash_of_names(registry, bytes_of_text(record->tenant), bytes_of_text(record->id));
-    return commission_put_batch(&registry->commission, hash, record, registry->generation, registry->resyncing);
+    return commission_put_batch(&registry->commission, hash, record, registry->generation,
+                                registry->resyncing);
 }
 
 bool registry_put_ca(struct registry *registry, const struct ca_record *record)
@@ -1056,7 +1083,8 @@ void registry_resync_end(struct registry *registry, registry_gone_fn *gone, void
         bool stale = is_stale(registry, &tenant->entry);
         if (!stale && !was_changed(registry, &tenant->entry))
             continue;
-        /* The record outlives its removal by the grace period, which cannot end before this thread is quiescent. */
+        /* The record outlives its removal by the grace period, which cannot end before this thread is
+         * quiescent. */
         if (stale)
             drop_tenant(registry, tenant);
         gone(ctx, bytes_of_text(tenant->record.id), bytes_of(NULL, 0));

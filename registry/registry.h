@@ -33,10 +33,10 @@ void registry_online(void);
 /* Lookups, any registered thread. NULL: not known. Disabled and revoked records are returned: the caller judges. */
 const struct tenant_record *registry_tenant(const struct registry *registry, struct bytes tenant);
 const struct device_record *registry_device(const struct registry *registry, struct bytes tenant, struct bytes id);
-/* By what the device shows, if a credential that is good at now_s says so; ret_credential is that one. ca, leaf: SHA-256
- * of the SubjectPublicKeyInfo of the CA that signed, and of the certificate. First a credential of the kind ca that has
- * both, then one that has this CA alone, then x509, with any that was let through. Of several the one that is offered, then
- * the latest. */
+/* By what the device shows, if a credential that is good at now_s says so; ret_credential is that one. ca,
+ * leaf: SHA-256 of the SubjectPublicKeyInfo of the CA that signed, and of the certificate. First a credential
+ * of the kind ca that has both, then one that has this CA alone, then x509, with any that was let through. Of
+ * several the one that is offered, then the latest. */
 const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name,
                                                     const uint8_t ca[static CREDENTIAL_DIGEST_BYTES],
                                                     const uint8_t leaf[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
@@ -65,7 +65,8 @@ const struct token_record *registry_token_by_apikey(const struct registry *regis
 /* NULL: none of that name. */
 const struct profile_record *registry_profile(const struct registry *registry, struct bytes tenant, struct bytes id);
 
-/* A declarative codec, compiled. custom NULL: its definition or its examples do not hold in this program; reason says why. */
+/* A declarative codec, compiled. custom NULL: its definition or its examples do not hold in this program;
+ * reason says why. */
 struct registry_codec {
     const struct custom *custom;
     bool quarantined; /* not to be used */
@@ -79,9 +80,10 @@ bool registry_codec(const struct registry *registry, struct bytes tenant, struct
  * profile all is empty and CLOCK_TRUST. Plain data, but for nothing borrowed. */
 struct profile_record registry_profile_of(const struct registry *registry, const struct device_record *device);
 
-/* A page of a tenant's devices: those whose id comes after `after` (empty: from the first), in the order of their
- * characters, at most limit of them, and of these only the wanted ones (NULL: all). Returns how many; ret_more: there are
- * others behind them. Looks at every device of the registry, 0.1 s for a million of them: for people. */
+/* A page of a tenant's devices: those whose id comes after `after` (empty: from the first), in the order of
+ * their characters, at most limit of them, and of these only the wanted ones (NULL: all). Returns how many;
+ * ret_more: there are others behind them. Looks at every device of the registry, 0.1 s for a million of them:
+ * for people. */
 typedef bool registry_wanted_fn(const void *ctx, const struct device_record *device);
 size_t registry_page(const struct registry *registry, struct bytes tenant, struct bytes after, size_t limit,
                      registry_wanted_fn *wanted, const void *ctx, const struct device_record **ret, bool *ret_more);
@@ -109,11 +111,11 @@ struct registry_counts registry_count(const struct registry *registry);
  * put in between. */
 const struct stream_record *registry_next_stream(const struct registry *registry, size_t *cursor);
 
-/* Changes, writer thread only. False: out of memory, nothing changed. A put replaces the record of the same id;
- * a certificate name, raw key or kid that another device shows stays with the one whose credential was made first (of the
- * same second: the first by tenant and id); when that one goes, the other has it. Removing a tenant
- * removes its devices, tokens, groups, batches, authorities, rules, streams, profiles and codecs. The key of a legacy sender goes the same way, but
- * never to a token that is revoked. */
+/* Changes, writer thread only. False: out of memory, nothing changed. A put replaces the record of the same
+ * id; a certificate name, raw key or kid that another device shows stays with the one whose credential was
+ * made first (of the same second: the first by tenant and id); when that one goes, the other has it. Removing
+ * a tenant removes its devices, tokens, groups, batches, authorities, rules, streams, profiles and codecs.
+ * The key of a legacy sender goes the same way, but never to a token that is revoked. */
 bool registry_put_tenant(struct registry *registry, const struct tenant_record *record);
 bool registry_put_device(struct registry *registry, const struct device_record *record);
 bool registry_put_token(struct registry *registry, const struct token_record *record);
