@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * COSE_Sign1 and COSE_Mac0 (RFC 9052; algorithms RFC 9053), one signer or one MAC, payload inside. Reads what was signed
- * and what is to be checked, and writes messages from a signature that somebody else makes. Pure.
+ * COSE_Sign1 and COSE_Mac0 (RFC 9052; algorithms RFC 9053), one signer or one MAC, payload inside. Reads what
+ * was signed and what is to be checked, and writes messages from a signature that somebody else makes. Pure.
  *
  * Names begin with cose_msg_: other libraries own cose_.
  *
- * Refused: any other tag, alg outside of the protected header or not in the table, a label twice in or across both
- * headers, crit with anything, detached payloads, an IV, headers that bring keys (x5chain, x5u, x5bag: 32 to 35), a
- * signature of another length, what is not well-formed CBOR, content type or seq outside of the protected header, typ
- * (16) of anything else than "application/weir". The kid is taken from either header, where senders put it. Labels that
- * are not known are passed over.
+ * Refused: any other tag, alg outside of the protected header or not in the table, a label twice in or across
+ * both headers, crit with anything, detached payloads, an IV, headers that bring keys (x5chain, x5u, x5bag:
+ * 32 to 35), a signature of another length, what is not well-formed CBOR, content type or seq outside of the
+ * protected header, typ (16) of anything else than "application/weir". The kid is taken from either header,
+ * where senders put it. Labels that are not known are passed over.
  */
 #pragma once
 
 #include "codec/node.h"
+#include "codec/refusal.h"
 #include "codec/signed.h"
 
 /* Octets of a protected header. */

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "codec/hex.h"
 #include "codec/utf8.h"
 
 bool custom_refuse(struct custom_run *run, enum outcome outcome, const char *detail, size_t offset)
@@ -132,15 +133,10 @@ static bool copy_decimal(struct custom_run *run, const struct decimal *from, str
 
 static bool write_hex(struct custom_run *run, struct bytes octets, struct bytes *ret)
 {
-    static const char digits[] = "0123456789abcdef";
-    uint8_t *text = arena_alloc(run->arena, octets.len * 2);
+    char *text = arena_alloc(run->arena, octets.len * 2);
     if (!text)
         return refuse_memory(&run->refusal);
-    for (size_t i = 0; i < octets.len; i++) {
-        text[2 * i] = (uint8_t)digits[octets.ptr[i] >> 4];
-        text[2 * i + 1] = (uint8_t)digits[octets.ptr[i] & 15];
-    }
-    *ret = bytes_of(text, octets.len * 2);
+    *ret = bytes_of(text, hex_write(octets, text));
     return true;
 }
 

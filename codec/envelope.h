@@ -11,6 +11,7 @@
 #pragma once
 
 #include "codec/format.h"
+#include "codec/refusal.h"
 #include "codec/signed.h"
 
 bool envelope_read(struct bytes text, const struct format_limits *limits, struct arena *arena,

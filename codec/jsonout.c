@@ -3,8 +3,7 @@
 #include "codec/jsonout.h"
 
 #include "codec/base64url.h"
-
-static const char hex[] = "0123456789abcdef";
+#include "codec/hex.h"
 
 static void put_escape(struct builder *out, uint8_t c)
 {
@@ -19,7 +18,7 @@ static void put_escape(struct builder *out, uint8_t c)
             return;
         }
     }
-    builder_put(out, bytes_of((const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6));
+    builder_put(out, bytes_of((const char[]){'\\', 'u', '0', '0', hex_digit(c >> 4), hex_digit(c)}, 6));
 }
 
 static bool needs_escape(uint8_t c)
@@ -45,7 +44,8 @@ void jsonout_text(struct builder *out, struct bytes text)
 
 static void put_unit(struct builder *out, uint32_t unit)
 {
-    const char escape[] = {'\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15], hex[unit & 15]};
+    const char escape[] = {
+        '\\', 'u', hex_digit(unit >> 12), hex_digit(unit >> 8), hex_digit(unit >> 4), hex_digit(unit)};
     builder_put(out, bytes_of(escape, sizeof(escape)));
 }
 

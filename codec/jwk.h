@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "codec/refusal.h"
 #include "codec/signed.h"
 
 #define JWK_OCTETS_MAX 64

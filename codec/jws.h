@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "codec/refusal.h"
 #include "codec/signed.h"
 
 /* Octets of a protected header. */

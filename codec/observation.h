@@ -51,7 +51,7 @@ struct observation {
     bool boolean;         /* VALUE_BOOLEAN */
     struct number number; /* VALUE_NUMBER */
     struct bytes data;    /* VALUE_TEXT: UTF-8; VALUE_BYTES: the raw bytes */
-    struct bytes content_type; /* VALUE_BYTES: Content-Format number or media type of data (RFC 9193); empty: not said */
+    struct bytes content_type; /* VALUE_BYTES: Content-Format number or media type (RFC 9193); empty: not said */
     bool has_sum;
     struct number sum;
     /* The value (where there is a sum: the sum) is a counter that only grows, until it is reset or rolls over. Marked

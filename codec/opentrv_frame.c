@@ -6,6 +6,7 @@
 #include "codec/opentrv_frame.h"
 
 #include "codec/crc7.h"
+#include "codec/hex.h"
 #include "codec/opentrv_leaf.h"
 #include "codec/scale.h"
 
@@ -113,15 +114,10 @@ static bool check_type(const struct frame *frame, struct refusal *reterr)
 
 static bool name_node(struct frame *frame, struct arena *arena, struct refusal *reterr)
 {
-    static const char digits[] = "0123456789abcdef";
     char *text = arena_alloc(arena, 2 * frame->id.len);
     if (!text)
         return refuse_memory(reterr);
-    for (size_t i = 0; i < frame->id.len; i++) {
-        text[2 * i] = digits[frame->id.ptr[i] >> 4];
-        text[2 * i + 1] = digits[frame->id.ptr[i] & 0x0f];
-    }
-    frame->node = bytes_of(text, 2 * frame->id.len);
+    frame->node = bytes_of(text, hex_write(frame->id, text));
     return true;
 }
 
@@ -200,7 +196,8 @@ static bool unseal(const struct frame *frame, const struct format_crypto *crypto
     return drop_padding(bytes_of(body, frame->body.len), offset_in(frame, frame->body), ret_body, reterr);
 }
 
-/* Stats that begin with another character than { are of a form that nobody has defined yet: the text has them skipped. */
+/* Stats that begin with another character than { are of a form that nobody has defined yet: the text has them
+ * skipped. */
 static bool read_stats(const struct format_input *input, const struct frame *frame, struct bytes body,
                        struct arena *arena, struct opentrv_leaf *ret, struct refusal *reterr)
 {

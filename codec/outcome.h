@@ -45,7 +45,8 @@
     X(OUTCOME_UNSUPPORTED,      "unsupported-format",   4, 15, 415, "Unsupported content format")                   \
     X(OUTCOME_UNPROCESSABLE,    "unprocessable",        4, 22, 422, "Unprocessable")                                \
     X(OUTCOME_TIME_OUTSIDE,     "time-outside",         4, 22, 422, "A time is too far from the time of receipt")   \
-    X(OUTCOME_CODEC_FAULT,      "codec-fault",          4, 22, 422, "The codec of this device does not fit the payload") \
+    X(OUTCOME_CODEC_FAULT,      "codec-fault",          4, 22, 422,                                                    \
+      "The codec of this device does not fit the payload")                                                             \
     X(OUTCOME_CODEC_QUARANTINED,"codec-quarantined",    5, 3,  503, "The codec of this device is quarantined")       \
     X(OUTCOME_TOO_MANY,         "too-many",             4, 29, 429, "Too many requests")                            \
     X(OUTCOME_HEADERS_TOO_LARGE,"headers-too-large",    4, 0,  431, "Header fields too large")                      \

@@ -2,6 +2,8 @@
 /* The words and lengths of signed messages. */
 #include "codec/signed.h"
 
+#include "codec/format.h"
+
 const char *signed_form_name(enum signed_form form)
 {
     static const char *const names[SIGNED_FORMS] = {

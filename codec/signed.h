@@ -13,7 +13,6 @@
 #include "codec/arena.h"
 #include "codec/observation.h"
 #include "codec/outcome.h"
-#include "codec/refusal.h"
 
 enum signed_form { SIGNED_JWS, SIGNED_COSE, SIGNED_ENVELOPE, SIGNED_FORMS };
 
@@ -53,7 +52,7 @@ size_t signed_signature_len(enum signed_algorithm algorithm);
  * or an envelope where the request or the profile says so. */
 bool signed_form_of(int content_format, enum signed_form *ret);
 
-/* What was signed, in the one spelling by which it is recognised when it comes again. Of an envelope it is the canonical
- * text: the MAC covers that, and whoever has seen the message can spell its payload anew (order, white space, escapes,
- * 1.5 as 15e-1) without breaking it. */
+/* What was signed, in the one spelling by which it is recognised when it comes again. Of an envelope it is
+ * the canonical text: the MAC covers that, and whoever has seen the message can spell its payload anew
+ * (order, white space, escapes, 1.5 as 15e-1) without breaking it. */
 struct bytes signed_content(const struct signed_message *message);

@@ -2,14 +2,14 @@
 /* Pure but for the digests. */
 #include "gateway/bootstrap.h"
 
+#include "codec/hex.h"
 #include "gateway/crypto.h"
 
 #include <stdio.h>
 
-static void to_hex(const uint8_t *octets, size_t len, char *ret)
+static void put_hex(const uint8_t *octets, size_t len, char *ret)
 {
-    for (size_t i = 0; i < len; i++)
-        snprintf(ret + 2 * i, 3, "%02x", octets[i]);
+    ret[hex_write(bytes_of(octets, len), ret)] = '\0';
 }
 
 static bool derive(const struct batch_record *batch, struct bytes label, struct bytes serial,
@@ -31,7 +31,7 @@ bool bootstrap_claim(const struct batch_record *batch, struct bytes serial, char
     uint8_t mac[CRYPTO_SHA256_BYTES];
     bool made = derive(batch, BYTES_LITERAL("claim/"), serial, mac);
     if (made)
-        to_hex(mac, BOOTSTRAP_CLAIM_LEN / 2, ret);
+        put_hex(mac, BOOTSTRAP_CLAIM_LEN / 2, ret);
     explicit_bzero(mac, sizeof mac);
     return made;
 }
@@ -41,7 +41,7 @@ bool bootstrap_mark(struct bytes serial, char ret[static CREDENTIAL_ID_MAX + 1])
     uint8_t digest[CRYPTO_SHA256_BYTES];
     if (!crypto_sha256(BYTES_LITERAL("serial "), serial, digest))
         return false;
-    to_hex(digest, CREDENTIAL_ID_MAX / 2, ret);
+    put_hex(digest, CREDENTIAL_ID_MAX / 2, ret);
     return true;
 }
 

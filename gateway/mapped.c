@@ -35,7 +35,8 @@ bool mapped_parse(struct mapped *ret, const char *text, char reterr[static SETTI
         struct bytes part = trim(bytes_of(at, len));
         if (part.len && (mapped.count == MAPPED_MAX || !parse_row(part, &mapped.rows[mapped.count++]))) {
             snprintf(reterr, SETTINGS_ERROR_MAX,
-                     "map_network: \"%.*s\" is not CIDR=TENANT (for example 192.0.2.0/24=acme), or there are more than %d",
+                     "map_network: \"%.*s\" is not CIDR=TENANT (for example 192.0.2.0/24=acme), or there are "
+                     "more than %d",
                      (int)part.len, (const char *)part.ptr, MAPPED_MAX);
             return false;
         }

@@ -29,14 +29,15 @@ struct push_config {
     struct spool *spool;
     const struct settings *settings;
     const struct store_target *redis;
-    const struct redis_facts *facts; /* whether an answer of Redis means that it is on its disk; NULL: nobody waits for that */
+    const struct redis_facts *facts; /* whether Redis answers from its disk; NULL: nobody waits for that */
     uint64_t incarnation; /* of this process */
     struct recent *recent;
     uint64_t lost; /* messages that the recovery of the spool could not find again */
     uint64_t random_seed[4];
 };
 
-/* Reads the spool once: which lanes are how far, and the recent keys. Call before the workers start. NULL: no memory. */
+/* Reads the spool once: which lanes are how far, and the recent keys. Call before the workers start. NULL: no
+ * memory. */
 struct push *push_new(const struct push_config *config, uint64_t cursor_lsn);
 bool push_start(struct push *push);
 /* Waits a moment for what is in flight, saves the cursor, ends the thread. */

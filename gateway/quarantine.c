@@ -6,6 +6,7 @@
  */
 #include "gateway/quarantine.h"
 
+#include "codec/hex.h"
 #include "codec/timestamp.h"
 #include "gateway/clerk.h"
 #include "gateway/rt/log.h"
@@ -201,11 +202,8 @@ static struct bytes speaker_of(const struct request *request, char text[static R
         return device;
     bool wide = remote->any.sa_family == AF_INET6;
     const uint8_t *octets = wide ? remote->in6.sin6_addr.s6_addr : (const uint8_t *)&remote->in.sin_addr;
-    size_t len = 0;
-    text[len++] = '@';
-    for (size_t i = 0; i < (wide ? 8 : sizeof remote->in.sin_addr); i++)
-        len += (size_t)snprintf(text + len, 3, "%02x", octets[i]);
-    return bytes_of(text, len);
+    text[0] = '@';
+    return bytes_of(text, 1 + hex_write(bytes_of(octets, wide ? 8 : sizeof remote->in.sin_addr), text + 1));
 }
 
 static uint64_t hash_of(const struct quarantine *quarantine, struct bytes speaker)
@@ -357,8 +355,8 @@ static void executed(struct clerk_job *job)
 {
     struct verdict *verdict = (struct verdict *)job;
     if (job->result == ACCOUNTS_DONE)
-        log_write(LOG_WARN, "quarantine", "a codec is put aside until it is released", "tenant=%s codec=%s reason=\"%s\"",
-                  verdict->tenant, verdict->codec, verdict->reason);
+        log_write(LOG_WARN, "quarantine", "a codec is put aside until it is released",
+                  "tenant=%s codec=%s reason=\"%s\"", verdict->tenant, verdict->codec, verdict->reason);
     else
         log_write(LOG_WARN, "quarantine", "a codec should be put aside, but Redis does not know it yet",
                   "tenant=%s codec=%s result=%d", verdict->tenant, verdict->codec, (int)job->result);
@@ -382,8 +380,8 @@ static void put_aside(const struct request *request, const struct quarantine_cas
     if (what->outcome == OUTCOME_CODEC_FAULT)
         snprintf(verdict->reason, sizeof verdict->reason, "The codec itself failed: %s", detail);
     else
-        snprintf(verdict->reason, sizeof verdict->reason, "Failed in a row for all who speak it; the last: %s. %s", slug,
-                 detail);
+        snprintf(verdict->reason, sizeof verdict->reason,
+                 "Failed in a row for all who speak it; the last: %s. %s", slug, detail);
     if (!clerk_give(worker->shared->clerk, worker->index, &verdict->job))
         free(verdict);
 }

@@ -24,7 +24,7 @@ typedef void redis_node_fn(void *ctx, struct store *store);
 struct redis_config {
     const struct store_target *target; /* copied */
     uint64_t timeout_ms;               /* of a command; 0: for ever */
-    store_state_fn *state; /* may be NULL; true: every slot can be reached. Never called from redis_new and redis_free */
+    store_state_fn *state; /* may be NULL; true: all slots are there. Never from redis_new and redis_free */
     redis_node_fn *node;   /* may be NULL; called before state */
     void *ctx;
     uint64_t random_seed[4];

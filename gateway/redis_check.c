@@ -22,13 +22,17 @@ static const struct {
     const char *setting, *wanted, *consequence;
     const char *info, *info_wanted; /* the field of INFO that tells it too, or NULL */
 } subjects[SUBJECTS] = {
-    [APPENDONLY] = {"appendonly", "yes", "when Redis dies all of it is gone but what the safety tail of the spool holds", "aof_enabled", "1"},
-    [APPENDFSYNC] = {"appendfsync", "always", "no request can have the level stored; after a power cut the last second is pushed again from the spool",
+    [APPENDONLY] = {"appendonly", "yes",
+                    "when Redis dies all of it is gone but what the safety tail of the spool holds",
+                    "aof_enabled", "1"},
+    [APPENDFSYNC] = {"appendfsync", "always",
+                     "no request can have the level stored; after a power cut the last second is pushed "
+                     "again from the spool",
                      NULL, NULL},
-    [ON_REWRITE] = {"no-appendfsync-on-rewrite", "no", "nothing is synced to disk while Redis rewrites its file", NULL,
-                    NULL},
-    [POLICY] = {"maxmemory-policy", "noeviction", "Redis may delete streams when memory is short", "maxmemory_policy",
-                "noeviction"},
+    [ON_REWRITE] = {"no-appendfsync-on-rewrite", "no",
+                    "nothing is synced to disk while Redis rewrites its file", NULL, NULL},
+    [POLICY] = {"maxmemory-policy", "noeviction", "Redis may delete streams when memory is short",
+                "maxmemory_policy", "noeviction"},
 };
 
 struct findings {
@@ -139,8 +143,8 @@ static void tell_change(struct redis_check *check, enum subject subject)
         return;
     check->told[subject] = fact;
     if (fact == REDIS_NO)
-        log_write(LOG_WARN, "redis_check", subjects[subject].consequence, "setting=%s wanted=%s", subjects[subject].setting,
-                  subjects[subject].wanted);
+        log_write(LOG_WARN, "redis_check", subjects[subject].consequence, "setting=%s wanted=%s",
+                  subjects[subject].setting, subjects[subject].wanted);
     else if (before == REDIS_NO)
         log_write(LOG_INFO, "redis_check", "a setting of Redis is as it should be", "setting=%s is=%s",
                   subjects[subject].setting, subjects[subject].wanted);

@@ -18,8 +18,9 @@
 
 /* Streams of observations, and what the Function does beside XADD. */
 #define REDIS_RIGHTS_STREAMS                                                                                           \
-    "+fcall +fcall_ro +function|list +type +xadd +xlen +xrange +xrevrange +xread +xtrim +xinfo|stream +xinfo|groups +xinfo|consumers " \
-    "+xpending +hget +hset +hmget +hdel +hgetall +hlen +zadd +zcard +zscore +zrange +zrangebyscore +zrem +zremrangebyscore "  \
+    "+fcall +fcall_ro +function|list +type +xadd +xlen +xrange +xrevrange +xread +xtrim +xinfo|stream "                \
+    "+xinfo|groups +xinfo|consumers +xpending +hget +hset +hmget +hdel +hgetall +hlen +zadd +zcard +zscore "           \
+    "+zrange +zrangebyscore +zrem +zremrangebyscore "                                                                  \
     "+zremrangebyrank +expire +pexpire"
 
 /* The registry. */
@@ -29,5 +30,6 @@
 /* To load the Function; without it an administrator loads it (docs/redis.md). */
 #define REDIS_RIGHTS_FUNCTION "+function|load"
 
-#define REDIS_RIGHTS                                                                                                   \
-    REDIS_RIGHTS_KEYS " " REDIS_RIGHTS_SERVER " " REDIS_RIGHTS_STREAMS " " REDIS_RIGHTS_REGISTRY " " REDIS_RIGHTS_FUNCTION
+#define REDIS_RIGHTS                                                                                         \
+    REDIS_RIGHTS_KEYS " " REDIS_RIGHTS_SERVER " " REDIS_RIGHTS_STREAMS " " REDIS_RIGHTS_REGISTRY             \
+                      " " REDIS_RIGHTS_FUNCTION

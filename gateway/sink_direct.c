@@ -10,6 +10,7 @@
 #include "gateway/sink_direct.h"
 
 #include "codec/hash.h"
+#include "codec/hex.h"
 #include "gateway/entry.h"
 #include "gateway/redis.h"
 #include "gateway/rt/log.h"
@@ -152,8 +153,8 @@ static enum outcome judge_reply(struct sink_direct *sink, const struct store_rep
             return OUTCOME_CHANGED;
     }
     char quoted[LOG_QUOTED_MAX];
-    LOG_RATED(loop_now_ms(sink->loop), LOG_WARN, "sink", "Redis refused to append; the sender was told 5.03", "reply=%s",
-              log_quote(quoted, reply->text));
+    LOG_RATED(loop_now_ms(sink->loop), LOG_WARN, "sink", "Redis refused to append; the sender was told 5.03",
+              "reply=%s", log_quote(quoted, reply->text));
     return OUTCOME_STORE_REFUSED;
 }
 
@@ -217,11 +218,8 @@ static bool send_evidence(struct sink_direct *sink, struct store *transaction, c
 static bool send_records(struct sink_direct *sink, struct redis *redis, struct store *transaction,
                          const struct sink_message *message, struct pending *pending)
 {
-    static const char digits[] = "0123456789abcdef";
     char message_id[16];
-    uint64_t id = random_next(&sink->random);
-    for (unsigned i = 0; i < sizeof message_id; i++)
-        message_id[i] = digits[id >> (60 - 4 * i) & 15];
+    hex_write_number(random_next(&sink->random), message_id);
     for (size_t i = 0; i < message->count; i++) {
         const struct sink_record *record = &message->records[i];
         struct bytes arguments[ENTRY_ARGUMENTS_MAX];
@@ -253,7 +251,8 @@ static bool send_transaction(struct sink_direct *sink, struct redis *redis, stru
     return false;
 }
 
-enum outcome sink_direct_append(struct sink_direct *sink, const struct sink_message *message, sink_done_fn *done, void *ctx)
+enum outcome sink_direct_append(struct sink_direct *sink, const struct sink_message *message,
+                                sink_done_fn *done, void *ctx)
 {
     if (sink->in_flight >= sink->in_flight_max)
         return OUTCOME_OVERLOADED;

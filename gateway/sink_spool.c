@@ -6,6 +6,7 @@
  */
 #include "gateway/sink_spool.h"
 
+#include "codec/hex.h"
 #include "gateway/parcel.h"
 #include "gateway/push.h"
 #include "gateway/recent.h"
@@ -288,10 +289,7 @@ static void count_class(struct sink_spool *sink, enum delivery_class class)
 
 static void make_message_id(struct sink_spool *sink, char ret[static 16])
 {
-    static const char digits[] = "0123456789abcdef";
-    uint64_t id = random_next(&sink->random);
-    for (unsigned i = 0; i < 16; i++)
-        ret[i] = digits[id >> (60 - 4 * i) & 15];
+    hex_write_number(random_next(&sink->random), ret);
 }
 
 static enum outcome put(struct sink_spool *sink, const struct sink_message *message, const uint8_t *key, uint32_t at)

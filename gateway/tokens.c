@@ -6,6 +6,7 @@
 #include "gateway/tokens.h"
 
 #include "codec/base64url.h"
+#include "codec/hex.h"
 #include "gateway/crypto.h"
 
 static const char token_prefix[] = "weir_";
@@ -42,19 +43,12 @@ bool tokens_parse(struct bytes text, struct bytes *ret_id, struct bytes *ret_sec
     return true;
 }
 
-static void write_hex(const uint8_t *octets, size_t len, char *ret)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < 2 * len; i++)
-        ret[i] = digits[octets[i / 2] >> (i % 2 ? 0 : 4) & 15];
-}
-
 void tokens_make_apikey(const uint8_t random[static TOKENS_APIKEY_RANDOM_BYTES], struct token_record *record)
 {
     char apikey[2 * (TOKENS_APIKEY_RANDOM_BYTES - TOKENS_ID_LEN / 2)];
-    write_hex(random, TOKENS_ID_LEN / 2, record->id);
+    hex_write(bytes_of(random, TOKENS_ID_LEN / 2), record->id);
     record->id[TOKENS_ID_LEN] = '\0';
-    write_hex(random + TOKENS_ID_LEN / 2, sizeof apikey / 2, apikey);
+    hex_write(bytes_of(random + TOKENS_ID_LEN / 2, sizeof apikey / 2), apikey);
     secret_set(&record->apikey, bytes_of(apikey, sizeof apikey));
     explicit_bzero(apikey, sizeof apikey);
 }
@@ -63,7 +57,7 @@ bool tokens_make(const uint8_t random[static TOKENS_RANDOM_BYTES], struct token_
                  char ret_text[static TOKENS_TEXT_LEN + 1])
 {
     char id[TOKENS_ID_LEN + 1] = "", secret[TOKENS_SECRET_LEN];
-    write_hex(random, TOKENS_ID_LEN / 2, id);
+    hex_write(bytes_of(random, TOKENS_ID_LEN / 2), id);
     const uint8_t *salt = random + 8;
     base64url_encode(bytes_of(random + 24, 32), secret);
     uint8_t digest[CRYPTO_SHA256_BYTES];
@@ -167,5 +161,7 @@ const char *tokens_why_not(const struct registry *registry, struct bytes text, i
         return "The token was revoked.";
     if (record->expires_s != 0 && record->expires_s <= now_s)
         return "The token has expired.";
-    return device_had_it(registry, record) ? NULL : "The device or its tenant is disabled, or the token was an earlier device's.";
+    return device_had_it(registry, record)
+               ? NULL
+               : "The device or its tenant is disabled, or the token was an earlier device's.";
 }

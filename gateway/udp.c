@@ -65,7 +65,8 @@ static const char *advice(int error)
 {
     switch (error) {
     case EADDRINUSE:
-        return "another program has this port, perhaps another weir; stop it or choose another port (coap_port, coaps_port)";
+        return "another program has this port, perhaps another weir; stop it or choose another port "
+               "(coap_port, coaps_port)";
     case EACCES:
     case EPERM:
         return "ports below 1024 need the capability CAP_NET_BIND_SERVICE; choose another port";

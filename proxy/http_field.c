@@ -5,6 +5,7 @@
  */
 #include "proxy/http_field.h"
 
+#include "codec/hex.h"
 #include "proxy/http_text.h"
 
 #define BEARER_CHARACTERS_MAX 256
@@ -103,13 +104,9 @@ int http_field_accept(struct bytes value)
 
 const char *http_field_etag_text(const struct etag *etag, char ret[static HTTP_FIELD_ETAG_TEXT_MAX])
 {
-    static const char digits[] = "0123456789abcdef";
     char *to = ret;
     *to++ = '"';
-    for (size_t i = 0; i < etag->len && i < REQUEST_ETAG_BYTES; i++) {
-        *to++ = digits[etag->octets[i] >> 4];
-        *to++ = digits[etag->octets[i] & 15];
-    }
+    to += hex_write(bytes_of(etag->octets, etag->len < REQUEST_ETAG_BYTES ? etag->len : REQUEST_ETAG_BYTES), to);
     *to++ = '"';
     *to = 0;
     return ret;

@@ -8,6 +8,8 @@
  */
 #include "registry/commission.h"
 
+#include "codec/hex.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,14 +103,10 @@ static void put_number(struct writer *w, const char *name, uint64_t number)
 
 static void put_hex(struct writer *w, const char *name, const uint8_t *octets, size_t len)
 {
-    static const char digits[] = "0123456789abcdef";
     char *text = w->text + w->used;
-    for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[octets[i] >> 4];
-        text[2 * i + 1] = digits[octets[i] & 15];
-    }
-    w->used += 2 * len;
-    put_bytes(w, name, bytes_of(text, 2 * len));
+    size_t text_len = hex_write(bytes_of(octets, len), text);
+    w->used += text_len;
+    put_bytes(w, name, bytes_of(text, text_len));
 }
 
 /* Whose a secret is, for its vault. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * The table in the header says what a kind is; here is what it may hold. Whoever makes a credential asks
- * credential_is_sound before it is kept, whoever reads one from Redis as well.
+ * credential_is_acceptable before it is kept, whoever reads one from Redis credential_is_sound.
  */
 #include "registry/credential.h"
 
@@ -16,6 +16,8 @@ static const struct {
 #undef X
 };
 
+#define FRAME_KEY_BYTES 16 /* behind them the node's id */
+
 /* Octets of the secret or of public. HS256 keys are no shorter than the digest (RFC 7518 3.2); PSKs may be as short as
  * they always could. */
 static const struct {
@@ -26,7 +28,7 @@ static const struct {
     [CREDENTIAL_X509] = {0, 0, true},
     [CREDENTIAL_CA] = {CREDENTIAL_CA_ANY, CREDENTIAL_CA_LEAF, true},
     [CREDENTIAL_RPK] = {CREDENTIAL_DIGEST_BYTES, CREDENTIAL_DIGEST_BYTES, false},
-    [CREDENTIAL_FRAME] = {16 + 6, 16 + 8, false},
+    [CREDENTIAL_FRAME] = {FRAME_KEY_BYTES + 6, FRAME_KEY_BYTES + 8, false},
     [CREDENTIAL_ES256] = {64, 64, false},
     [CREDENTIAL_EDDSA] = {32, 32, false},
     [CREDENTIAL_HS256] = {32, SECRET_MAX, false},
@@ -97,6 +99,19 @@ bool credential_is_sound(const struct credential *credential)
     return len >= lengths[credential->kind].min && len <= lengths[credential->kind].max && other == 0 &&
            (credential->kind != CREDENTIAL_CA || len == CREDENTIAL_CA_ANY || len == CREDENTIAL_CA_LEAF) &&
            has_name == (credential->name != NULL) && (!has_name || name_is_valid(bytes_of_text(credential->name)));
+}
+
+bool credential_is_acceptable(const struct credential *credential)
+{
+    uint8_t any = 0;
+    if (!credential_is_sound(credential))
+        return false;
+    if (!credential_is_secret(credential->kind))
+        return true;
+    size_t len = credential->kind == CREDENTIAL_FRAME ? FRAME_KEY_BYTES : credential->secret.len;
+    for (size_t i = 0; i < len; i++)
+        any |= credential->secret.octets[i];
+    return any != 0;
 }
 
 bool credential_is_good_at(const struct credential *credential, int64_t now_s)

@@ -22,7 +22,7 @@
 #define CREDENTIAL_TABLE(X)                                                                                            \
     X(CREDENTIAL_PSK,       "psk",      true,  false) /* DTLS */                                                       \
     X(CREDENTIAL_X509,      "x509",     false, false) /* a certificate name, from a CA of the settings or the tenant */\
-    X(CREDENTIAL_CA,        "ca",       false, false) /* a name, and credential_ca below as public */                    \
+    X(CREDENTIAL_CA,        "ca",       false, false) /* a name, and credential_ca below as public */                  \
     X(CREDENTIAL_RPK,       "rpk",      false, false) /* SHA-256 of the SubjectPublicKeyInfo (RFC 7252 9.1.3.2) */     \
     X(CREDENTIAL_FRAME,     "frame",    true,  false) /* OpenTRV: AES-128 key, then the node's whole id */             \
     X(CREDENTIAL_ES256,     "es256",    false, true)  /* JWS and COSE: x || y */                                       \
@@ -55,7 +55,7 @@ struct credential {
     enum credential_kind kind;
     int64_t created_s;
     int64_t not_before_s, not_after_s; /* Unix seconds; 0: no bound. Good if not_before <= now < not_after */
-    const char *name; /* x509 and ca, at most CREDENTIAL_NAME_MAX; else NULL. Borrowed, lives as long as the credential */
+    const char *name; /* x509 and ca, at most CREDENTIAL_NAME_MAX, borrowed from the credential; else NULL */
 };
 _Static_assert(CREDENTIAL_PUBLIC_MAX <= offsetof(struct secret, len), "a public key is never taken for a secret");
 
@@ -67,6 +67,9 @@ bool credential_is_signature(enum credential_kind kind); /* found by kid */
 bool credential_id_is_valid(struct bytes id);
 /* Whether secret or public have a length that the kind can have. Whether a point is on its curve is not looked at. */
 bool credential_is_sound(const struct credential *credential);
+/* Whether a new one may be taken: sound, and no symmetric key of nothing but zeros, as a file that was never
+ * filled gives. One that stands in Redis already goes on. */
+bool credential_is_acceptable(const struct credential *credential);
 bool credential_is_good_at(const struct credential *credential, int64_t now_s);
 /* The same in everything, in time that depends on lengths only. */
 bool credential_equal(const struct credential *a, const struct credential *b);

@@ -6,6 +6,7 @@
  */
 #include "registry/record.h"
 
+#include "codec/hex.h"
 #include "codec/utf8.h"
 
 #include <inttypes.h>
@@ -122,14 +123,10 @@ static struct bytes add_text(struct writer *w, struct bytes text)
 
 static struct bytes add_hex(struct writer *w, const uint8_t *octets, size_t len)
 {
-    static const char digits[] = "0123456789abcdef";
     char *text = w->text + w->used;
-    for (size_t i = 0; i < len; i++) {
-        text[2 * i] = digits[octets[i] >> 4];
-        text[2 * i + 1] = digits[octets[i] & 15];
-    }
-    w->used += 2 * len;
-    return bytes_of(text, 2 * len);
+    size_t text_len = hex_write(bytes_of(octets, len), text);
+    w->used += text_len;
+    return bytes_of(text, text_len);
 }
 
 static void put_hex(struct writer *w, const char *name, const uint8_t *octets, size_t len)
@@ -549,17 +546,23 @@ static bool read_name(struct bytes name, char ret[static CREDENTIAL_NAME_MAX + 1
     return true;
 }
 
-static enum found read_material(const struct reading *reading, struct bytes material, struct credential *credential)
+/* Of a kind that is not secret. */
+static bool read_shown(struct bytes material, char name[static CREDENTIAL_NAME_MAX + 1], struct credential *credential)
 {
-    char label[2 * CREDENTIAL_ID_MAX], *name = reading->room->names[reading->count];
     bool ok = true;
-    if (credential_is_secret(credential->kind))
-        return open_secret(&reading->place, label_of(credential, label), material, &credential->secret);
     if (credential->kind != CREDENTIAL_X509)
         ok = read_public(credential->kind == CREDENTIAL_CA ? take_word(&material) : material, credential);
     if (ok && (credential->kind == CREDENTIAL_CA || credential->kind == CREDENTIAL_X509))
         ok = read_name(material, name, credential);
-    return ok ? FOUND : NOT_VALID;
+    return ok;
+}
+
+static enum found read_material(const struct reading *reading, struct bytes material, struct credential *credential)
+{
+    char label[2 * CREDENTIAL_ID_MAX];
+    if (credential_is_secret(credential->kind))
+        return open_secret(&reading->place, label_of(credential, label), material, &credential->secret);
+    return read_shown(material, reading->room->names[reading->count], credential) ? FOUND : NOT_VALID;
 }
 
 static bool read_kind(struct bytes word, struct credential *credential)
@@ -605,18 +608,58 @@ static bool read_credential(struct reading *reading, struct bytes id, struct byt
     return keep(reading, read_material(reading, text, credential), id);
 }
 
-/* A field of an older weir, which had one of each: good at all times, and as old as the record. */
-static bool read_old_field(struct reading *reading, const char *name, enum credential_kind kind, int64_t created_s)
+/* Fields of an older weir, which had one of each; also the ids that their credentials have. */
+static const struct {
+    const char *name;
+    enum credential_kind kind;
+} old_fields[] = {
+    {"psk", CREDENTIAL_PSK}, {"x509", CREDENTIAL_X509}, {"rpk", CREDENTIAL_RPK}, {"frame_key", CREDENTIAL_FRAME}};
+
+/* Good at all times, and as old as the record. */
+static bool read_old_field(struct reading *reading, size_t which, int64_t created_s)
 {
-    struct bytes value = find(reading->r, name), id = bytes_of_text(name);
+    struct bytes id = bytes_of_text(old_fields[which].name), value = find(reading->r, old_fields[which].name);
     if (value.len == 0)
         return true;
     struct credential *credential = begin_credential(reading, id);
     if (!credential)
         return false;
-    credential->kind = kind;
+    credential->kind = old_fields[which].kind;
     credential->created_s = created_s;
     return keep(reading, read_material(reading, value, credential), id);
+}
+
+static bool old_kind(struct bytes name, enum credential_kind *ret)
+{
+    for (size_t i = 0; i < sizeof old_fields / sizeof old_fields[0]; i++)
+        if (bytes_equal_text(name, old_fields[i].name)) {
+            *ret = old_fields[i].kind;
+            return true;
+        }
+    return false;
+}
+
+bool record_peek_credential(const struct record_field *field, char name[static CREDENTIAL_NAME_MAX + 1],
+                            struct credential *ret)
+{
+    struct credential credential = {.name = NULL};
+    struct bytes prefix = BYTES_LITERAL(SCHEMA_DEVICE_KEY_PREFIX), id = field->name, text = field->value;
+    bool is_old = old_kind(field->name, &credential.kind);
+    if (!is_old && !bytes_starts_with(field->name, prefix))
+        return false;
+    if (!is_old)
+        id = bytes_of(id.ptr + prefix.len, id.len - prefix.len);
+    if (!credential_id_is_valid(id) || (!is_old && !read_kind(take_word(&text), &credential)))
+        return false;
+    memcpy(credential.id, id.ptr, id.len);
+    for (unsigned times = is_old ? 3 : 0; times < 3; times++)
+        take_word(&text);
+    if (!credential_is_secret(credential.kind) && !read_shown(text, name, &credential)) {
+        credential.public_len = 0;
+        credential.name = NULL;
+    }
+    *ret = credential;
+    return true;
 }
 
 static int compare_credentials(const void *a, const void *b)
@@ -634,11 +677,9 @@ static bool read_credentials(struct reading *reading, struct device_record *reco
                              field->value))
             return false;
     }
-    if (!read_old_field(reading, "psk", CREDENTIAL_PSK, record->created_s) ||
-        !read_old_field(reading, "x509", CREDENTIAL_X509, record->created_s) ||
-        !read_old_field(reading, "rpk", CREDENTIAL_RPK, record->created_s) ||
-        !read_old_field(reading, "frame_key", CREDENTIAL_FRAME, record->created_s))
-        return false;
+    for (size_t i = 0; i < sizeof old_fields / sizeof old_fields[0]; i++)
+        if (!read_old_field(reading, i, record->created_s))
+            return false;
     struct credential *credentials = reading->room->credentials;
     if (reading->count > 1)
         qsort(credentials, reading->count, sizeof *credentials, compare_credentials);

@@ -62,8 +62,8 @@ struct device_record {
     char group[SCHEMA_GROUP_MAX + 1];   /* its key is derived from this group's; empty: from none */
     char serial[RECORD_SERIAL_MAX + 1]; /* as it said when it was enrolled */
     char model[RECORD_SERIAL_MAX + 1];
-    /* How it speaks: a profile of the tenant, or, where there is none of that name, a codec of the tenant or a format of
-     * codec/format. Empty: as each request says. */
+    /* How it speaks: a profile of the tenant, or, where there is none of that name, a codec of the tenant or
+     * a format of codec/format. Empty: as each request says. */
     char profile[SCHEMA_PROFILE_MAX + 1];
     int64_t created_s;
     /* Borrowed; of a record that the registry returned they live as long as that. In the order of their ids. */
@@ -244,6 +244,10 @@ bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t
  * open is left out, and the record is good without it. */
 bool record_to_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                       const struct record_vault *vault, struct record_room *room, struct device_record *ret);
+/* What one field of a device's record says of a credential, whatever the others are: id, kind, and what is shown of it
+ * (public, name), which is empty if it is damaged. Not its times, nor its secret. False: it is none. */
+bool record_peek_credential(const struct record_field *field, char name[static CREDENTIAL_NAME_MAX + 1],
+                            struct credential *ret);
 bool record_to_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      const struct record_vault *vault, struct token_record *ret);
 bool record_to_group(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,

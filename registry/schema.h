@@ -28,7 +28,8 @@
  *   weir:{T}:ca:ID               hash   one authority: certificate and wrapped key
  *   weir:{T}:enrolments          zset   ids of devices that are enrolling, by the time when that ends
  *   weir:{T}:enrol:ID            hash   one enrolment
- *   weir:{T}:kids                hash   whose each signature key is: its id, or "pub:" and SHA-256 of the public key -> the device's
+ *   weir:{T}:kids                hash   whose each signature key is: its id, or "pub:" and SHA-256 of the
+ *                                       public key -> the device's
  *   weir:{T}:evidence            stream signed messages as they were received, with key and verdict
  *   weir:{T}:audit               stream who changed what of the registry, when, from where
  *   weir:{T}:quarantine          stream messages that a codec could not read, the newest ones
@@ -121,15 +122,17 @@
 #define SCHEMA_TENANT_FIELDS(X) X(disabled) X(level) X(created)
 #define SCHEMA_DEVICE_FIELDS(X)                                                                                        \
     X(disabled) X(concentrator) X(role) X(prefix) X(site) X(tags) X(group) X(serial) X(model) X(profile) X(created)
-/* Behind them, one for each credential: key:ID, "KIND CREATED NOT_BEFORE NOT_AFTER MATERIAL"; KIND has a ? behind it if
- * the credential is offered. MATERIAL is a secret, wrapped or in hexadecimal; a key or digest in hexadecimal; a name; of
- * a ca the digest, a space, the name. */
+/* Behind them, one for each credential: key:ID, "KIND CREATED NOT_BEFORE NOT_AFTER MATERIAL"; KIND has a ? behind
+ * it if the credential is offered. MATERIAL is a secret, wrapped or in hexadecimal; a key or digest in
+ * hexadecimal; a name; of a ca the digest, a space, the name. */
 #define SCHEMA_DEVICE_KEY_PREFIX "key:"
 #define SCHEMA_GROUP_FIELDS(X) X(disabled) X(pattern) X(key) X(site) X(tags) X(profile) X(created)
 #define SCHEMA_BATCH_FIELDS(X)                                                                                         \
-    X(disabled) X(per_device) X(approval) X(pattern) X(site) X(tags) X(profile) X(max) X(created) X(expires) X(secret) X(claim)
+    X(disabled) X(per_device) X(approval) X(pattern) X(site) X(tags) X(profile) X(max) X(created) X(expires)           \
+    X(secret) X(claim)
 #define SCHEMA_CA_FIELDS(X) X(retired) X(spki) X(certificate) X(created) X(not_after) X(key)
-#define SCHEMA_TOKEN_FIELDS(X) X(role) X(device) X(sites) X(label) X(salt) X(digest) X(apikey) X(created) X(expires) X(revoked)
+#define SCHEMA_TOKEN_FIELDS(X)                                                                                         \
+    X(role) X(device) X(sites) X(label) X(salt) X(digest) X(apikey) X(created) X(expires) X(revoked)
 #define SCHEMA_RULE_FIELDS(X) X(order) X(device) X(site) X(name) X(class) X(stream) X(tags) X(created)
 #define SCHEMA_STREAM_FIELDS(X) X(max_age_s) X(max_entries) X(groups) X(created)
 #define SCHEMA_PROFILE_FIELDS(X) X(format) X(clock) X(clock_window_s) X(cumulative) X(created)

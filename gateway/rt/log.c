@@ -6,6 +6,8 @@
  */
 #include "gateway/rt/log.h"
 
+#include "codec/hex.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -87,7 +89,6 @@ void log_write(enum log_level level, const char *module, const char *message, co
 
 static char *quote_byte(char *at, uint8_t byte)
 {
-    static const char digits[] = "0123456789abcdef";
     if (byte == '"' || byte == '\\') {
         *at++ = '\\';
         *at++ = (char)byte;
@@ -96,8 +97,8 @@ static char *quote_byte(char *at, uint8_t byte)
     } else {
         *at++ = '\\';
         *at++ = 'x';
-        *at++ = digits[byte >> 4];
-        *at++ = digits[byte & 15];
+        *at++ = hex_digit(byte >> 4);
+        *at++ = hex_digit(byte);
     }
     return at;
 }

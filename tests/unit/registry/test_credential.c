@@ -113,3 +113,24 @@ Test(credential, differs_in_anything)
     credential_wipe(&b);
     cr_expect_eq(b.secret.len, 0);
 }
+
+Test(credential, a_symmetric_key_of_zeros_is_sound_but_not_taken_anew)
+{
+    for (enum credential_kind kind = 0; kind < CREDENTIAL_KINDS; kind++) {
+        bool is_secret = credential_is_secret(kind), has_name = kind == CREDENTIAL_X509 || kind == CREDENTIAL_CA;
+        struct credential credential = {.id = "k", .kind = kind, .name = has_name ? "n" : NULL};
+        if (is_secret)
+            credential.secret.len = kind == CREDENTIAL_FRAME ? 24 : 32;
+        else
+            credential.public_len = kind == CREDENTIAL_X509 ? 0 : kind == CREDENTIAL_ES256 ? 64 : 32;
+        if (kind == CREDENTIAL_FRAME)
+            credential.secret.octets[16] = 1; /* the node's id is not the key */
+        cr_expect(credential_is_sound(&credential), "%s", credential_kind_name(kind));
+        cr_expect_eq(credential_is_acceptable(&credential), !is_secret, "%s", credential_kind_name(kind));
+        if (is_secret)
+            credential.secret.octets[15] = 1;
+        cr_expect(credential_is_acceptable(&credential), "%s", credential_kind_name(kind));
+        credential.id[0] = '\0';
+        cr_expect_not(credential_is_acceptable(&credential), "not sound");
+    }
+}
