@@ -93,6 +93,26 @@ static void put_block1(const struct answer_terms *terms, enum outcome outcome, s
     message_put_uint(writer, MESSAGE_BLOCK1, block_option_value(option));
 }
 
+/* RFC 7252 5.8.2: segments without their slashes; of the query what is behind the '?'. */
+static void put_location_path(const struct response *response, struct message_writer *writer)
+{
+    const uint8_t *at = response->location.ptr, *end = at + response->location.len;
+    while (at < end && *at == '/') {
+        const uint8_t *start = ++at;
+        while (at < end && *at != '/' && *at != '?')
+            at++;
+        message_put(writer, MESSAGE_LOCATION_PATH, bytes_of(start, (size_t)(at - start)));
+    }
+}
+
+static void put_location_query(const struct response *response, struct message_writer *writer)
+{
+    struct bytes whole = response->location;
+    const uint8_t *mark = whole.len ? memchr(whole.ptr, '?', whole.len) : NULL;
+    if (mark)
+        message_put(writer, MESSAGE_LOCATION_QUERY, bytes_of(mark + 1, whole.len - (size_t)(mark + 1 - whole.ptr)));
+}
+
 static void write_settled(const struct answer_terms *terms, const struct settled *settled,
                           struct message_writer *writer)
 {
@@ -103,10 +123,14 @@ static void write_settled(const struct answer_terms *terms, const struct settled
         message_put(writer, MESSAGE_ETAG, bytes_of(response->etag.octets, response->etag.len));
     if (terms->observe >= 0)
         message_put_uint(writer, MESSAGE_OBSERVE, (uint32_t)terms->observe);
+    if (response->outcome == OUTCOME_CREATED)
+        put_location_path(response, writer);
     if (response->content_format >= 0)
         message_put_uint(writer, MESSAGE_CONTENT_FORMAT, (uint32_t)response->content_format);
     if (response->max_age_s >= 0)
         message_put_uint(writer, MESSAGE_MAX_AGE, (uint32_t)response->max_age_s);
+    if (response->outcome == OUTCOME_CREATED)
+        put_location_query(response, writer);
     if (settled->has_block2)
         message_put_uint(writer, MESSAGE_BLOCK2, block_option_value(settled->block2));
     if (terms->has_block1)

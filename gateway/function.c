@@ -11,6 +11,7 @@ struct check {
     struct store *store;
     function_told_fn *told;
     void *ctx;
+    bool was_outrun; /* a library of this name was there after all, from another connection or gateway */
 };
 
 extern const uint8_t function_lua[];
@@ -32,9 +33,23 @@ static void tell_reply(struct check *check, const char *step, const struct store
     char reason[FUNCTION_REASON_MAX];
     bool is_error = reply && reply->type == STORE_ERROR;
     struct bytes text = is_error ? reply->text : BYTES_LITERAL("no answer");
-    snprintf(reason, sizeof reason, "%s: %.*s", step, (int)(text.len < 120 ? text.len : 120), (const char *)text.ptr);
+    snprintf(reason, sizeof reason, "%s: %.*s", step, (int)(text.len < 120 ? text.len : 120),
+             (const char *)text.ptr);
     tell(check, reason);
 }
+
+static bool is_error_with(const struct store_reply *reply, const char *text)
+{
+    return reply && reply->type == STORE_ERROR &&
+           memmem(reply->text.ptr, reply->text.len, text, strlen(text));
+}
+
+bool function_is_missing(const struct store_reply *reply)
+{
+    return is_error_with(reply, "Function not found");
+}
+
+static bool ask_version(struct check *check);
 
 static void loaded(void *ctx, const struct store_reply *reply)
 {
@@ -43,15 +58,26 @@ static void loaded(void *ctx, const struct store_reply *reply)
         log_write(LOG_INFO, "function", "the Redis Function library was loaded", "library=weir version=%d",
                   FUNCTION_VERSION);
         tell(check, NULL);
-    } else {
-        tell_reply(check, "FUNCTION LOAD", reply);
+        return;
     }
+    if (is_error_with(reply, "already exists") && !check->was_outrun) {
+        check->was_outrun = true;
+        if (ask_version(check))
+            return;
+    }
+    tell_reply(check, "FUNCTION LOAD", reply);
 }
 
-bool function_is_missing(const struct store_reply *reply)
+/* Where there was none it replaces none: all connections of a gateway look at the same time, and one loads
+ * it. */
+static bool load(struct check *check, bool replaces)
 {
-    static const char text[] = "Function not found";
-    return reply && reply->type == STORE_ERROR && memmem(reply->text.ptr, reply->text.len, text, sizeof text - 1);
+    struct bytes arguments[4] = {BYTES_LITERAL("FUNCTION"), BYTES_LITERAL("LOAD")};
+    size_t count = 2;
+    if (replaces)
+        arguments[count++] = BYTES_LITERAL("REPLACE");
+    arguments[count++] = function_code();
+    return store_send(check->store, arguments, count, loaded, check);
 }
 
 static void versioned(void *ctx, const struct store_reply *reply)
@@ -66,20 +92,23 @@ static void versioned(void *ctx, const struct store_reply *reply)
         tell_reply(check, "FCALL_RO weir_version", reply);
         return;
     }
-    struct bytes arguments[] = {BYTES_LITERAL("FUNCTION"), BYTES_LITERAL("LOAD"), BYTES_LITERAL("REPLACE"),
-                                function_code()};
-    if (!store_send(check->store, arguments, 4, loaded, check))
+    if (!load(check, is_number || check->was_outrun))
         tell(check, "FUNCTION LOAD: cannot be sent");
+}
+
+static bool ask_version(struct check *check)
+{
+    struct bytes arguments[] = {BYTES_LITERAL("FCALL_RO"), BYTES_LITERAL("weir_version"), BYTES_LITERAL("0")};
+    return store_send(check->store, arguments, 3, versioned, check);
 }
 
 bool function_ensure(struct store *store, function_told_fn *told, void *ctx)
 {
-    struct bytes arguments[] = {BYTES_LITERAL("FCALL_RO"), BYTES_LITERAL("weir_version"), BYTES_LITERAL("0")};
     struct check *check = malloc(sizeof *check);
     if (!check)
         return false;
     *check = (struct check){.store = store, .told = told, .ctx = ctx};
-    if (store_send(store, arguments, 3, versioned, check))
+    if (ask_version(check))
         return true;
     free(check);
     return false;

@@ -1,42 +1,45 @@
 #!lua name=weir
 -- SPDX-License-Identifier: GPL-3.0-or-later
 --
--- The end of the path: judges whether a message was seen before and appends it, in one step. Atomic: after any crash
--- the streams, the memory of what was seen and the high-water mark are of the same moment.
+-- The end of the path: judges whether a message was seen before and appends it, in one step. Atomic: after
+-- any crash the streams, the memory of what was seen and the high-water mark are of the same moment.
 --
 -- weir_append, one call per batch of one tenant and one lane of one gateway:
 --   KEYS  1 weir:{T}:hwm   high-water marks: hash, lane -> LSN of its last record
 --         2 weir:{T}:seen  what was seen of each device and epoch: hash, "DEVICE EPOCH" -> state, see below
 --   ARGV  1 prefix of all other keys, "weir:{T}:"; they are in the slot of KEYS
---         2 lane  3 LSN that the caller believes to be the lane's mark  4 window of once in s  5 its bound per device
+--         2 lane  3 LSN that the caller believes to be the lane's mark  4 window of once in s
+--         5 its bound per device
 --         6 the batch: MessagePack array of LSN, message, LSN, message, ... (gateway/parcel.h), LSNs rising
 --   Answer, an array:
---     "behind", mark                  nothing was done: Redis has less than the caller believes; push again from there
+--     "behind", mark                  nothing was done: Redis has less than the caller believes; push anew
 --     "done", verdicts, missing, late the verdicts are one letter per message:
---                                     n new, d seen before, c same number with other content (kept in conflicts),
+--                                     n new, d seen before, c same number with other content (in conflicts),
 --                                     r this very LSN was executed before, x the same of a conflict
---                                     missing: sequence numbers that were jumped over; late: those of them that came
+--                                     missing: sequence numbers that were jumped over; late: those that came
 --     "stopped", verdicts, missing, late, error
---                                     the message after the last verdict could not be appended; nothing of it was
+--                                     the message after the last verdict could not be appended, none of it
 --
--- Counters: the hash total:DEVICE has for each of the device's counters, by local name, "TIME RAW TOTAL": its newest
--- reading and the total of what it has grown by since weir knows it, which never falls. A reading that is not newer than
--- that one, to the nanosecond, counts nothing. A newer one adds its distance to it; a lower one is a rollover if the
--- modulus is known and less than half of it lies between them, else a reset, which adds the reading itself. The first
--- one is the total. Numbers are decimals without sign and exponent, as text, and are calculated as such: a double, which
--- is enough for up to 15 digits, would lose those of a larger one. A device has at most TOTALS_MAX counters; what comes
--- later has no total.
+-- Counters: the hash total:DEVICE has for each of the device's counters, by local name, "TIME RAW TOTAL": its
+-- newest reading and the total of what it has grown by since weir knows it, which never falls. A reading that
+-- is not newer than that one, to the nanosecond, counts nothing. A newer one adds its distance to it; a lower
+-- one is a rollover if the modulus is known and less than half of it lies between them, else a reset, which
+-- adds the reading itself. The first one is the total. Numbers are decimals without sign and exponent, as
+-- text, and are calculated as such: a double, which is enough for up to 15 digits, would lose those of a
+-- larger one. A device has at most TOTALS_MAX counters; what comes later has no total.
 --
--- Evidence: of a signed message, the values of the fields of the stream evidence (docs/streams.md). It is appended when
--- and only when its records are, so a duplicate adds none.
+-- Evidence: of a signed message, the values of the fields of the stream evidence (docs/streams.md). It is
+-- appended when and only when its records are, so a duplicate adds none.
 --
--- State of a device and epoch: struct ">dd" of the highest seq and of low, then two octets for each of the highest
--- seq and up to 63 before it, newest first: a fingerprint of its content, 0 where it was not seen. Every seq below low is
--- open: never seen. What left these 64 unseen is in the sorted set holes:DEVICE:EPOCH as "LO-HI" with score HI.
+-- State of a device and epoch: struct ">dd" of the highest seq and of low, then two octets for each of the
+-- highest seq and up to 63 before it, newest first: a fingerprint of its content, 0 where it was not seen.
+-- Every seq below low is open: never seen. What left these 64 unseen is in the sorted set holes:DEVICE:EPOCH
+-- as "LO-HI" with score HI.
 -- Judgement: in the 64: by its two octets; below low: new; in a hole: new; anything else: seen before.
 --
--- Of one device and epoch at most HOLES_MAX holes are kept; then the two lowest become one, with what lies between them.
--- A number from between that comes again is stored twice: rather that than to take for seen what never came.
+-- Of one device and epoch at most HOLES_MAX holes are kept; then the two lowest become one, with what lies
+-- between them. A number from between that comes again is stored twice: rather that than to take for seen
+-- what never came.
 
 local VERSION = 3
 local WINDOW = 64
@@ -205,8 +208,9 @@ local function highest_of(batch, field)
   return state and struct.unpack(">d", state)
 end
 
--- An epoch that was replaced is forgotten when no spool can hold anything of it any more. It is in the sorted set
--- superseded as "DEVICE EPOCH HIGHEST"; if its highest seq has grown since, an older one had only come late.
+-- An epoch that was replaced is forgotten when no spool can hold anything of it any more. It is in the sorted
+-- set superseded as "DEVICE EPOCH HIGHEST"; if its highest seq has grown since, an older one had only come
+-- late.
 local function forget_epochs(batch, names)
   for _, name in ipairs(names) do
     local field, highest = string.match(name, "^(%S+ %d+) (%d+)$")
@@ -228,7 +232,8 @@ end
 local function begin_epoch(batch, device, epoch)
   local epochs, superseded, now = batch.prefix .. "epoch", batch.prefix .. "superseded", now_of(batch)
   local current = must(try("HGET", epochs, device))
-  local old = must(try("ZRANGEBYSCORE", superseded, "-inf", now - SUPERSEDED_KEPT_S, "LIMIT", 0, SUPERSEDED_REAPED))
+  local old = must(try("ZRANGEBYSCORE", superseded, "-inf", now - SUPERSEDED_KEPT_S, "LIMIT", 0,
+                       SUPERSEDED_REAPED))
   call("HSET", epochs, device, epoch)
   if current and current ~= epoch then
     local field = device .. " " .. current
@@ -237,7 +242,8 @@ local function begin_epoch(batch, device, epoch)
   forget_epochs(batch, old)
 end
 
--- Verdict, then the state to write if there is a new one, then how many were jumped over and how many came late.
+-- Verdict, then the state to write if there is a new one, then how many were jumped over and how many came
+-- late.
 local function judge_exact(batch, device, epoch, field, seq, mark)
   if batch.unreadable then
     error(batch.unreadable)
@@ -392,8 +398,8 @@ local function rolled_over(raw, last, modulus)
   return step and difference_of(sum_of(step, step), modulus) == nil and step or nil
 end
 
--- The total after a reading that is not the last one. Numbers of common length are calculated as whole doubles: exact
--- below 10^15, and of a decimal of 15 digits a double gives all back. nil: they are too long.
+-- The total after a reading that is not the last one. Numbers of common length are calculated as whole
+-- doubles: exact below 10^15, and of a decimal of 15 digits a double gives all back. nil: they are too long.
 local function quick_total(raw, last, total, modulus)
   if #raw > QUICK or #last > QUICK or #total > QUICK or #modulus > QUICK then
     return nil
@@ -514,16 +520,17 @@ end
 
 local function append_record(key, r)
   if #r == 15 then
-    call("XADD", key, "*", "d", r[2], "n", r[3], "u", r[4], "t", r[5], "q", r[6], "k", r[7], "v", r[8], "s", r[9],
-         "c", r[10], "a", r[11], "b", r[12], "m", r[13], "w", r[14], "y", r[15])
+    call("XADD", key, "*", "d", r[2], "n", r[3], "u", r[4], "t", r[5], "q", r[6], "k", r[7], "v", r[8],
+         "s", r[9], "c", r[10], "a", r[11], "b", r[12], "m", r[13], "w", r[14], "y", r[15])
     return
   end
-  call("XADD", key, "*", "d", r[2], "n", r[3], "u", r[4], "t", r[5], "q", r[6], "k", r[7], "v", r[8], "s", r[9],
-       "c", r[10], "a", r[11], "b", r[12], "m", r[13], "w", r[14], "y", r[15], unpack(r, 16))
+  call("XADD", key, "*", "d", r[2], "n", r[3], "u", r[4], "t", r[5], "q", r[6], "k", r[7], "v", r[8],
+       "s", r[9], "c", r[10], "a", r[11], "b", r[12], "m", r[13], "w", r[14], "y", r[15], unpack(r, 16))
 end
 
 local function append_proof(key, e)
-  call("XADD", key, "*", "m", e[1], "d", e[2], "f", e[3], "k", e[4], "ct", e[5], "r", e[6], "p", e[7], "v", e[8])
+  call("XADD", key, "*", "m", e[1], "d", e[2], "f", e[3], "k", e[4], "ct", e[5], "r", e[6], "p", e[7],
+       "v", e[8])
 end
 
 -- A message that a gateway of version 1 has spooled: records without w and y, no counters.
@@ -535,9 +542,10 @@ local function renew(message)
   end
 end
 
--- message: class, device, epoch, seq, mark, key, records, counters, evidence (of a signed one only); each record: stream, the values of the fields of
--- docs/streams.md in their order, then names and values of tags; of each counter four values: the number of its record,
--- how many octets of its name stand before the local one, its reading ("": too long to count), its modulus or "".
+-- message: class, device, epoch, seq, mark, key, records, counters, evidence (of a signed one only); each
+-- record: stream, the values of the fields of docs/streams.md in their order, then names and values of tags;
+-- of each counter four values: the number of its record, how many octets of its name stand before the local
+-- one, its reading ("": too long to count), its modulus or "".
 local function append(batch, message)
   local class, device = message[1], message[2]
   local verdict, field, state, missing, late = "n", nil, nil, 0, 0
@@ -643,4 +651,5 @@ local function weir_append(keys, args)
 end
 
 redis.register_function("weir_append", weir_append)
-redis.register_function{function_name = "weir_version", flags = {"no-writes"}, callback = function() return VERSION end}
+redis.register_function{function_name = "weir_version", flags = {"no-writes"},
+                        callback = function() return VERSION end}

@@ -2,8 +2,9 @@
 /*
  * The middle of the path: request -> translate -> rights -> rules -> sink -> latest -> answer.
  *
- * The body is copied to the request's arena first, because observations borrow from it and must outlive this turn: the
- * answer, the latest values and the observers wait for the sink's confirmation. Nothing is acknowledged before that.
+ * The body is copied to the request's arena first, because observations borrow from it and must outlive this
+ * turn: the answer, the latest values and the observers wait for the sink's confirmation. Nothing is
+ * acknowledged before that.
  */
 #include "gateway/ingest.h"
 
@@ -14,7 +15,8 @@
 #include "gateway/rt/crash.h"
 #include "gateway/worker.h"
 
-/* What the texts of all records may have beyond the size of a body, by base names and units that are repeated. */
+/* What the texts of all records may have beyond the size of a body, by base names and units that are
+ * repeated. */
 #define REPEATED_TEXT_MAX ((size_t)256 << 10)
 
 #define CLASS_OF_OBS 't' /* telemetry, unless the payload says otherwise */
@@ -86,7 +88,8 @@ static void confirmed(void *ctx, enum outcome outcome, const struct sink_receipt
         const char *detail = outcome == OUTCOME_LEVEL_MISSED
                                  ? "Redis does not sync before it answers, or too few replicas have it."
                                  : NULL;
-        note_refusal(job, message->line, outcome, &(struct format_error){.detail = detail, .offset = SIZE_MAX});
+        note_refusal(job, message->line, outcome,
+                     &(struct format_error){.detail = detail, .offset = SIZE_MAX});
     }
     if (job->pending == 0)
         end(job);
@@ -212,8 +215,10 @@ static bool copy_tags(struct arena *arena, const struct rule_record *rule, struc
     return tags != NULL;
 }
 
-/* Which stream each record goes to, and what is written behind it. Neighbours mostly share a rule, and its copy. */
-static enum outcome assign_streams(const struct request *request, char class, struct sink_record *records, size_t count)
+/* Which stream each record goes to, and what is written behind it. Neighbours mostly share a rule, and its
+ * copy. */
+static enum outcome assign_streams(const struct request *request, char class, struct sink_record *records,
+                                   size_t count)
 {
     struct registry_series series = {.tenant = bytes_of_text(request->who.tenant), .class = class};
     const struct rule_record *last = NULL;
@@ -264,7 +269,8 @@ static bool mark_counters(const struct request *request, struct observation_list
     return cumulative_mark_all(&question, list->items, records, list->count);
 }
 
-/* Who a message is counted of: whom the payload proves; else who speaks, else the first device that is named. */
+/* Who a message is counted of: whom the payload proves; else who speaks, else the first device that is
+ * named. */
 static struct sink_message address(const struct request *request, const struct observation_list *list,
                                    const struct message *message)
 {
@@ -283,8 +289,9 @@ static struct sink_message address(const struct request *request, const struct o
 }
 
 /* The message is recognised by what was sent, so that comes before anything is changed in it. */
-static enum outcome hand_over(struct message *message, struct observation_list *list, const struct claim *claim,
-                              const struct claim_content *content, struct format_error *reterr)
+static enum outcome hand_over(struct message *message, struct observation_list *list,
+                              const struct claim *claim, const struct claim_content *content,
+                              struct format_error *reterr)
 {
     struct request *request = message->job->request;
     enum outcome outcome = assign_devices(request, list, content->device, message->records);
@@ -311,8 +318,9 @@ static enum outcome hand_over(struct message *message, struct observation_list *
 }
 
 /* OUTCOME_CHANGED: the sink has it, and will confirm. */
-static enum outcome take(struct job *job, size_t line, struct observation_list *list, const struct claim *claim,
-                         const struct claim_content *content, struct format_error *reterr)
+static enum outcome take(struct job *job, size_t line, struct observation_list *list,
+                         const struct claim *claim, const struct claim_content *content,
+                         struct format_error *reterr)
 {
     struct request *request = job->request;
     if (repeats_too_much(request, list)) {
@@ -355,7 +363,8 @@ static bool read_claim(const struct request *request, const struct observation_l
                        const char **ret_detail)
 {
     static const struct sequence none;
-    if (!claim_read(request, list->proven ? &none : &list->sequence, level_of_tenant(request), ret, ret_detail))
+    if (!claim_read(request, list->proven ? &none : &list->sequence, level_of_tenant(request), ret,
+                    ret_detail))
         return false;
     if (list->proven)
         ret->sequence = list->sequence;
@@ -396,8 +405,8 @@ static void submit_whole(struct job *job, struct observation_list *list, const s
         give_up(job, outcome, &error);
 }
 
-void ingest_submit(struct request *request, struct observation_list *list, const struct claim_content *content,
-                   ingest_done_fn *done, void *ctx)
+void ingest_submit(struct request *request, struct observation_list *list,
+                   const struct claim_content *content, ingest_done_fn *done, void *ctx)
 {
     struct job *job = job_new(request, done, ctx);
     if (job)
@@ -423,8 +432,9 @@ static struct claim_content content_of(const struct ingest_source *source, struc
 }
 
 /* work: NULL, or what all lines of a log share. */
-static enum outcome decode(const struct request *request, const struct ingest_source *source, struct bytes payload,
-                           struct format_work *work, struct observation_list *ret, struct format_error *reterr)
+static enum outcome decode(const struct request *request, const struct ingest_source *source,
+                           struct bytes payload, struct format_work *work, struct observation_list *ret,
+                           struct format_error *reterr)
 {
     struct format_input input = {
         .payload = payload,
@@ -438,11 +448,14 @@ static enum outcome decode(const struct request *request, const struct ingest_so
 }
 
 /* People shall see what a device sends that its profile or codec cannot read. */
-static void keep_for_people(struct request *request, const struct translation *translation, struct bytes payload,
-                            enum outcome outcome, const struct format_error *error)
+static void keep_for_people(struct request *request, const struct translation *translation,
+                            struct bytes payload, enum outcome outcome, const struct format_error *error)
 {
-    struct quarantine_case what = {.codec = translation->codec, .payload = payload, .by_query = !translation->by_profile,
-                                   .outcome = outcome, .error = *error};
+    struct quarantine_case what = {.codec = translation->codec,
+                                   .payload = payload,
+                                   .by_query = !translation->by_profile,
+                                   .outcome = outcome,
+                                   .error = *error};
     if (translation->custom) {
         quarantine_failed(request, &what);
     } else if (translation->by_profile) {
@@ -476,7 +489,8 @@ static void translate_whole(struct job *job, const struct ingest_source *source,
 
 /* --- a log --- */
 
-/* Takes a line off the front, without its LF or CRLF; what follows the last of them is one if it is not empty. */
+/* Takes a line off the front, without its LF or CRLF; what follows the last of them is one if it is not
+ * empty. */
 static bool take_line(struct bytes *rest, struct bytes *ret)
 {
     if (rest->len == 0)
@@ -506,13 +520,14 @@ struct fare {
 };
 
 /* A line that is refused says why in the verdict and nothing else. */
-static void translate_line(struct job *job, const struct ingest_source *source, struct bytes payload, size_t number,
-                           const struct claim *of_request, struct fare *fare)
+static void translate_line(struct job *job, const struct ingest_source *source, struct bytes payload,
+                           size_t number, const struct claim *of_request, struct fare *fare)
 {
     struct observation_list list = {0};
     struct format_error error = {.offset = SIZE_MAX};
     struct claim claim = *of_request;
-    enum outcome outcome = payload.len ? decode(job->request, source, payload, &fare->work, &list, &error) : OUTCOME_CHANGED;
+    enum outcome outcome =
+        payload.len ? decode(job->request, source, payload, &fare->work, &list, &error) : OUTCOME_CHANGED;
     if (!outcome_is_success(outcome)) {
         if (!fare->failed)
             keep_for_people(job->request, source->translation, payload, outcome, &error);
@@ -577,7 +592,8 @@ static void translate_log(struct job *job, const struct ingest_source *source, s
 
 /* --- from outside --- */
 
-void ingest_translate(struct request *request, const struct ingest_source *source, ingest_done_fn *done, void *ctx)
+void ingest_translate(struct request *request, const struct ingest_source *source, ingest_done_fn *done,
+                      void *ctx)
 {
     struct job *job = job_new(request, done, ctx);
     struct format_error nothing = {.offset = SIZE_MAX};
@@ -614,29 +630,32 @@ static bool take_parameters(const struct request *request, struct ingest_source 
 
 static void refuse_signed(struct request *request, enum outcome outcome, const struct refusal *refusal)
 {
-    answer_refusal(request, &(struct verdict){.outcome = outcome, .error = {refusal->detail, refusal->offset}});
+    answer_refusal(request,
+                   &(struct verdict){.outcome = outcome, .error = {refusal->detail, refusal->offset}});
 }
 
 /* From here on who speaks is whose key it is. The query adds nothing: it is not signed. */
-static void handle_signed(struct request *request, enum signed_form form)
+static void handle_signed(struct request *request)
 {
     struct refusal refusal = {.offset = SIZE_MAX};
     struct translation translation;
     struct proof *proof = arena_calloc(request->arena, 1, sizeof *proof);
     struct ingest_source source = {.translation = &translation, .proof = proof};
-    struct bytes session = request->who.kind == IDENTITY_DEVICE ? bytes_of_text(request->who.device) : (struct bytes){0};
+    struct bytes session =
+        request->who.kind == IDENTITY_DEVICE ? bytes_of_text(request->who.device) : (struct bytes){0};
     if (!proof || !arena_copy(request->arena, session, &source.brought_by)) {
         request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
         return;
     }
-    enum outcome outcome = prove_request(request, form, proof, &refusal);
+    enum outcome outcome = prove_request(request, request->form, proof, &refusal);
     if (outcome_is_success(outcome)) {
         struct appear_place place = worker_appear_place(request->worker);
         request->who = proof->who;
         appear_seen(request->worker->shared->appear, &request->who, &place);
         source.payload = proof->message.payload;
         outcome = translate_choose_signed(request, &proof->message, &translation, &refusal.detail);
-        request->content_format = proof->message.content_format; /* what codecs and their quarantine are told of */
+        request->content_format =
+            proof->message.content_format; /* what codecs and their quarantine are told of */
     }
     if (outcome_is_success(outcome))
         ingest_translate(request, &source, ingest_answer, NULL);
@@ -646,19 +665,14 @@ static void handle_signed(struct request *request, enum signed_form form)
 
 static void handle_plain(struct request *request)
 {
-    struct translation translation;
-    const char *detail = NULL;
-    enum outcome outcome = translate_choose(request, &translation, &detail);
     struct ingest_source source = {
-        .translation = &translation,
+        .translation = request->translation,
         .payload = request->body,
         .device = request_named_device(request, NULL),
         .name = claim_name(request),
         .unit = request_query(request, "u", NULL),
     };
-    if (!outcome_is_success(outcome))
-        request_refuse(request, outcome, detail);
-    else if (!take_parameters(request, &source))
+    if (!take_parameters(request, &source))
         request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
     else
         ingest_translate(request, &source, ingest_answer, NULL);
@@ -666,9 +680,8 @@ static void handle_plain(struct request *request)
 
 void ingest_handle(struct request *request)
 {
-    enum signed_form form;
-    if (prove_is_wanted(request, &form))
-        handle_signed(request, form);
+    if (request->is_signed)
+        handle_signed(request);
     else
         handle_plain(request);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A hash of devices, and the order in which they were heard of. Only the owner changes either, so it looks without the
- * lock and takes it to change what a reader walks: chains and events. The count of the newest acceptance is the one
- * thing that changes without it, as an atomic.
+ * A hash of devices, and the order in which they were heard of. Only the owner changes either, so it looks
+ * without the lock and takes it to change what a reader walks: chains and events. The count of the newest
+ * acceptance is the one thing that changes without it, as an atomic.
  */
 #include "gateway/journal.h"
 
@@ -67,7 +67,8 @@ void journal_set_detail(struct journal_event *event, const char *detail)
 
 /* Devices */
 
-static struct entry *find(const struct journal *journal, uint64_t hash, struct bytes tenant, struct bytes device)
+static struct entry *find(const struct journal *journal, uint64_t hash, struct bytes tenant,
+                          struct bytes device)
 {
     struct entry *entry = journal->buckets[hash % BUCKETS];
     while (entry && (entry->hash != hash || !bytes_equal_text(device, entry->device) ||
@@ -106,7 +107,8 @@ static void leave_bucket(struct journal *journal, struct entry *entry)
     *link = entry->next;
 }
 
-/* A place for a device that has none: a new one, or that of the device that was silent for longest. Under the lock. */
+/* A place for a device that has none: a new one, or that of the device that was silent for longest. Under the
+ * lock. */
 static struct entry *make(struct journal *journal, uint64_t hash, struct bytes tenant, struct bytes device)
 {
     struct entry *entry;
@@ -132,16 +134,26 @@ static struct entry *make(struct journal *journal, uint64_t hash, struct bytes t
 
 /* Events */
 
+static bool is_recent(const struct journal_event *newest, struct timestamp at)
+{
+    return at.s >= newest->at.s && at.s - newest->at.s < JOURNAL_ACCEPTED_S;
+}
+
 /* Whether it is told as one more of the newest. */
 static bool is_more_of(const struct journal_event *newest, const struct journal_event *event)
 {
+    if (!is_recent(newest, event->at))
+        return false;
     if (outcome_is_success(event->outcome))
-        return outcome_is_success(newest->outcome) && event->at.s >= newest->at.s &&
-               event->at.s - newest->at.s < JOURNAL_ACCEPTED_S;
-    return newest->stage == event->stage && newest->outcome == event->outcome && newest->evidence == event->evidence &&
-           strcmp(newest->key, event->key) == 0 && strcmp(newest->detail, event->detail) == 0 &&
-           address_same_host(&newest->remote, &event->remote) && event->at.s >= newest->at.s &&
-           event->at.s - newest->at.s < JOURNAL_ACCEPTED_S;
+        return outcome_is_success(newest->outcome);
+    return newest->stage == event->stage && newest->outcome == event->outcome &&
+           newest->evidence == event->evidence && strcmp(newest->key, event->key) == 0 &&
+           strcmp(newest->detail, event->detail) == 0 && address_same_host(&newest->remote, &event->remote);
+}
+
+static void count_one_more(struct journal_event *newest)
+{
+    __atomic_store_n(&newest->repeats, newest->repeats + 1, __ATOMIC_RELAXED);
 }
 
 static void append(struct entry *entry, const struct journal_event *event)
@@ -152,7 +164,8 @@ static void append(struct entry *entry, const struct journal_event *event)
         entry->count++;
 }
 
-void journal_note(struct journal *journal, struct bytes tenant, struct bytes device, const struct journal_event *event)
+void journal_note(struct journal *journal, struct bytes tenant, struct bytes device,
+                  const struct journal_event *event)
 {
     if (!journal || tenant.len == 0 || tenant.len > SCHEMA_TENANT_MAX || device.len == 0 ||
         device.len > SCHEMA_DEVICE_MAX)
@@ -162,8 +175,7 @@ void journal_note(struct journal *journal, struct bytes tenant, struct bytes dev
     if (entry)
         heard(journal, entry);
     if (entry && entry->count && is_more_of(&entry->events[entry->first], event)) {
-        uint32_t *repeats = &entry->events[entry->first].repeats;
-        __atomic_store_n(repeats, *repeats + 1, __ATOMIC_RELAXED);
+        count_one_more(&entry->events[entry->first]);
         return;
     }
     /* Of a large fleet those that are well do not drive out those that are not. */
@@ -177,8 +189,20 @@ void journal_note(struct journal *journal, struct bytes tenant, struct bytes dev
     pthread_mutex_unlock(&journal->lock);
 }
 
-size_t journal_read(struct journal *journal, struct bytes tenant, struct bytes device, struct journal_event *ret,
-                    size_t max)
+bool journal_count_acceptance(struct journal *journal, struct bytes tenant, struct bytes device,
+                              struct timestamp at)
+{
+    struct entry *entry = find(journal, hash_pair(&journal->key, tenant, device), tenant, device);
+    struct journal_event *newest = entry && entry->count ? &entry->events[entry->first] : NULL;
+    if (!newest || !outcome_is_success(newest->outcome) || !is_recent(newest, at))
+        return false;
+    heard(journal, entry);
+    count_one_more(newest);
+    return true;
+}
+
+size_t journal_read(struct journal *journal, struct bytes tenant, struct bytes device,
+                    struct journal_event *ret, size_t max)
 {
     size_t count = 0;
     if (!journal)
@@ -206,14 +230,15 @@ size_t journal_read(struct journal *journal, struct bytes tenant, struct bytes d
 
 /* Requests */
 
-/* Behind a mapped network a device names itself; only what the registry knows is noted, so that nobody fills the
- * journal with names. */
+/* Behind a mapped network a device names itself; only what the registry knows is noted, so that nobody fills
+ * the journal with names. */
 static struct bytes device_of(const struct request *request)
 {
     const struct identity *who = &request->who;
     if (who->kind == IDENTITY_DEVICE)
         return bytes_of_text(who->device);
-    struct bytes named = who->kind == IDENTITY_NETWORK ? request_named_device(request, NULL) : (struct bytes){0};
+    struct bytes named =
+        who->kind == IDENTITY_NETWORK ? request_named_device(request, NULL) : (struct bytes){0};
     if (named.len && registry_device(request->worker->shared->registry, bytes_of_text(who->tenant), named))
         return named;
     return (struct bytes){0};
@@ -223,8 +248,10 @@ void journal_finished(const struct request *request, const struct response *resp
 {
     if (!request->worker || !request->worker->journal || request->who.kind == IDENTITY_NONE)
         return;
-    struct bytes device = device_of(request);
-    if (device.len == 0)
+    struct bytes tenant = bytes_of_text(request->who.tenant), device = device_of(request);
+    bool accepted = outcome_is_success(response->outcome);
+    if (device.len == 0 ||
+        (accepted && journal_count_acceptance(request->worker->journal, tenant, device, request->received)))
         return;
     struct journal_event event = {
         .at = request->received,
@@ -235,9 +262,9 @@ void journal_finished(const struct request *request, const struct response *resp
         .octets = (uint32_t)request->body.len,
     };
     memcpy(event.key, request->who.key, sizeof event.key);
-    if (!outcome_is_success(response->outcome))
+    if (!accepted)
         journal_set_detail(&event, response->detail);
-    journal_note(request->worker->journal, bytes_of_text(request->who.tenant), device, &event);
+    journal_note(request->worker->journal, tenant, device, &event);
 }
 
 /* GET /devices/{id}/log */
@@ -280,8 +307,8 @@ static void put_event(struct report *report, const struct journal_event *event)
     report_map_end(report);
 }
 
-static bool write_log(struct request *request, const char *id, const struct journal_event *events, size_t count,
-                      struct bytes *ret)
+static bool write_log(struct request *request, const char *id, const struct journal_event *events,
+                      size_t count, struct bytes *ret)
 {
     struct report report;
     report_init(&report, request->arena, request->accept == CONTENT_FORMAT_CBOR);
@@ -321,8 +348,8 @@ void journal_handle(struct request *request)
     struct journal_event *events = arena_calloc(request->arena, max, sizeof *events);
     for (unsigned i = 0; events && i < shared->worker_count; i++)
         if (shared->workers[i])
-            count += journal_read(shared->workers[i]->journal, bytes_of_text(scope.tenant), device, events + count,
-                                  max - count);
+            count += journal_read(shared->workers[i]->journal, bytes_of_text(scope.tenant), device,
+                                  events + count, max - count);
     memcpy(id, device.ptr, device.len);
     if (events)
         qsort(events, count, sizeof *events, newest_first);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * "Why was it refused?": the last refusals and acceptances of each device, in memory, for people (GET
- * /devices/{id}/log). Of this gateway since its start; bounded: JOURNAL_DEVICES_MAX devices of each worker with
- * JOURNAL_EVENTS_MAX events each. When there are more, a refusal takes the place of the device that was silent for
- * longest, and an acceptance takes none.
+ * /devices/{id}/log). Of this gateway since its start; bounded: JOURNAL_DEVICES_MAX devices of each worker
+ * with JOURNAL_EVENTS_MAX events each. When there are more, a refusal takes the place of the device that was
+ * silent for longest, and an acceptance takes none.
  *
- * Each worker has its own and is its only writer, so a note takes a short uncontended lock at most; who reads takes
- * them one after the other. Every refusal is noted, repeated ones as a count; of acceptances the first after a refusal
- * and one a minute, with the number of those between, which are counted without a lock. Never a secret, never a
- * payload: its length only.
+ * Each worker has its own and is its only writer, so a note takes a short uncontended lock at most; who reads
+ * takes them one after the other. Every refusal is noted, repeated ones as a count; of acceptances the first
+ * after a refusal and one a minute, with the number of those between, which are counted without a lock. Never
+ * a secret, never a payload: its length only.
  */
 #pragma once
 
@@ -43,10 +43,15 @@ void journal_set_detail(struct journal_event *event, const char *detail);
 struct journal *journal_new(const struct hash_key *key);
 void journal_free(struct journal *journal);
 /* The owner's thread. Without memory the event is lost. */
-void journal_note(struct journal *journal, struct bytes tenant, struct bytes device, const struct journal_event *event);
+void journal_note(struct journal *journal, struct bytes tenant, struct bytes device,
+                  const struct journal_event *event);
+/* The owner's thread. An acceptance that needs no event, because it is counted with the newest: most of them.
+ * False: it has to be noted. */
+bool journal_count_acceptance(struct journal *journal, struct bytes tenant, struct bytes device,
+                              struct timestamp at);
 /* Any thread. The newest first; returns how many, at most max. */
-size_t journal_read(struct journal *journal, struct bytes tenant, struct bytes device, struct journal_event *ret,
-                    size_t max);
+size_t journal_read(struct journal *journal, struct bytes tenant, struct bytes device,
+                    struct journal_event *ret, size_t max);
 
 /* What happens at the end of each request: noted if it is known which device it is of. */
 void journal_finished(const struct request *request, const struct response *response);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * One attempt goes through the steps of prove_request; each fills in what the next one needs, or refuses. Pointers into
- * the registry do not outlive the call: what is kept is copied.
+ * One attempt goes through the steps of prove_request; each fills in what the next one needs, or refuses.
+ * Pointers into the registry do not outlive the call: what is kept is copied.
  */
 #include "gateway/prove.h"
 
@@ -85,7 +85,8 @@ static bool may_carry_any(int content_format)
 /* The tenant as far as anybody has said it before the message is read; empty: nobody has. */
 static struct bytes tenant_of(const struct request *request)
 {
-    return request->who.kind == IDENTITY_NONE ? request_query(request, "t", NULL) : bytes_of_text(request->who.tenant);
+    return request->who.kind == IDENTITY_NONE ? request_query(request, "t", NULL)
+                                              : bytes_of_text(request->who.tenant);
 }
 
 static bool form_of_profile(const struct request *request, enum signed_form *ret)
@@ -134,6 +135,8 @@ struct attempt {
         struct crypto_sign_key key;
     } keys[ENVELOPE_KEYS_MAX];
     unsigned key_count;
+    struct limiter *limiter; /* of failures, and whose they are counted */
+    uint64_t counted_of;
 };
 
 static const char unknown[] = "The key is not known here, or the signature does not hold.";
@@ -161,9 +164,11 @@ static bool is_json_object(struct bytes text)
 static bool read_jws(struct attempt *attempt, struct bytes octets, struct refusal *reterr)
 {
     int declared = attempt->request->content_format;
-    bool json = declared == CONTENT_FORMAT_JOSE_JSON || (declared != CONTENT_FORMAT_JOSE && is_json_object(octets));
+    bool json =
+        declared == CONTENT_FORMAT_JOSE_JSON || (declared != CONTENT_FORMAT_JOSE && is_json_object(octets));
     attempt->proof->sink.content_format = json ? CONTENT_FORMAT_JOSE_JSON : CONTENT_FORMAT_JOSE;
-    return (json ? jws_read_json : jws_read_compact)(octets, attempt->request->arena, &attempt->proof->message, reterr);
+    return (json ? jws_read_json : jws_read_compact)(octets, attempt->request->arena,
+                                                     &attempt->proof->message, reterr);
 }
 
 static bool read_cose(struct attempt *attempt, struct bytes octets, struct refusal *reterr)
@@ -234,7 +239,8 @@ static bool settle_tenant(struct attempt *attempt, struct refusal *reterr)
     attempt->kid = kid;
     attempt->tenant = bytes_of_text(request->who.tenant);
     if (!merge_query(request, &attempt->tenant) || !merge_tenant(of_kid, &attempt->tenant))
-        return refuse_here(reterr, OUTCOME_FORBIDDEN, "The tenant of a signed message is said twice, differently.");
+        return refuse_here(reterr, OUTCOME_FORBIDDEN,
+                           "The tenant of a signed message is said twice, differently.");
     if (attempt->tenant.len == 0)
         return refuse_here(reterr, OUTCOME_UNAUTHENTICATED,
                            "Nothing names the tenant: ?t=TENANT, or kid in the form TENANT/KID.");
@@ -306,7 +312,8 @@ static void find_by_kid(struct attempt *attempt)
 
 static void find_by_device(struct attempt *attempt)
 {
-    const struct device_record *device = registry_device(registry_of(attempt), attempt->tenant, attempt->device);
+    const struct device_record *device =
+        registry_device(registry_of(attempt), attempt->tenant, attempt->device);
     const struct credential *credential = NULL;
     while (device && attempt->key_count < ENVELOPE_KEYS_MAX &&
            (credential = record_credential(device, CREDENTIAL_HMAC, attempt->now_s, credential)))
@@ -329,7 +336,8 @@ static bool find_keys(struct attempt *attempt, struct refusal *reterr)
     } else if (attempt->kid.len) {
         find_by_kid(attempt);
     } else {
-        return refuse_here(reterr, OUTCOME_BAD_VALUE, "A signed message names its key by kid in the protected header.");
+        return refuse_here(reterr, OUTCOME_BAD_VALUE,
+                           "A signed message names its key by kid in the protected header.");
     }
     if (!registry_device_may_speak(registry_of(attempt), attempt->tenant, attempt->device))
         attempt->key_count = 0;
@@ -343,14 +351,18 @@ static bool is_session(const struct attempt *attempt)
     return attempt->request->who.kind == IDENTITY_DEVICE;
 }
 
-/* Nobody else's keys are used over a session. What no key is known of is refused as such, later. */
+static bool brings_for_others(const struct attempt *attempt)
+{
+    const struct device_record *bringer =
+        registry_device(registry_of(attempt), attempt->tenant, bytes_of_text(attempt->request->who.device));
+    return bringer && bringer->concentrator && !bringer->disabled;
+}
+
+/* Asked of a signature that holds: the answer says that the key is known. */
 static bool may_bring(const struct attempt *attempt, struct refusal *reterr)
 {
-    struct bytes session = bytes_of_text(attempt->request->who.device);
-    if (!is_session(attempt) || attempt->key_count == 0 || bytes_equal(attempt->device, session))
-        return true;
-    const struct device_record *bringer = registry_device(registry_of(attempt), attempt->tenant, session);
-    return (bringer && bringer->concentrator && !bringer->disabled) ||
+    return !is_session(attempt) || bytes_equal_text(attempt->device, attempt->request->who.device) ||
+           brings_for_others(attempt) ||
            refuse_here(reterr, OUTCOME_FORBIDDEN,
                        "Over the session of a device only a concentrator brings what others have signed.");
 }
@@ -364,18 +376,22 @@ static uint64_t address_key(const struct prove_guard *guard, const struct addres
                                        : bytes_of(&remote->in.sin_addr, sizeof remote->in.sin_addr));
 }
 
-static struct limiter *limiter_of(const struct attempt *attempt, uint64_t *ret_key)
+/* Over a concentrator's session by the name that the message says, whether it is known or not: counted apart,
+ * or not apart, keys would tell of themselves. Who brings nobody else's messages has one count. */
+static void choose_limiter(struct attempt *attempt)
 {
     const struct request *request = attempt->request;
     struct prove_guard *guard = request->worker->guard;
     if (!is_session(attempt)) {
-        *ret_key = address_key(guard, &request->remote);
-        return &guard->addresses;
+        attempt->limiter = &guard->addresses;
+        attempt->counted_of = address_key(guard, &request->remote);
+        return;
     }
+    struct bytes said = attempt->proof->message.form == SIGNED_ENVELOPE ? attempt->device : attempt->kid;
     const struct bytes parts[] = {attempt->tenant, bytes_of_text(request->who.device),
-                                  attempt->key_count ? attempt->device : (struct bytes){0}};
-    *ret_key = hash_parts(&guard->key, parts, sizeof parts / sizeof parts[0]);
-    return &guard->sessions;
+                                  brings_for_others(attempt) ? said : (struct bytes){0}};
+    attempt->limiter = &guard->sessions;
+    attempt->counted_of = hash_parts(&guard->key, parts, sizeof parts / sizeof parts[0]);
 }
 
 enum result { GOOD, FAILED, HELD, RESULTS };
@@ -388,11 +404,10 @@ static void count(const struct attempt *attempt, enum result result)
 _Static_assert(METRIC_SIGNATURES_HMAC_HELD == METRIC_SIGNATURES_JWS_GOOD + RESULTS * SIGNED_FORMS - 1,
                "rows by form, then by result");
 
-static bool is_not_held(const struct attempt *attempt, struct refusal *reterr)
+static bool is_not_held(struct attempt *attempt, struct refusal *reterr)
 {
-    uint64_t key;
-    const struct limiter *limiter = limiter_of(attempt, &key);
-    if (limiter_allows(limiter, key, loop_now_ms(attempt->request->worker->loop)))
+    choose_limiter(attempt);
+    if (limiter_allows(attempt->limiter, attempt->counted_of, loop_now_ms(attempt->request->worker->loop)))
         return true;
     count(attempt, HELD);
     return refuse_here(reterr, OUTCOME_TOO_MANY, "Too many signatures that did not hold came from here.");
@@ -404,9 +419,10 @@ static bool is_not_held(const struct attempt *attempt, struct refusal *reterr)
 static bool check_envelope(const struct crypto_sign_key *key, const struct signed_message *message)
 {
     uint8_t mac[CRYPTO_SHA256_BYTES];
-    bool ok = crypto_hmac_sha256(bytes_of(key->secret.octets, key->secret.len), message->covered, (struct bytes){0},
-                                 mac) &&
-              message->signature.len == sizeof mac && secret_bytes_equal(mac, message->signature.ptr, sizeof mac);
+    bool ok = crypto_hmac_sha256(bytes_of(key->secret.octets, key->secret.len), message->covered,
+                                 (struct bytes){0}, mac) &&
+              message->signature.len == sizeof mac &&
+              secret_bytes_equal(mac, message->signature.ptr, sizeof mac);
     explicit_bzero(mac, sizeof mac);
     return ok;
 }
@@ -417,22 +433,24 @@ static bool check_one(const struct crypto_sign_key *key, const struct signed_mes
                                             : crypto_sign_verify(key, message->covered, message->signature);
 }
 
-/* The base points of both curves, whose private key is 1 (ES256) or nobody's, and a secret of zeros: what stands for
- * keys that are not known, so that the time tells nothing. What it says is not looked at. */
+/* The base points of both curves, whose private key is 1 (ES256) or nobody's, and a secret of zeros: what
+ * stands for keys that are not known, so that the time tells nothing. What it says is not looked at. */
 static void check_nothing(const struct signed_message *message)
 {
     static const struct crypto_sign_key es256 = {
         .algorithm = SIGNED_ES256,
-        .public = {0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
-                   0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
-                   0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
-                   0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5},
+        .public = {0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63,
+                   0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1,
+                   0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f,
+                   0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33, 0x57,
+                   0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5},
         .public_len = 64,
     };
     static const struct crypto_sign_key eddsa = {
         .algorithm = SIGNED_EDDSA,
-        .public = {0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
-                   0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66},
+        .public = {0x58, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                   0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66,
+                   0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66},
         .public_len = 32,
     };
     struct crypto_sign_key mac = {.algorithm = message->algorithm, .secret = {.len = 32}};
@@ -444,8 +462,6 @@ static void check_nothing(const struct signed_message *message)
 
 static bool check_signature(const struct attempt *attempt, unsigned *ret_key, struct refusal *reterr)
 {
-    uint64_t who;
-    struct limiter *limiter = limiter_of(attempt, &who);
     for (unsigned i = 0; i < attempt->key_count; i++) {
         if (check_one(&attempt->keys[i].key, &attempt->proof->message)) {
             *ret_key = i;
@@ -455,7 +471,7 @@ static bool check_signature(const struct attempt *attempt, unsigned *ret_key, st
     }
     if (attempt->key_count == 0)
         check_nothing(&attempt->proof->message);
-    limiter_take(limiter, who, loop_now_ms(attempt->request->worker->loop));
+    limiter_take(attempt->limiter, attempt->counted_of, loop_now_ms(attempt->request->worker->loop));
     count(attempt, FAILED);
     return refuse_here(reterr, OUTCOME_UNAUTHENTICATED, unknown);
 }
@@ -478,7 +494,8 @@ static bool set_proof(const struct attempt *attempt, struct bytes key, struct re
     memcpy(proof->who.device, attempt->device.ptr, attempt->device.len);
     if (key.len)
         memcpy(proof->who.key, key.ptr, key.len);
-    return (arena_copy(arena, key, &proof->sink.kid) && arena_copy(arena, attempt->device, &proof->sink.device)) ||
+    return (arena_copy(arena, key, &proof->sink.kid) &&
+            arena_copy(arena, attempt->device, &proof->sink.device)) ||
            refuse_memory(reterr);
 }
 
@@ -495,19 +512,21 @@ static bool query_adds_nothing(const struct attempt *attempt, struct refusal *re
     if (named && !bytes_equal(device, attempt->device))
         return refuse_here(reterr, OUTCOME_FOREIGN_NAME, "The query names another device than the key.");
     return (!has_unit && !has_name) ||
-           refuse_here(reterr, OUTCOME_BAD_VALUE, "A name or unit in the query of a signed message is not signed.");
+           refuse_here(reterr, OUTCOME_BAD_VALUE,
+                       "A name or unit in the query of a signed message is not signed.");
 }
 
 static bool prove(struct attempt *attempt, enum signed_form form, struct refusal *reterr)
 {
     unsigned key = 0;
-    return read_message(attempt, form, reterr) && settle_tenant(attempt, reterr) && find_keys(attempt, reterr) &&
-           may_bring(attempt, reterr) && is_not_held(attempt, reterr) && check_signature(attempt, &key, reterr) &&
+    return read_message(attempt, form, reterr) && settle_tenant(attempt, reterr) &&
+           find_keys(attempt, reterr) && is_not_held(attempt, reterr) &&
+           check_signature(attempt, &key, reterr) && may_bring(attempt, reterr) &&
            set_proof(attempt, attempt->keys[key].id, reterr) && query_adds_nothing(attempt, reterr);
 }
 
-/* For people who ask why, of devices whose key was named. What comes over the device's own session is told as a request;
- * of who is held back nothing is told, or he could drive out what was. */
+/* For people who ask why, of devices whose key was named. What comes over the device's own session is told as
+ * a request; of who is held back nothing is told, or he could drive out what was. */
 static void tell_refusal(const struct attempt *attempt, const struct refusal *refusal)
 {
     const struct request *request = attempt->request;
@@ -524,18 +543,21 @@ static void tell_refusal(const struct attempt *attempt, const struct refusal *re
         return;
     if (attempt->keys[0].id.len < sizeof event.key && attempt->keys[0].id.len)
         memcpy(event.key, attempt->keys[0].id.ptr, attempt->keys[0].id.len);
-    journal_set_detail(&event, refusal->outcome == OUTCOME_UNAUTHENTICATED ? "The signature does not fit the key."
-                                                                           : refusal->detail);
+    journal_set_detail(&event, refusal->outcome == OUTCOME_UNAUTHENTICATED
+                                   ? "The signature does not fit the key."
+                                   : refusal->detail);
     journal_note(request->worker->journal, attempt->tenant, attempt->device, &event);
 }
 
-enum outcome prove_request(struct request *request, enum signed_form form, struct proof *ret, struct refusal *reterr)
+enum outcome prove_request(struct request *request, enum signed_form form, struct proof *ret,
+                           struct refusal *reterr)
 {
     struct attempt attempt = {.request = request, .proof = ret, .now_s = request->received.s};
     *ret = (struct proof){0};
     *reterr = (struct refusal){.offset = SIZE_MAX};
     if (!request->worker->shared->registry_loaded) {
-        refuse_here(reterr, OUTCOME_STORE_AWAY, "Nobody is known yet: the registry has not been read from Redis.");
+        refuse_here(reterr, OUTCOME_STORE_AWAY,
+                    "Nobody is known yet: the registry has not been read from Redis.");
         return reterr->outcome;
     }
     bool proved = prove(&attempt, form, reterr);

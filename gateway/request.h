@@ -10,6 +10,7 @@
 #pragma once
 
 #include "codec/format.h"
+#include "codec/signed.h"
 #include "gateway/address.h"
 #include "gateway/identity.h"
 
@@ -33,6 +34,7 @@ struct query_parameter {
 struct worker;
 struct route;
 struct response;
+struct translation;
 
 struct request {
     enum wire wire;
@@ -58,19 +60,22 @@ struct request {
     bool is_gzip;             /* HTTP: the body is compressed; on routes that route_takes_gzip() says only */
     bool is_head;             /* HTTP: a GET that must change nothing */
     struct identity who;
-    struct bytes authorization; /* HTTP, and a legacy route that judges it itself (gateway/habits): the field; else empty */
+    struct bytes authorization; /* the field of HTTP on a route that judges it itself (gateway/habits); else empty */
     struct address remote;
     struct timestamp received;
     struct arena *arena;
     struct worker *worker;
-    const struct route *route; /* set by route_dispatch */
+    const struct route *route; /* set by route_dispatch, as what follows */
+    bool is_signed;            /* observations whose body says who it is from (gateway/prove), in this form */
+    enum signed_form form;
+    const struct translation *translation; /* of observations that are not signed; good until the handler returns */
     void (*finish)(struct request *request, const struct response *response); /* the wire's */
     void *wire_state;                                                        /* the wire's */
     /* The wire's: what tells this exchange from all others, the same for a repetition over plain CoAP also after a
      * restart. Called by request_exchange_key only, before the handler returns. */
     void (*exchange_key)(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES]);
-    /* HTTP's, on a legacy route: a key was wrong. Seconds until the next may be tried; 0: now. NULL: keys mean nothing on
-     * this wire. */
+    /* HTTP's, on a legacy route: a key was wrong. Seconds until the next may be tried; 0: now. NULL: keys
+     * mean nothing on this wire. */
     int64_t (*key_failed)(const struct request *request);
 };
 
@@ -81,6 +86,7 @@ struct response {
     int content_format;  /* CONTENT_FORMAT_NONE: no body */
     struct bytes body;   /* in the request's arena or static */
     struct etag etag;
+    struct bytes location; /* what a POST made: path and perhaps query, with a NUL behind it; of 2.01 only */
     int64_t max_age_s;   /* -1: not said; 5.03 and 4.29: when to come back */
     const char *detail;  /* for errors: a sentence, static or in the request's arena, or NULL */
     size_t offset;       /* for errors: position in the body, SIZE_MAX if none */
@@ -109,7 +115,7 @@ void request_exchange_key(const struct request *request, uint8_t ret[static REQU
 void request_finish(struct request *request, const struct response *response);
 /* Ends it with an outcome and a static sentence or NULL. */
 void request_refuse(struct request *request, enum outcome outcome, const char *detail);
-/* The same with a text that need not be ours: it is copied, cut after REQUEST_DETAIL_MAX octets, and what is no UTF-8 or
- * a control character becomes '?'. */
+/* The same with a text that need not be ours: it is copied, cut after REQUEST_DETAIL_MAX octets, and what is
+ * no UTF-8 or a control character becomes '?'. */
 #define REQUEST_DETAIL_MAX 480
 void request_refuse_with(struct request *request, enum outcome outcome, struct bytes detail);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The gate between the wires and the handlers. Every check that does not need the body's meaning is made here, once,
- * from the table, in one order; a handler may rely on all of them.
+ * The gate between the wires and the handlers. Every check that does not need the body's meaning is made
+ * here, once, from the table, in one order; a handler may rely on all of them.
  */
 #include "gateway/route.h"
 
@@ -32,41 +32,47 @@
 
 #define NOTHING ONLY(CONTENT_FORMAT_NONE)
 /* What legacy senders know by heart. */
-#define HABIT(path, method, metric)                                                                                    \
-    {path, method, ROUTE_HABIT, method == METHOD_GET ? ROUTE_BODY_NONE : ROUTE_BODY_ANY, NOTHING, false, false, NULL,  \
-     habits_handle, metric, false}
-#define HABIT_RECEIPT(path, metric)                                                                                    \
-    {path, METHOD_POST, ROUTE_HABIT, ROUTE_BODY_ANY, RECEIPT, false, true, NULL, habits_handle, metric, false}
-#define HABIT_GET_POST(path, metric) HABIT(path, METHOD_GET, metric), HABIT(path, METHOD_POST, metric)
+#define HABIT_BODY(method) ((method) == METHOD_GET ? ROUTE_BODY_NONE : ROUTE_BODY_ANY)
+#define HABIT(path, method, counted)                                                                         \
+    {path, method, ROUTE_HABIT, HABIT_BODY(method), NOTHING, .handle = habits_handle, .metric = counted}
+#define HABIT_RECEIPT(path, counted)                                                                         \
+    {path, METHOD_POST, ROUTE_HABIT, ROUTE_BODY_ANY, RECEIPT, .terse = true, .handle = habits_handle,        \
+     .metric = counted}
+#define HABIT_GET_POST(path, counted) HABIT(path, METHOD_GET, counted), HABIT(path, METHOD_POST, counted)
 
-/* Records that people administer. */
-#define REST_GET(path, security, handle, metric, whole)                                                                \
-    {path, METHOD_GET, security, ROUTE_BODY_NONE, RECORDS, false, false, NULL, handle, metric, whole}
-#define REST_BODY(path, method, security, handle, metric, whole)                                                       \
-    {path, method, security, ROUTE_BODY_RECORD, RECORDS, false, false, NULL, handle, metric, whole}
-#define REST_CHANGES(path, put, patch, security, handle, metric, whole)                                                \
-    REST_BODY(path, put, security, handle, metric, whole), REST_BODY(path, patch, security, handle, metric, whole)
-#define REST_DELETE(path, security, handle, metric, whole)                                                             \
-    {path, METHOD_DELETE, security, ROUTE_BODY_NONE, NOTHING, false, false, NULL, handle, metric, whole}
+/* Records that people administer; all: of the tenant as a whole. */
+#define REST_GET(path, security, handler, counted, all)                                                      \
+    {path, METHOD_GET, security, ROUTE_BODY_NONE, RECORDS, .handle = handler, .metric = counted, .whole = all}
+#define REST_BODY(path, method, security, handler, counted, all)                                             \
+    {path, method, security, ROUTE_BODY_RECORD, RECORDS, .handle = handler, .metric = counted, .whole = all}
+#define REST_CHANGES(path, put, patch, security, handler, counted, all)                                      \
+    REST_BODY(path, put, security, handler, counted, all),                                                   \
+        REST_BODY(path, patch, security, handler, counted, all)
+#define REST_DELETE(path, security, handler, counted, all)                                                   \
+    {path, METHOD_DELETE, security, ROUTE_BODY_NONE, NOTHING, .handle = handler, .metric = counted,          \
+     .whole = all}
 
 static const struct route routes[] = {
-    {"/obs", METHOD_POST, ROUTE_SPEAKER, ROUTE_BODY_OBSERVATIONS, RECEIPT, false, true,
-     "rt=\"weir.obs\";ct=\"110 112 111 113 50 60 0\";obs", ingest_handle, METRIC_OBS_POST, false},
-    {"/obs", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, SENML, true, false, NULL, recall_handle, METRIC_OBS_GET, false},
-    {"/obs", METHOD_FETCH, ROUTE_AUTHENTICATED, ROUTE_BODY_ETCH, SENML, false, false, NULL, etch_handle_fetch,
-     METRIC_OBS_FETCH, false},
-    {"/obs", METHOD_PATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, false, true, NULL, etch_handle_patch,
-     METRIC_OBS_PATCH, false},
-    {"/obs", METHOD_IPATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, false, true, NULL, etch_handle_patch,
-     METRIC_OBS_IPATCH, false},
+    {"/obs", METHOD_POST, ROUTE_SPEAKER, ROUTE_BODY_OBSERVATIONS, RECEIPT, .terse = true,
+     .link = "rt=\"weir.obs\";ct=\"110 112 111 113 50 60 0\";obs", .handle = ingest_handle,
+     .metric = METRIC_OBS_POST},
+    {"/obs", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, SENML, .observable = true,
+     .handle = recall_handle, .metric = METRIC_OBS_GET},
+    {"/obs", METHOD_FETCH, ROUTE_AUTHENTICATED, ROUTE_BODY_ETCH, SENML, .handle = etch_handle_fetch,
+     .metric = METRIC_OBS_FETCH},
+    {"/obs", METHOD_PATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, .terse = true,
+     .handle = etch_handle_patch, .metric = METRIC_OBS_PATCH},
+    {"/obs", METHOD_IPATCH, ROUTE_SPEAKER, ROUTE_BODY_ETCH, RECEIPT, .terse = true,
+     .handle = etch_handle_patch, .metric = METRIC_OBS_IPATCH},
     {"/devices", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE,
-     PRODUCES(CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR, CONTENT_FORMAT_NDJSON), false, false, NULL, devices_handle_list,
-     METRIC_DEVICES_GET, false},
-    {"/devices/*", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, devices_handle_one,
-     METRIC_DEVICE_GET, false},
-    {"/devices", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_RECORDS, RECORDS, false, false, NULL, rest_handle_device_post,
-     METRIC_DEVICES_POST, false},
-    REST_CHANGES("/devices/*", METHOD_PUT, METHOD_PATCH, ROUTE_OPERATOR, rest_handle_device_change, METRIC_DEVICE_CHANGE, false),
+     PRODUCES(CONTENT_FORMAT_JSON, CONTENT_FORMAT_CBOR, CONTENT_FORMAT_NDJSON), .handle = devices_handle_list,
+     .metric = METRIC_DEVICES_GET},
+    {"/devices/*", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, .handle = devices_handle_one,
+     .metric = METRIC_DEVICE_GET},
+    {"/devices", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_RECORDS, RECORDS, .handle = rest_handle_device_post,
+     .metric = METRIC_DEVICES_POST},
+    REST_CHANGES("/devices/*", METHOD_PUT, METHOD_PATCH, ROUTE_OPERATOR, rest_handle_device_change,
+                 METRIC_DEVICE_CHANGE, false),
     REST_DELETE("/devices/*", ROUTE_OPERATOR, rest_handle_device_change, METRIC_DEVICE_CHANGE, false),
     REST_GET("/devices/*/keys", ROUTE_VIEWER, rest_handle_keys, METRIC_KEYS, false),
     REST_BODY("/devices/*/keys", METHOD_POST, ROUTE_OPERATOR, rest_handle_keys, METRIC_KEYS, false),
@@ -84,37 +90,38 @@ static const struct route routes[] = {
     REST_DELETE("/groups/*", ROUTE_ADMIN, rest_handle_group, METRIC_GROUPS, true),
     REST_GET("/tenants", ROUTE_ADMIN, rest_handle_tenants, METRIC_TENANTS, true),
     REST_GET("/tenants/*", ROUTE_ADMIN, rest_handle_tenant, METRIC_TENANTS, true),
-    REST_CHANGES("/tenants/*", METHOD_PUT, METHOD_PATCH, ROUTE_ADMIN, rest_handle_tenant, METRIC_TENANTS, true),
+    REST_CHANGES("/tenants/*", METHOD_PUT, METHOD_PATCH, ROUTE_ADMIN, rest_handle_tenant, METRIC_TENANTS,
+                 true),
     REST_DELETE("/tenants/*", ROUTE_ADMIN, rest_handle_tenant, METRIC_TENANTS, true),
-    {"/devices/*/log", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, journal_handle,
-     METRIC_DEVICE_LOG, false},
-    {"/audit", METHOD_GET, ROUTE_ADMIN, ROUTE_BODY_NONE, RECORDS, false, false, NULL, audit_handle, METRIC_AUDIT_GET,
-     true},
-    {"/codecs", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, codecs_handle_list,
-     METRIC_CODECS_GET, true},
-    {"/codecs/*", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_JSON), false, false, NULL,
-     codecs_handle_one, METRIC_CODEC_GET, true},
-    {"/codecs/*", METHOD_PUT, ROUTE_OPERATOR, ROUTE_BODY_RECORD, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
-     codecs_handle_put, METRIC_CODEC_PUT, true},
-    {"/codecs/*", METHOD_DELETE, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
-     codecs_handle_delete, METRIC_CODEC_DELETE, true},
-    {"/codecs/*/release", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_NONE), false, false, NULL,
-     codecs_handle_release, METRIC_CODEC_RELEASE, true},
-    {"/enroll", METHOD_GET, ROUTE_ENROL, ROUTE_BODY_NONE, RECORDS, false, false, NULL, enrol_handle_nonce,
-     METRIC_ENROLL_GET, false},
-    {"/enroll", METHOD_POST, ROUTE_ENROL, ROUTE_BODY_ANY, RECORDS, false, false, NULL, enrol_handle_ask,
-     METRIC_ENROLL_POST, false},
-    {"/enrollments", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, false, false, NULL, enrol_handle_list,
-     METRIC_ENROLLMENTS_GET, true},
-    {"/enrollments/*/approve", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, NOTHING, false, false, NULL,
-     enrol_handle_approve, METRIC_ENROLLMENT_APPROVE, true},
-    {"/enrollments/*/reject", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, NOTHING, false, false, NULL,
-     enrol_handle_reject, METRIC_ENROLLMENT_REJECT, true},
+    {"/devices/*/log", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, .handle = journal_handle,
+     .metric = METRIC_DEVICE_LOG},
+    {"/audit", METHOD_GET, ROUTE_ADMIN, ROUTE_BODY_NONE, RECORDS, .handle = audit_handle,
+     .metric = METRIC_AUDIT_GET, .whole = true},
+    {"/codecs", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, .handle = codecs_handle_list,
+     .metric = METRIC_CODECS_GET, .whole = true},
+    {"/codecs/*", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_JSON),
+     .handle = codecs_handle_one, .metric = METRIC_CODEC_GET, .whole = true},
+    {"/codecs/*", METHOD_PUT, ROUTE_OPERATOR, ROUTE_BODY_RECORD, ONLY(CONTENT_FORMAT_NONE),
+     .handle = codecs_handle_put, .metric = METRIC_CODEC_PUT, .whole = true},
+    {"/codecs/*", METHOD_DELETE, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_NONE),
+     .handle = codecs_handle_delete, .metric = METRIC_CODEC_DELETE, .whole = true},
+    {"/codecs/*/release", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_NONE),
+     .handle = codecs_handle_release, .metric = METRIC_CODEC_RELEASE, .whole = true},
+    {"/enroll", METHOD_GET, ROUTE_ENROL, ROUTE_BODY_NONE, RECORDS, .handle = enrol_handle_nonce,
+     .metric = METRIC_ENROLL_GET},
+    {"/enroll", METHOD_POST, ROUTE_ENROL, ROUTE_BODY_ANY, RECORDS, .handle = enrol_handle_ask,
+     .metric = METRIC_ENROLL_POST},
+    {"/enrollments", METHOD_GET, ROUTE_VIEWER, ROUTE_BODY_NONE, RECORDS, .handle = enrol_handle_list,
+     .metric = METRIC_ENROLLMENTS_GET, .whole = true},
+    {"/enrollments/*/approve", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, NOTHING,
+     .handle = enrol_handle_approve, .metric = METRIC_ENROLLMENT_APPROVE, .whole = true},
+    {"/enrollments/*/reject", METHOD_POST, ROUTE_OPERATOR, ROUTE_BODY_NONE, NOTHING,
+     .handle = enrol_handle_reject, .metric = METRIC_ENROLLMENT_REJECT, .whole = true},
     REST_DELETE("/enrollments/*", ROUTE_OPERATOR, enrol_handle_forget, METRIC_ENROLLMENT_FORGET, true),
-    {"/time", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, CLOCK, false, false, "rt=\"weir.time\";ct=\"0 50 60\"",
-     discovery_handle_time, METRIC_TIME_GET, false},
-    {"/.well-known/core", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_LINK), false, false, "ct=40",
-     discovery_handle_core, METRIC_CORE_GET, false},
+    {"/time", METHOD_GET, ROUTE_AUTHENTICATED, ROUTE_BODY_NONE, CLOCK,
+     .link = "rt=\"weir.time\";ct=\"0 50 60\"", .handle = discovery_handle_time, .metric = METRIC_TIME_GET},
+    {"/.well-known/core", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_LINK),
+     .link = "ct=40", .handle = discovery_handle_core, .metric = METRIC_CORE_GET},
     HABIT_GET_POST("/input/post", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/input/post.json", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/input/post/*", METRIC_HABIT_EMONCMS),
@@ -123,17 +130,17 @@ static const struct route routes[] = {
     HABIT_GET_POST("/iot/d", METRIC_HABIT_ULTRALIGHT),
     HABIT("/write", METHOD_POST, METRIC_HABIT_INFLUX),
     HABIT("/api/v2/write", METHOD_POST, METRIC_HABIT_INFLUX),
-    {"/ping", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, NOTHING, false, false, NULL, habits_handle_ping,
-     METRIC_HABIT_INFLUX, false},
+    {"/ping", METHOD_GET, ROUTE_ANYONE, ROUTE_BODY_NONE, NOTHING, .handle = habits_handle_ping,
+     .metric = METRIC_HABIT_INFLUX},
     HABIT_RECEIPT("/rkdap", METRIC_HABIT_RKDAP),
     HABIT_RECEIPT("/gismolab_sgmp_read/*/*/*/*/data", METRIC_HABIT_SGMP),
     HABIT_RECEIPT("/gismolab_sgmp_read/*/*/*/*/event", METRIC_HABIT_SGMP),
-    {"/health", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, false, NULL, health_handle_health,
-     METRIC_HEALTH_GET, false},
-    {"/ready", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT), false, false, NULL, health_handle_ready,
-     METRIC_READY_GET, false},
-    {"/metrics", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_PROMETHEUS), false, false, NULL,
-     health_handle_metrics, METRIC_METRICS_GET, false},
+    {"/health", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT),
+     .handle = health_handle_health, .metric = METRIC_HEALTH_GET},
+    {"/ready", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_TEXT),
+     .handle = health_handle_ready, .metric = METRIC_READY_GET},
+    {"/metrics", METHOD_GET, ROUTE_OPS, ROUTE_BODY_NONE, ONLY(CONTENT_FORMAT_PROMETHEUS),
+     .handle = health_handle_metrics, .metric = METRIC_METRICS_GET},
 };
 
 #define ROUTE_COUNT (sizeof routes / sizeof routes[0])
@@ -165,8 +172,8 @@ static const struct route *find(struct request *request, bool *ret_path_exists)
     return NULL;
 }
 
-/* Devices and tokens of a disabled tenant prove nothing from the start; a mapped network is known by its address
- * only. */
+/* Devices and tokens of a disabled tenant prove nothing from the start; a mapped network is known by its
+ * address only. */
 static bool is_of_disabled_tenant(const struct request *request)
 {
     if (request->who.kind != IDENTITY_NETWORK)
@@ -174,13 +181,6 @@ static bool is_of_disabled_tenant(const struct request *request)
     const struct tenant_record *tenant =
         registry_tenant(request->worker->shared->registry, bytes_of_text(request->who.tenant));
     return tenant && tenant->disabled;
-}
-
-/* Whether the message itself says who it is from, so that the handler judges it. */
-static bool proves_itself(const struct route *route, const struct request *request)
-{
-    enum signed_form form;
-    return route->body == ROUTE_BODY_OBSERVATIONS && prove_is_wanted(request, &form);
 }
 
 /* The least of people's roles that may use the row; ROLE_DEVICE: it is not one of theirs. */
@@ -198,7 +198,8 @@ static enum role role_of(enum route_security security)
     }
 }
 
-/* What is not theirs to see comes before what they may not do with it, so that a refusal tells nothing of others. */
+/* What is not theirs to see comes before what they may not do with it, so that a refusal tells nothing of
+ * others. */
 static enum outcome check_person(const struct route *route, const struct request *request)
 {
     const struct identity *who = &request->who;
@@ -230,10 +231,11 @@ static enum outcome check_security(const struct route *route, const struct reque
     case ROUTE_ENROL:
         if (who->kind == IDENTITY_NONE)
             return OUTCOME_UNAUTHENTICATED;
-        return who->kind == IDENTITY_BOOTSTRAP || who->kind == IDENTITY_DEVICE ? OUTCOME_CONTENT : OUTCOME_FORBIDDEN;
+        return who->kind == IDENTITY_BOOTSTRAP || who->kind == IDENTITY_DEVICE ? OUTCOME_CONTENT
+                                                                               : OUTCOME_FORBIDDEN;
     case ROUTE_SPEAKER:
         if (who->kind == IDENTITY_NONE)
-            return proves_itself(route, request) ? OUTCOME_CONTENT : OUTCOME_UNAUTHENTICATED;
+            return request->is_signed ? OUTCOME_CONTENT : OUTCOME_UNAUTHENTICATED; /* the handler judges it */
         return who->kind == IDENTITY_OPERATOR ? OUTCOME_FORBIDDEN : OUTCOME_CONTENT;
     case ROUTE_VIEWER:
     case ROUTE_OPERATOR:
@@ -241,6 +243,38 @@ static enum outcome check_security(const struct route *route, const struct reque
         return check_person(route, request);
     }
     return OUTCOME_INTERNAL;
+}
+
+/* One name for what may be said by two. */
+static struct bytes name_of(const struct query_parameter *parameter)
+{
+    if (bytes_equal_text(parameter->name, "device"))
+        return BYTES_LITERAL("d");
+    return bytes_equal_text(parameter->name, "format") ? BYTES_LITERAL("f") : parameter->name;
+}
+
+/* Of these all are looked at: gateway/claim, gateway/prove, gateway/devices. */
+static bool may_repeat(struct bytes name)
+{
+    static const char *const names[] = {"n", "level", "t", "tag"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (bytes_equal_text(name, names[i]))
+            return true;
+    return false;
+}
+
+/* Of two values who stands in front of weir may judge one, and a handler take the other. */
+static enum outcome check_query(const struct request *request)
+{
+    if (request->query_count > ROUTE_QUERY_MAX)
+        return OUTCOME_BAD_REQUEST;
+    for (size_t i = 1; i < request->query_count; i++) {
+        struct bytes name = name_of(&request->query[i]);
+        for (size_t k = 0; k < i; k++)
+            if (bytes_equal(name, name_of(&request->query[k])) && !may_repeat(name))
+                return OUTCOME_BAD_REQUEST;
+    }
+    return OUTCOME_CONTENT;
 }
 
 static size_t body_limit(const struct route *route, const struct settings *settings)
@@ -251,9 +285,22 @@ static size_t body_limit(const struct route *route, const struct settings *setti
     return is_record ? ROUTE_RECORD_MAX : settings->body_max;
 }
 
-static enum outcome check_body(const struct route *route, const struct request *request, const char **ret_detail)
+/* What was signed says itself how it is read, once it is proved. */
+static enum outcome choose_translation(struct request *request, const char **ret_detail)
 {
-    struct translation translation;
+    struct translation *translation;
+    if (request->is_signed)
+        return OUTCOME_CONTENT;
+    translation = arena_calloc(request->arena, 1, sizeof *translation);
+    request->translation = translation;
+    if (!translation)
+        return OUTCOME_OUT_OF_MEMORY;
+    return outcome_is_success(translate_choose(request, translation, ret_detail)) ? OUTCOME_CONTENT
+                                                                                  : OUTCOME_UNSUPPORTED;
+}
+
+static enum outcome check_body(const struct route *route, struct request *request, const char **ret_detail)
+{
     if (route->body == ROUTE_BODY_NONE)
         return OUTCOME_CONTENT;
     if (request->body.len > body_limit(route, request->worker->shared->settings))
@@ -261,20 +308,20 @@ static enum outcome check_body(const struct route *route, const struct request *
     switch (route->body) {
     case ROUTE_BODY_RECORD:
         return request->content_format == CONTENT_FORMAT_JSON ||
-                       (route->method == METHOD_PATCH && request->content_format == CONTENT_FORMAT_MERGE_PATCH)
+                       (route->method == METHOD_PATCH &&
+                        request->content_format == CONTENT_FORMAT_MERGE_PATCH)
                    ? OUTCOME_CONTENT
                    : OUTCOME_UNSUPPORTED;
     case ROUTE_BODY_RECORDS:
-        return request->content_format == CONTENT_FORMAT_JSON || request->content_format == CONTENT_FORMAT_NDJSON
+        return request->content_format == CONTENT_FORMAT_JSON ||
+                       request->content_format == CONTENT_FORMAT_NDJSON
                    ? OUTCOME_CONTENT
                    : OUTCOME_UNSUPPORTED;
     case ROUTE_BODY_ETCH:
         *ret_detail = "FETCH and PATCH take senml-etch in JSON (320) or CBOR (322).";
         return etch_is_format(request->content_format) ? OUTCOME_CONTENT : OUTCOME_UNSUPPORTED;
     case ROUTE_BODY_OBSERVATIONS:
-        return proves_itself(route, request) ? OUTCOME_CONTENT
-               : outcome_is_success(translate_choose(request, &translation, ret_detail)) ? OUTCOME_CONTENT
-                                                                                         : OUTCOME_UNSUPPORTED;
+        return choose_translation(request, ret_detail);
     case ROUTE_BODY_NONE:
     case ROUTE_BODY_ANY:
         break;
@@ -311,11 +358,12 @@ static enum outcome check_preconditions(const struct route *route, const struct 
 {
     if (route->method == METHOD_PUT || route->method == METHOD_DELETE || route->body == ROUTE_BODY_RECORD ||
         route->body == ROUTE_BODY_RECORDS)
-        return OUTCOME_CONTENT; /* of records, which may not be there, and of which the handler knows the ETag */
+        return OUTCOME_CONTENT; /* of records, which need not be there, and whose ETag the handler knows */
     if (request->if_none_match && route->security == ROUTE_HABIT)
         return OUTCOME_PRECONDITION; /* also where it is a GET, because that writes */
     if (request->if_none_match)
-        return route->method == METHOD_GET && request->wire == WIRE_HTTP ? OUTCOME_VALID : OUTCOME_PRECONDITION;
+        return route->method == METHOD_GET && request->wire == WIRE_HTTP ? OUTCOME_VALID
+                                                                         : OUTCOME_PRECONDITION;
     if (request->if_match_count == 0 || route->method == METHOD_GET)
         return OUTCOME_CONTENT;
     for (unsigned i = 0; i < request->if_match_count; i++)
@@ -327,6 +375,8 @@ static enum outcome check_preconditions(const struct route *route, const struct 
 static enum outcome check(const struct route *route, struct request *request, const char **ret_detail)
 {
     enum outcome outcome = check_security(route, request);
+    if (outcome == OUTCOME_CONTENT)
+        outcome = check_query(request);
     if (outcome == OUTCOME_CONTENT)
         outcome = check_body(route, request, ret_detail);
     if (outcome == OUTCOME_CONTENT)
@@ -358,6 +408,8 @@ static const char *explain(const struct route *route, enum outcome outcome)
         return "Nothing here proves who is speaking: use DTLS, a token or a signed message.";
     case OUTCOME_FORBIDDEN:
         return forbidden(route);
+    case OUTCOME_BAD_REQUEST:
+        return "A query has 64 parameters at most, and each key once (d is device, f is format).";
     case OUTCOME_UNSUPPORTED:
         return "The content format is missing or not one that is read here.";
     default:
@@ -374,6 +426,7 @@ void route_dispatch(struct request *request)
         return;
     }
     request->route = route;
+    request->is_signed = route->body == ROUTE_BODY_OBSERVATIONS && prove_is_wanted(request, &request->form);
     metrics_add(&request->worker->metrics, route->metric, 1);
     const char *detail = NULL;
     enum outcome outcome = check(route, request, &detail);
@@ -399,7 +452,8 @@ bool route_judges_keys(struct bytes path)
 size_t route_body_limit(const struct worker *worker, enum method method, struct bytes path)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++)
-        if (routes[i].method == method && routes[i].body != ROUTE_BODY_NONE && route_matches(&routes[i], path, NULL))
+        if (routes[i].method == method && routes[i].body != ROUTE_BODY_NONE &&
+            route_matches(&routes[i], path, NULL))
             return body_limit(&routes[i], worker->shared->settings);
     return 0;
 }
@@ -407,7 +461,8 @@ size_t route_body_limit(const struct worker *worker, enum method method, struct 
 bool route_takes_gzip(enum method method, struct bytes path)
 {
     for (size_t i = 0; i < ROUTE_COUNT; i++)
-        if (routes[i].method == method && routes[i].body == ROUTE_BODY_ANY && route_matches(&routes[i], path, NULL))
+        if (routes[i].method == method && routes[i].body == ROUTE_BODY_ANY &&
+            route_matches(&routes[i], path, NULL))
             return true;
     return false;
 }

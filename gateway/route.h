@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The route table: the whole API, the same for CoAP and HTTP. One row: path, method, who may call, formats, limit of
- * the body, handler, metric. Nothing runs that the table does not permit; docs/coap-api.md and docs/http-api.md are
- * checked against it; tests iterate over it.
+ * The route table: the whole API, the same for CoAP and HTTP. One row: path, method, who may call, formats,
+ * limit of the body, handler, metric. Nothing runs that the table does not permit; docs/coap-api.md and
+ * docs/http-api.md are checked against it; tests iterate over it.
  */
 #pragma once
 
@@ -18,15 +18,23 @@ enum route_security {
     ROUTE_VIEWER,        /* people: reads */
     ROUTE_OPERATOR,      /* people who change devices, their keys, codecs, rules */
     ROUTE_ADMIN,         /* people who make tokens, groups, CAs, tenants */
-    ROUTE_HABIT,         /* as a speaker; over HTTP also who has a key as legacy senders have it (gateway/habits) */
-    ROUTE_OPS,           /* only on the ops listener */
+    ROUTE_HABIT, /* as a speaker; over HTTP also who has a key as legacy senders have it (gateway/habits) */
+    ROUTE_OPS,   /* only on the ops listener */
 };
 
-/* Bodies of requests: none that is looked at; observations in a format that gateway/translate finds; a record of the
- * registry as JSON, of a PATCH also named merge patch; the same, or many as lines; senml-etch (RFC 8790); whatever the
- * handler judges. */
-enum route_body { ROUTE_BODY_NONE, ROUTE_BODY_OBSERVATIONS, ROUTE_BODY_RECORD, ROUTE_BODY_RECORDS, ROUTE_BODY_ETCH, ROUTE_BODY_ANY };
+/* Bodies of requests: none that is looked at; observations in a format that gateway/translate finds; a record
+ * of the registry as JSON, of a PATCH also named merge patch; the same, or many as lines; senml-etch (RFC
+ * 8790); whatever the handler judges. */
+enum route_body {
+    ROUTE_BODY_NONE,
+    ROUTE_BODY_OBSERVATIONS,
+    ROUTE_BODY_RECORD,
+    ROUTE_BODY_RECORDS,
+    ROUTE_BODY_ETCH,
+    ROUTE_BODY_ANY,
+};
 #define ROUTE_RECORD_MAX 32768 /* octets of such a record, if settings.body_max is not less */
+#define ROUTE_QUERY_MAX 64      /* parameters of a query, as http_target takes them */
 
 /* Formats of answers, the default first; unused places are CONTENT_FORMAT_NONE. */
 #define ROUTE_PRODUCES_MAX 3
@@ -51,12 +59,15 @@ const struct route *route_table(size_t *ret_count);
 bool route_matches(const struct route *route, struct bytes path, struct bytes *ret_parameters);
 
 /*
- * Finds the row and calls the handler, or finishes the request with what is wrong: path (4.04), method (4.05), security
- * (4.01, 4.03; 4.04 of another tenant), size (4.13), format (4.15), Accept (4.06), preconditions (4.12), in this order. The handler finds in
- * request->accept one of the formats that the row produces; of a terse row CONTENT_FORMAT_NONE unless one was named.
+ * Finds the row and calls the handler, or finishes the request with what is wrong: path (4.04), method
+ * (4.05), security (4.01, 4.03; 4.04 of another tenant), query (4.00), size (4.13), format (4.15), Accept
+ * (4.06), preconditions (4.12), in this order. The handler finds in request->accept one of the formats that
+ * the row produces; of a terse row CONTENT_FORMAT_NONE unless one was named; and of observations whether they
+ * are signed and how they are read.
  */
 void route_dispatch(struct request *request);
-/* Whether the path is one whose handler judges Authorization and keys in other places itself (ROUTE_HABIT). */
+/* Whether the path is one whose handler judges Authorization and keys in other places itself
+ * (ROUTE_HABIT). */
 bool route_judges_keys(struct bytes path);
 /* Body limit of a request that is about to be received: 0 if no row takes a body. */
 size_t route_body_limit(const struct worker *worker, enum method method, struct bytes path);

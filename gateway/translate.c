@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Called twice for a message of POST /obs: by the route table, which answers 4.15, and by ingest. Looks only at the
- * request's head and the registry in memory.
+ * Chosen once for a message of POST /obs: by the route table, which answers 4.15, or by ingest of what was
+ * signed. Looks only at the request's head and the registry in memory.
  */
 #include "gateway/translate.h"
 
@@ -55,7 +55,8 @@ static bool takes(const struct translation *translation, int content_format)
         return true;
     if (translation->custom)
         return custom_takes(translation->custom, content_format);
-    return content_format == translation->format->carrier || content_format == translation->format->content_format;
+    return content_format == translation->format->carrier ||
+           content_format == translation->format->content_format;
 }
 
 /* The device that the query names, else the one that speaks; NULL: it is not known here. */
@@ -144,7 +145,8 @@ enum outcome translate_choose_signed(const struct request *request, const struct
     return outcome;
 }
 
-void translate_choose_fixed(const struct request *request, const struct format *format, struct translation *ret)
+void translate_choose_fixed(const struct request *request, const struct format *format,
+                            struct translation *ret)
 {
     const struct registry *registry = request->worker->shared->registry;
     const struct device_record *device =
@@ -173,7 +175,8 @@ static bool find_key(void *ctx, struct bytes node, struct format_frame_key *ret)
     const struct device_record *device =
         rights_device_of_node(request->worker->shared->registry, bytes_of_text(request->who.tenant), node);
     const struct credential *frame =
-        device && !device->disabled ? record_credential(device, CREDENTIAL_FRAME, request->received.s, NULL) : NULL;
+        device && !device->disabled ? record_credential(device, CREDENTIAL_FRAME, request->received.s, NULL)
+                                    : NULL;
     if (!frame || frame->secret.len < RECORD_FRAME_KEY_MIN || frame->secret.len > RECORD_FRAME_KEY_MAX)
         return false;
     memcpy(ret->key, frame->secret.octets, sizeof ret->key);
@@ -183,7 +186,8 @@ static bool find_key(void *ctx, struct bytes node, struct format_frame_key *ret)
 }
 
 enum outcome translate_decode(const struct request *request, const struct translation *translation,
-                              struct format_input *input, struct observation_list *ret, struct format_error *reterr)
+                              struct format_input *input, struct observation_list *ret,
+                              struct format_error *reterr)
 {
     const struct format_crypto crypto = {
         .ctx = (void *)(uintptr_t)request,
@@ -191,8 +195,8 @@ enum outcome translate_decode(const struct request *request, const struct transl
         .open = crypto_aes128_gcm_open,
     };
     input->now = request->received;
-    input->limits =
-        translation->format && translation->format->limits ? *translation->format->limits : FORMAT_LIMITS_DEFAULT;
+    input->limits = translation->format && translation->format->limits ? *translation->format->limits
+                                                                       : FORMAT_LIMITS_DEFAULT;
     input->crypto = &crypto;
     enum outcome outcome = translation->custom
                                ? custom_decode(translation->custom, input, request->arena, ret, reterr)

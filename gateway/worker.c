@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Puts the stages of one worker together and turns its loop. Built in the main thread, run in its own, freed in the
- * main thread after the join; in between only its own thread touches it, except for the mailbox and the metrics.
+ * Puts the stages of one worker together and turns its loop. Built in the main thread, run in its own, freed
+ * in the main thread after the join; in between only its own thread touches it, except for the mailbox and
+ * the metrics.
  *
- * A worker that cannot be built says why and the process does not start; a running worker has no way to fail: every
- * stage below answers with an outcome.
+ * A worker that cannot be built says why and the process does not start; a running worker has no way to fail:
+ * every stage below answers with an outcome.
  */
 #include "gateway/worker.h"
 
@@ -56,7 +57,8 @@ static bool post_device(struct worker *to, enum mail kind, struct bytes tenant, 
     if (device.len)
         memcpy(mail.text + tenant.len, device.ptr, device.len);
     /* A change that is not told is told by the next one; a revocation comes once. */
-    return (kind == MAIL_CHANGED ? mailbox_offer : mailbox_post)(to->mailbox, kind, bytes_of(&mail, sizeof mail));
+    return (kind == MAIL_CHANGED ? mailbox_offer : mailbox_post)(to->mailbox, kind,
+                                                                 bytes_of(&mail, sizeof mail));
 }
 
 static void receive_record(struct worker *worker, struct bytes message)
@@ -68,8 +70,9 @@ static void receive_record(struct worker *worker, struct bytes message)
     memcpy(&head, message.ptr, sizeof head);
     size_t len = message.len - sizeof head;
     memcpy(data, message.ptr + sizeof head, len);
-    sessions_receive(worker->sessions, &(struct datagram){.flow = head.flow, .secure = head.secure,
-                                                         .multicast = head.multicast, .data = data, .len = len});
+    struct datagram datagram = {
+        .flow = head.flow, .secure = head.secure, .multicast = head.multicast, .data = data, .len = len};
+    sessions_receive(worker->sessions, &datagram);
 }
 
 static void receive_mail(void *ctx, unsigned kind, struct bytes message)
@@ -98,7 +101,8 @@ static void receive_mail(void *ctx, unsigned kind, struct bytes message)
     }
 }
 
-/* The sockets of all workers are bound to the same addresses in the same order, so the index holds there too. */
+/* The sockets of all workers are bound to the same addresses in the same order, so the index holds there
+ * too. */
 static bool hand_over(void *ctx, unsigned owner, const struct datagram *datagram)
 {
     struct worker *worker = ctx;
@@ -115,7 +119,8 @@ static bool hand_over(void *ctx, unsigned owner, const struct datagram *datagram
 static void end_remote(void *ctx, struct presence_ref ref)
 {
     struct worker *worker = ctx;
-    mailbox_post(worker->shared->workers[ref.worker]->mailbox, MAIL_END, bytes_of(&ref.serial, sizeof ref.serial));
+    mailbox_post(worker->shared->workers[ref.worker]->mailbox, MAIL_END,
+                 bytes_of(&ref.serial, sizeof ref.serial));
 }
 
 static void send_datagram(void *ctx, const struct flow *flow, struct bytes datagram)
@@ -143,7 +148,8 @@ static unsigned fill(void *ctx)
     return worker->shared->pipeline ? spool_fill(pipeline_spool(worker->shared->pipeline)) : 0;
 }
 
-/* All workers derive the same secret from the same minute, so a cookie holds wherever its hello comes back. */
+/* All workers derive the same secret from the same minute, so a cookie holds wherever its hello comes
+ * back. */
 static void rotate_cookie(struct worker *worker)
 {
     int64_t period = loop_wall(worker->loop).s / COOKIE_PERIOD_S;
@@ -194,7 +200,8 @@ static bool make_coap(struct worker *worker)
     return worker->coap != NULL;
 }
 
-static void handshake_failed(void *ctx, const struct identity *who, const char *why, const struct address *remote)
+static void handshake_failed(void *ctx, const struct identity *who, const char *why,
+                             const struct address *remote)
 {
     struct worker *worker = ctx;
     struct journal_event event = {
@@ -277,7 +284,8 @@ static bool build(struct worker *worker, char reterr[static SETTINGS_ERROR_MAX])
     worker->mailbox = mailbox_new(worker->loop, MAILBOX_MAX_BYTES, receive_mail, worker);
     worker->guard = prove_guard_new(&worker->shared->hash_key);
     worker->journal = journal_new(&worker->shared->hash_key);
-    if (!worker->mailbox || !worker->guard || !worker->journal || !make_lookups(worker) || !make_sink(worker) || !make_coap(worker))
+    if (!worker->mailbox || !worker->guard || !worker->journal || !make_lookups(worker) ||
+        !make_sink(worker) || !make_coap(worker))
         return false;
     if (settings->coaps_port) {
         worker->dtls = dtls_new(settings, worker->shared->registry, &worker->metrics, worker->index,
@@ -291,7 +299,8 @@ static bool build(struct worker *worker, char reterr[static SETTINGS_ERROR_MAX])
     }
     if (!make_sessions(worker))
         return false;
-    worker->endpoint = endpoint_new(worker->loop, settings, &worker->metrics, sessions_receive, worker->sessions, reterr);
+    worker->endpoint =
+        endpoint_new(worker->loop, settings, &worker->metrics, sessions_receive, worker->sessions, reterr);
     if (!worker->endpoint)
         return false;
     if (worker->shared->http_start) {
@@ -403,7 +412,8 @@ void worker_review_all(struct shared *shared, struct bytes tenant, struct bytes 
 {
     for (unsigned i = 0; i < shared->worker_count; i++)
         if (shared->workers[i] && !post_device(shared->workers[i], MAIL_REVIEW, tenant, device))
-            log_write(LOG_ERROR, "worker", "mailbox full: sessions of a changed device may live on", "worker=%u", i);
+            log_write(LOG_ERROR, "worker", "mailbox full: sessions of a changed device may live on",
+                      "worker=%u", i);
 }
 
 void worker_wake(struct worker *worker)

@@ -86,6 +86,8 @@ static void add_fields(const struct http_exchange *exchange, struct MHD_Response
         char text[HTTP_FIELD_ETAG_TEXT_MAX];
         add_field(answer, MHD_HTTP_HEADER_ETAG, http_field_etag_text(&response->etag, text));
     }
+    if (response->location.len)
+        add_field(answer, MHD_HTTP_HEADER_LOCATION, (const char *)response->location.ptr);
     if (response->level)
         add_field(answer, "Weir-Level", response->level);
     if (response->duplicate)

@@ -415,7 +415,7 @@ def test_function_is_missing(workers):
 
 
 def test_function_of_other_versions(workers):
-    """F14: an older library is replaced, a newer one is left alone"""
+    """F14: an older library is replaced, so is one that says no version, a newer one is left alone"""
     # Fails if weir loads its own over that of a newer gateway, or goes on with an older one.
     def library(version):
         return ("#!lua name=weir\nredis.register_function{function_name = 'weir_version', flags = {'no-writes'}, "
@@ -432,6 +432,11 @@ def test_function_of_other_versions(workers):
             campaign.gateway.kill()
             campaign.gateway.start()
             equal(client("FCALL_RO", "weir_version", "0"), own + 1)
+            client("FUNCTION", "LOAD", "REPLACE", library(own + 1).replace("weir_version", "other"))
+            campaign.gateway.kill()
+            campaign.gateway.start()
+            lib.wait_until(lambda: ops(campaign.gateway, "ready").status == 200, "ready with its own")
+            equal(client("FCALL_RO", "weir_version", "0"), own)
 
 
 def test_refusals(workers):

@@ -29,6 +29,11 @@ def only(gateway, name):
     return entries[0]
 
 
+def test_one_load_of_the_library(gateway):
+    """An empty Redis gets the Function library once, though several connections find at the same time that it is not there"""
+    equal(gateway.log().count("the Redis Function library was loaded"), 1)
+
+
 def test_dtls_psk(gateway):
     """coap-client posts over DTLS with the demo key"""
     result = lib.coap_client("coaps://127.0.0.1:%d/obs" % gateway.coaps_port, "-m", "post", "-t", "110",

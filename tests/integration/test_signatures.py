@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Messages that say themselves who they are from: JWS, COSE and the envelope, over every wire, and all that is refused."""
+import copy
 import itertools
 import json
 import os
@@ -191,6 +192,62 @@ def test_what_does_not_prove(gateway):
     equal(send(gateway, device.envelope(temp=9, ts=int(time.time()), ts_ns=0).replace("9", "8", 1), coap.JSON,
                ("t=demo", "d=" + device.id, "f=hmac")).code_text, "4.01")
     equal(stored(gateway, device), [])
+
+
+def saying(key, other):
+    """The key in messages whose header says the algorithm of another."""
+    key = copy.copy(key)
+    key.alg, key.cose = other.alg, other.cose
+    return key
+
+
+def test_a_key_is_good_for_its_own_algorithm_only(gateway):
+    """ES256 called EdDSA and the reverse, HMAC under the octets of a public key, a MAC cut short: 4.01 in JWS and COSE"""
+    device = Device(gateway)
+    es256, eddsa, hs256 = (device.keys[kind] for kind in ("es256", "eddsa", "hs256"))
+    rows = [("es256", saying(es256, eddsa)), ("eddsa", saying(eddsa, es256)), ("es256", eddsa), ("eddsa", es256),
+            ("es256", signing.Hs256(es256.material)), ("eddsa", signing.Hs256(eddsa.material)), ("hs256", es256)]
+    messages = []
+    for kind, key in rows:
+        mac = isinstance(key, signing.Hs256)
+        messages.append((signing.jws(key, device.kid(kind), pack(1), seq=[1, next(seqs)]), JOSE))
+        messages.append((signing.cose(key, device.kid(kind), pack(1), seq=[1, next(seqs)]), MAC0 if mac else SIGN1))
+    for kind, key in ("es256", signing.Hs256Short(es256.material)), ("hs256", signing.Hs256Short(hs256.material)):
+        messages.append((signing.cose(key, device.kid(kind), pack(1), seq=[1, next(seqs)]), MAC0))
+    for body, format in messages:
+        equal(send(gateway, body, format).code_text, "4.01", repr(body[:80]))
+        equal(send_http(gateway, body, format).status, 401, repr(body[:80]))
+    equal(stored(gateway, device), [])
+
+
+def test_who_cannot_sign_learns_of_no_key(gateway):
+    """over another device's session a forged signature is 4.01 whether its key is known or not; 4.03 is for one that holds"""
+    device, other = Device(gateway), Device(gateway)
+    forged = lambda kid: signing.jws(signing.Hs256(), kid, pack(1), seq=[1, next(seqs)])
+    equal(dtls_post(gateway, other, forged(device.kid("hs256")), JOSE).code, "4.01")
+    equal(dtls_post(gateway, other, forged("nobody"), JOSE).code, "4.01")
+    equal(dtls_post(gateway, other, device.jws("hs256", pack(1), seq=[1, next(seqs)]), JOSE).code, "4.03")
+    equal(stored(gateway, device), [])
+
+
+def test_a_query_names_one_device(gateway):
+    """?d=A&d=B, and d beside device: 4.00 and 400, also where the two agree or the message is signed; the first is not taken"""
+    device, hub = Device(gateway), Device(gateway, "--concentrator")
+    token = gateway.add_token("--tenant", "demo", "--device", hub.id)
+    url = "http://127.0.0.1:%d/obs?" % gateway.http_port
+    lib.wait_until(lambda: curl(url + "d=" + hub.id, token=token).status == 200, "the token")
+    twice = [("d=" + device.id, name + "=" + other) for name in ("d", "device") for other in (hub.id, device.id)]
+    for query in [*twice, ("d=" + device.id, "f=senml-json", "format=plain-json")]:
+        answer = send(gateway, pack(1), coap.SENML_JSON, query, source="127.0.9.2")
+        equal(answer.code_text, "4.00", repr(query))
+        answer = curl(url + "&".join(query), token=token, data=pack(1), content_type="application/senml+json")
+        equal((answer.status, "once" in answer.json()["detail"]), (400, True), repr(query))
+    for query in twice:
+        signed = device.jws("hs256", pack(1), seq=[1, next(seqs)])
+        equal(send(gateway, signed, JOSE, ("t=demo", *query)).code_text, "4.00")
+        equal(send_http(gateway, signed, JOSE, "t=demo&" + "&".join(query)).status, 400)
+    equal(stored(gateway, device), [])
+    equal(send(gateway, pack(2), coap.SENML_JSON, ("d=" + device.id,), source="127.0.9.2").code_text, "2.04")
 
 
 def test_what_is_not_signed_counts_for_nothing(gateway):

@@ -69,6 +69,30 @@ Test(answer, exactly_one_block_is_not_cut)
     cr_expect_eq(message.etag_count, 1);
 }
 
+static bool has(const struct answer_terms *terms, const struct response *response, struct bytes octets)
+{
+    static struct message_writer writer;
+    uint8_t code;
+    cr_assert(answer_write(terms, response, &writer, &code));
+    struct bytes datagram = message_finish(&writer, MESSAGE_ACK, code, 1, &(struct message_token){.len = 0});
+    return memmem(datagram.ptr, datagram.len, octets.ptr, octets.len);
+}
+
+/* RFC 7252 5.10.7: options 8 and 20, a segment each. */
+Test(answer, where_it_was_made)
+{
+    struct answer_terms terms = any_terms();
+    struct response response = response_of(OUTCOME_CREATED);
+    struct bytes path = BYTES_LITERAL("\x87" "devices" "\x04" "pump" "\x04" "keys" "\x02" "k1");
+    response.location = BYTES_LITERAL("/devices/pump/keys/k1");
+    cr_expect(has(&terms, &response, path));
+    response.location = BYTES_LITERAL("/devices/pump/keys/k1?tenant=acme");
+    cr_expect(has(&terms, &response, BYTES_LITERAL("k1" "\xcb" "tenant=acme")));
+    write_and_parse(&terms, &response);
+    response.outcome = OUTCOME_CONFLICT;
+    cr_expect_not(has(&terms, &response, path));
+}
+
 Test(answer, a_made_etag_is_valid_the_next_time)
 {
     struct answer_terms terms = any_terms();

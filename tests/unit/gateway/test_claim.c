@@ -251,6 +251,28 @@ Test(claim, the_windowed_key_is_fixed)
     cr_expect_eq(message.fingerprint, 0x6ac54842, "%08x", message.fingerprint);
 }
 
+/* Of a signed message the body is more than what is claimed: header and signature make no other message. */
+Test(claim, what_is_claimed_counts_not_the_body_around_it)
+{
+    struct request plain = timed_request(""), first = timed_request(""), again = timed_request("");
+    struct claim_content content = content_of(&plain), other;
+    struct sink_message expected = identify_content(&plain, &content, TIME_DEVICE);
+    first.body = BYTES_LITERAL("eyJhbGciOiJFUzI1NiJ9.W10.AA");
+    again.body = BYTES_LITERAL("eyJhbGciOiJIUzI1NiJ9.W10.AQ");
+    struct sink_message a = identify_content(&first, &content, TIME_DEVICE);
+    struct sink_message b = identify_content(&again, &content, TIME_DEVICE);
+    cr_expect_eq(a.identity_class, CLASS_WINDOWED);
+    cr_expect_arr_eq(a.key, expected.key, sizeof a.key);
+    cr_expect_arr_eq(b.key, expected.key, sizeof b.key);
+    cr_expect_eq(a.fingerprint, expected.fingerprint);
+    cr_expect_eq(b.fingerprint, expected.fingerprint);
+    other = content;
+    other.payload = BYTES_LITERAL("[{\"n\":\"a\",\"v\":2}]");
+    b = identify_content(&first, &other, TIME_DEVICE);
+    cr_expect_arr_neq(a.key, b.key, sizeof a.key, "another message in the same body");
+    cr_expect_neq(a.fingerprint, b.fingerprint);
+}
+
 /* Each of these is another message. */
 Test(claim, keys_and_fingerprints_tell_messages_apart)
 {

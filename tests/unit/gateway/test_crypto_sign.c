@@ -373,6 +373,28 @@ Test(crypto_sign, es256_takes_numbers_in_their_range)
     arena_free(arena);
 }
 
+/* r is 5 and s is short, so r + n and s + n have 256 bits, too, and are the same numbers modulo n. Made for this test: the
+ * key is the one point that a signature with this r and s over "covered" is good for. */
+Test(crypto_sign, es256_takes_no_number_again_with_n_added)
+{
+    static const char xy[] = "add563b546e7c3d334e08099c81b412c90f3baffc7c2243c472a38122b9fc264"
+                             "d32f6c45135d0a867499dd0b83e7e7f86798e994d994868d78596e588ec1538a";
+    static const char *const r[] = {"0000000000000000000000000000000000000000000000000000000000000005",
+                                    "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632556"},
+                      *const s[] = {"00000000000000001234567890abcdef1234567890abcdef1234567890abcdef",
+                                    "ffffffff000000011234567890abcdeecf1b512637c36c7405ee213b8d0ef340"};
+    struct arena *arena = arena_new(ARENA_BYTES);
+    struct crypto_sign_key key = key_of(SIGNED_ES256, hex_bytes(arena, xy), (struct bytes){0});
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t signature[64];
+        memcpy(signature, hex_bytes(arena, r[i & 1]).ptr, 32);
+        memcpy(signature + 32, hex_bytes(arena, s[i >> 1]).ptr, 32);
+        cr_expect_eq(crypto_sign_verify(&key, BYTES_LITERAL("covered"), bytes_of(signature, sizeof signature)), i == 0,
+                     "%u", i);
+    }
+    arena_free(arena);
+}
+
 /* S + L would be the same signature in other octets; it is below 2^253, so only the range can refuse it. */
 Test(crypto_sign, eddsa_takes_s_below_l)
 {

@@ -46,6 +46,26 @@ Test(journal, acceptances_are_one_a_minute)
     cr_expect_eq(events[0].outcome, OUTCOME_CHANGED, "the first after a refusal");
 }
 
+Test(journal, an_acceptance_needs_an_event_unless_the_newest_counts_it)
+{
+    struct journal_event events[JOURNAL_EVENTS_MAX];
+    const struct bytes tenant = BYTES_LITERAL("acme"), device = BYTES_LITERAL("d");
+    cr_expect(!journal_count_acceptance(journal, tenant, device, (struct timestamp){100, 0}), "of nobody yet");
+    cr_expect_eq(read_log("d", events), 0);
+    note("d", 100, OUTCOME_CHANGED, NULL);
+    cr_expect(journal_count_acceptance(journal, tenant, device, (struct timestamp){100, 0}));
+    cr_expect(journal_count_acceptance(journal, tenant, device, (struct timestamp){159, 0}));
+    cr_expect(!journal_count_acceptance(journal, tenant, device, (struct timestamp){160, 0}), "a minute later");
+    cr_expect(!journal_count_acceptance(journal, tenant, device, (struct timestamp){99, 0}), "the clock went back");
+    cr_expect(!journal_count_acceptance(journal, tenant, BYTES_LITERAL("e"), (struct timestamp){100, 0}));
+    cr_assert_eq(read_log("d", events), 1);
+    cr_expect_eq(events[0].repeats, 2);
+    note("d", 101, OUTCOME_FORBIDDEN, "no");
+    cr_expect(!journal_count_acceptance(journal, tenant, device, (struct timestamp){102, 0}), "after a refusal");
+    cr_assert_eq(read_log("d", events), 2);
+    cr_expect_eq(events[0].repeats, 0);
+}
+
 Test(journal, every_refusal_is_told)
 {
     struct journal_event events[JOURNAL_EVENTS_MAX];

@@ -280,6 +280,61 @@ Test(prove, what_cannot_prove_is_one_answer)
     cr_expect_eq(ask_jws(&hs256, "hs", "t=nobody"), OUTCOME_UNAUTHENTICATED);
 }
 
+/* The header says one algorithm, the key is of another: also where both have signatures of 64 octets. */
+static enum outcome ask_mislabelled(bool is_cose, const struct crypto_sign_key *key, const char *kid,
+                                    enum signed_algorithm said)
+{
+    uint8_t signature[SIGNED_SIGNATURE_MAX];
+    size_t len;
+    struct bytes protected_header, covered, body;
+    struct jws_header jws_header = {.algorithm = said, .kid = bytes_of_text(kid),
+                                    .content_type = BYTES_LITERAL("senml+json")};
+    struct cose_msg_header cose_header = {.algorithm = said, .kid = bytes_of_text(kid),
+                                          .content_format = CONTENT_FORMAT_SENML_JSON};
+    cr_assert(is_cose ? cose_msg_begin(&cose_header, BYTES_LITERAL(PAYLOAD), arena, &protected_header, &covered)
+                      : jws_begin(&jws_header, BYTES_LITERAL(PAYLOAD), arena, &covered));
+    cr_assert(crypto_sign_make(key, covered, random32, signature, &len));
+    cr_assert_eq(len, signed_signature_len(said), "else it would be malformed");
+    struct bytes octets = bytes_of(signature, len);
+    cr_assert(is_cose ? cose_msg_end(&cose_header, protected_header, BYTES_LITERAL(PAYLOAD), octets, arena, &body)
+                      : jws_end_compact(covered, octets, arena, &body));
+    bool is_mac = said == SIGNED_HS256 || said == SIGNED_HS256_64;
+    struct request request = request_of(body, !is_cose ? CONTENT_FORMAT_JOSE : is_mac ? CONTENT_FORMAT_COSE_MAC0
+                                                                                      : CONTENT_FORMAT_COSE_SIGN1,
+                                        "t=home");
+    return ask(&request);
+}
+
+Test(prove, a_key_is_good_for_its_own_algorithm_only)
+{
+    struct crypto_sign_key public_as_secret = {.algorithm = SIGNED_HS256}, cut;
+    cr_assert(secret_set(&public_as_secret.secret, bytes_of(es256.public, es256.public_len)));
+    cut = public_as_secret;
+    cut.algorithm = SIGNED_HS256_64;
+    const struct {
+        const struct crypto_sign_key *key;
+        const char *kid;
+        enum signed_algorithm said;
+        bool cose_only;
+        enum outcome outcome;
+    } rows[] = {
+        {&es256, "es", SIGNED_ES256, false, OUTCOME_CHANGED},
+        {&eddsa, "ed", SIGNED_EDDSA, false, OUTCOME_CHANGED},
+        {&es256, "es", SIGNED_EDDSA, false, OUTCOME_UNAUTHENTICATED},
+        {&eddsa, "ed", SIGNED_ES256, false, OUTCOME_UNAUTHENTICATED},
+        {&eddsa, "es", SIGNED_EDDSA, false, OUTCOME_UNAUTHENTICATED},
+        {&es256, "ed", SIGNED_ES256, false, OUTCOME_UNAUTHENTICATED},
+        {&public_as_secret, "es", SIGNED_HS256, false, OUTCOME_UNAUTHENTICATED},
+        {&cut, "es", SIGNED_HS256_64, true, OUTCOME_UNAUTHENTICATED},
+        {&short_hs256, "hs", SIGNED_HS256_64, true, OUTCOME_UNAUTHENTICATED},
+        {&hs256, "hs64", SIGNED_HS256, false, OUTCOME_UNAUTHENTICATED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (unsigned is_cose = rows[i].cose_only; is_cose < 2; is_cose++)
+            cr_expect_eq(ask_mislabelled(is_cose, rows[i].key, rows[i].kid, rows[i].said), rows[i].outcome,
+                         "%zu, %s: %s", i, is_cose ? "COSE" : "JWS", refusal.detail ? refusal.detail : "");
+}
+
 Test(prove, over_the_session_of_another_device_only_by_a_concentrator)
 {
     struct request request = request_of(jws(&hs256, "hs"), CONTENT_FORMAT_JOSE, "");
@@ -290,6 +345,41 @@ Test(prove, over_the_session_of_another_device_only_by_a_concentrator)
     cr_expect_str_eq(proof.who.device, "a");
     speak_as(&request, "a");
     cr_expect_eq(ask(&request), OUTCOME_CHANGED);
+}
+
+/* One after the other over a session, one more than are looked at: a letter for each answer. */
+static void probe(const char *session, const char *form, const char *name, char ret[static PROVE_FAILURES_MAX + 2])
+{
+    for (unsigned i = 0; i <= PROVE_FAILURES_MAX; i++) {
+        char query_text[32] = "";
+        bool is_envelope = strcmp(form, "hmac") == 0;
+        if (is_envelope)
+            snprintf(query_text, sizeof query_text, "f=hmac&d=%s", name);
+        struct request request = is_envelope ? request_of(envelope(&short_hs256.secret), CONTENT_FORMAT_JSON, query_text)
+                                             : request_of(jws(&mac, name), CONTENT_FORMAT_JOSE, "");
+        speak_as(&request, session);
+        enum outcome outcome = ask(&request);
+        ret[i] = outcome == OUTCOME_UNAUTHENTICATED ? 'u' : outcome == OUTCOME_TOO_MANY ? 'h' : '?';
+    }
+    ret[PROVE_FAILURES_MAX + 1] = '\0';
+}
+
+/* Whether there is such a key, and whether it could be brought, is for those who can sign with it. */
+Test(prove, who_cannot_sign_learns_of_no_key)
+{
+    static const char *const names[] = {"nobody", "hs", "no-one", "w-key", "es", "off", "lamp-1", "lamp-9"};
+    static const char *const envelopes[] = {"x-1", "a", "x-2", "b", "old-1", "lamp-2"};
+    char seen[PROVE_FAILURES_MAX + 2];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        probe("hub", "jws", names[i], seen);
+        cr_expect_str_eq(seen, "uuuuuh", "%s", names[i]);
+        probe("b", "jws", names[i], seen);
+        cr_expect_str_eq(seen, i ? "hhhhhh" : "uuuuuh", "%s", names[i]);
+    }
+    for (size_t i = 0; i < sizeof envelopes / sizeof envelopes[0]; i++) {
+        probe("hub", "hmac", envelopes[i], seen);
+        cr_expect_str_eq(seen, "uuuuuh", "%s", envelopes[i]);
+    }
 }
 
 Test(prove, what_the_query_may_say)

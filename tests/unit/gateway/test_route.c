@@ -274,6 +274,55 @@ Test(route, sequences_that_disagree_are_refused)
     cr_expect_str_eq(answer.detail, "The sequence is said twice, differently.");
 }
 
+/* Else one that stands in front could judge the first and weir take the last. What is merged may repeat. */
+Test(route, a_key_of_the_query_comes_once)
+{
+    static const struct {
+        const char *names[2], *values[2];
+        enum outcome outcome;
+    } cases[] = {
+        {{"d", "u"}, {"boiler-7", "Cel"}, OUTCOME_CHANGED},
+        {{"d", "d"}, {"boiler-7", "other"}, OUTCOME_BAD_REQUEST},
+        {{"d", "d"}, {"boiler-7", "boiler-7"}, OUTCOME_BAD_REQUEST},
+        {{"d", "device"}, {"boiler-7", "other"}, OUTCOME_BAD_REQUEST},
+        {{"format", "f"}, {"senml-json", "senml-json"}, OUTCOME_BAD_REQUEST},
+        {{"f", "format"}, {"jws", "senml-json"}, OUTCOME_BAD_REQUEST},
+        {{"u", "u"}, {"Cel", "K"}, OUTCOME_BAD_REQUEST},
+        {{"what", "what"}, {"", "1"}, OUTCOME_BAD_REQUEST},
+        {{"n", "n"}, {"3.17", "temp"}, OUTCOME_CHANGED},
+        {{"n", "n"}, {"3.17", "3.18"}, OUTCOME_BAD_VALUE},
+        {{"level", "level"}, {"", "spooled"}, OUTCOME_CHANGED},
+        {{"t", "t"}, {"acme", "acme"}, OUTCOME_CHANGED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct query_parameter query[2];
+        struct request request = make_empty_post(CONTENT_FORMAT_NONE);
+        for (unsigned k = 0; k < 2; k++)
+            query[k] = (struct query_parameter){bytes_of_text(cases[i].names[k]), bytes_of_text(cases[i].values[k])};
+        request.query = query;
+        request.query_count = 2;
+        cr_expect_eq(dispatch(&request), cases[i].outcome, "%s and %s", cases[i].names[0], cases[i].names[1]);
+        if (cases[i].outcome == OUTCOME_BAD_REQUEST)
+            cr_expect(answer.detail && strstr(answer.detail, "once"));
+    }
+}
+
+Test(route, a_query_has_64_parameters_over_any_wire)
+{
+    static struct query_parameter query[ROUTE_QUERY_MAX + 1];
+    static char names[ROUTE_QUERY_MAX + 1][8];
+    for (size_t i = 0; i < ROUTE_QUERY_MAX + 1; i++) {
+        snprintf(names[i], sizeof names[i], "x%zu", i);
+        query[i].name = bytes_of_text(names[i]);
+    }
+    struct request request = make_empty_post(CONTENT_FORMAT_NONE);
+    request.query = query;
+    request.query_count = ROUTE_QUERY_MAX;
+    cr_expect_eq(dispatch(&request), OUTCOME_CHANGED);
+    request.query_count++;
+    cr_expect_eq(dispatch(&request), OUTCOME_BAD_REQUEST);
+}
+
 Test(route, preconditions)
 {
     struct request request = make(METHOD_POST, "/obs");
