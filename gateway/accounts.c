@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A change is: WATCH the keys it depends on, read them, decide, MULTI, write, XADD weir:changes, EXEC. An EXEC that
- * answers nil found a watched key changed by somebody else in between: all of it is tried again, a few times.
+ * A change is: WATCH the keys it depends on, read them, decide, MULTI, write, XADD weir:changes, EXEC. An
+ * EXEC that answers nil found a watched key changed by somebody else in between: all of it is tried again, a
+ * few times.
  *
- * Removing a tenant takes its name and record away first and tells that, so that nobody may speak from then on; then
- * its devices, tokens, groups, rules, retention, profiles and codecs go in runs of CHUNK keys, so that Redis is never held up by a
- * large one.
- * Ended half-way, what is left speaks for nobody, and removing it again is refused only when nothing is left.
+ * Removing a tenant takes its name and record away first and tells that, so that nobody may speak from then
+ * on; then its devices, tokens, groups, rules, retention, profiles and codecs go in runs of CHUNK keys, so
+ * that Redis is never held up by a large one. Ended half-way, what is left speaks for nobody, and removing it
+ * again is refused only when nothing is left.
  *
  * In a cluster weir:tenants and weir:changes lie in other slots than the tenant: finish_apart.
  */
 #include "gateway/accounts.h"
 
+#include "codec/hex.h"
 #include "gateway/crypto.h"
 
 #include <stdio.h>
@@ -30,7 +32,18 @@ struct thing {
     char key[SCHEMA_KEY_MAX], set_key[SCHEMA_KEY_MAX], meta_key[SCHEMA_KEY_MAX];
 };
 
-enum kind { KIND_TENANT, KIND_DEVICE, KIND_TOKEN, KIND_RULE, KIND_STREAM, KIND_PROFILE, KIND_CODEC, KIND_GROUP, KIND_BATCH, KIND_CA };
+enum kind {
+    KIND_TENANT,
+    KIND_DEVICE,
+    KIND_TOKEN,
+    KIND_RULE,
+    KIND_STREAM,
+    KIND_PROFILE,
+    KIND_CODEC,
+    KIND_GROUP,
+    KIND_BATCH,
+    KIND_CA
+};
 
 /* Where things of a kind stand, and what changes of them are called. Tenants are in a set of their own. */
 static const struct {
@@ -77,25 +90,24 @@ static bool is_moving(struct bytes error)
            bytes_starts_with(error, WORD("TRYAGAIN")) || bytes_starts_with(error, WORD("EXECABORT"));
 }
 
-static enum accounts_result refused(struct accounts *accounts, struct bytes text)
+enum accounts_result accounts_refused(struct accounts *accounts, struct bytes error)
 {
-    if (store_client_is_cluster(accounts->client) && is_moving(text))
+    if (store_client_is_cluster(accounts->client) && is_moving(error))
         return ACCOUNTS_BUSY;
-    size_t len = text.len < sizeof accounts->error ? text.len : sizeof accounts->error - 1;
-    memcpy(accounts->error, text.ptr, len);
+    size_t len = error.len < sizeof accounts->error ? error.len : sizeof accounts->error - 1;
+    memcpy(accounts->error, error.ptr, len);
     accounts->error[len] = '\0';
     return ACCOUNTS_REFUSED;
 }
 
-/* One command. ret_reply is set on ACCOUNTS_DONE. */
-static enum accounts_result call(struct accounts *accounts, const struct bytes *arguments, size_t count,
-                                 const struct store_reply **ret_reply)
+enum accounts_result accounts_call(struct accounts *accounts, const struct bytes *arguments, size_t count,
+                                   const struct store_reply **ret_reply)
 {
     const struct store_reply *reply = store_client_call(accounts->client, arguments, count);
     if (!reply)
         return ACCOUNTS_AWAY;
     if (reply->type == STORE_ERROR)
-        return refused(accounts, reply->text);
+        return accounts_refused(accounts, reply->text);
     *ret_reply = reply;
     return ACCOUNTS_DONE;
 }
@@ -103,7 +115,7 @@ static enum accounts_result call(struct accounts *accounts, const struct bytes *
 static enum accounts_result run(struct accounts *accounts, const struct bytes *arguments, size_t count)
 {
     const struct store_reply *ignored;
-    return call(accounts, arguments, count, &ignored);
+    return accounts_call(accounts, arguments, count, &ignored);
 }
 
 static enum accounts_result run_word(struct accounts *accounts, const char *word)
@@ -118,7 +130,7 @@ static enum accounts_result exists(struct accounts *accounts, const char *key, b
 {
     struct bytes arguments[] = {WORD("EXISTS"), bytes_of_text(key)};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result == ACCOUNTS_DONE)
         *ret = reply->integer > 0;
     return result;
@@ -153,7 +165,7 @@ static enum accounts_result read_fields(struct accounts *accounts, const char *k
 {
     struct bytes arguments[] = {WORD("HGETALL"), bytes_of_text(key)};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
     accounts->last_read.exists = false;
@@ -271,7 +283,7 @@ static enum accounts_result list(struct accounts *accounts, const char *key, str
 {
     struct bytes arguments[] = {WORD("SMEMBERS"), bytes_of_text(key)};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
     struct accounts_ids ids = {.ids = calloc(reply->count + 1, sizeof *ids.ids)};
@@ -440,14 +452,14 @@ static enum accounts_result execute(struct accounts *accounts)
 {
     struct bytes argument = WORD("EXEC");
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, &argument, 1, &reply);
+    enum accounts_result result = accounts_call(accounts, &argument, 1, &reply);
     if (result != ACCOUNTS_DONE)
         return result;
     if (reply->type != STORE_LIST)
         return ACCOUNTS_BUSY;
     for (size_t i = 0; i < reply->count; i++)
         if (reply->items[i].type == STORE_ERROR)
-            return refused(accounts, reply->items[i].text);
+            return accounts_refused(accounts, reply->items[i].text);
     return ACCOUNTS_DONE;
 }
 
@@ -563,8 +575,8 @@ static enum accounts_result write_removal(struct accounts *accounts, const struc
 }
 
 /*
- * Credentials of a device. Ids of signature keys and their public keys are unique within a tenant: weir:{T}:kids says
- * whose each is, is watched with the device and written in the same MULTI.
+ * Credentials of a device. Ids of signature keys and what devices show (public keys, raw keys, certificate names) are
+ * unique within a tenant: weir:{T}:kids says whose each is, is watched with the device and written in the same MULTI.
  */
 
 struct plan {
@@ -574,7 +586,7 @@ struct plan {
     bool puts;         /* adds to the record or replaces one, else the record is written whole or goes */
     bool replaces;
     /* What was decided. */
-    char gone[2 * RECORD_FIELDS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* kids and public keys that it has no longer */
+    char gone[2 * RECORD_FIELDS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* names in kids that it has no longer */
     size_t gone_count;
     struct record_field fields[RECORD_FIELDS_MAX];
     size_t count;
@@ -601,13 +613,43 @@ static bool is_credential_field(struct bytes name, struct bytes *ret_id)
 bool accounts_public_name(const struct credential *credential, char ret[static ACCOUNTS_KIDS_NAME_MAX + 1])
 {
     uint8_t digest[CRYPTO_SHA256_BYTES];
-    if (!credential_is_signature(credential->kind) || credential_is_secret(credential->kind) ||
-        !crypto_sha256(bytes_of(credential->public, credential->public_len), (struct bytes){0}, digest))
+    struct bytes name = credential_name(credential), public = bytes_of(credential->public, credential->public_len);
+    /* Of one certificate's key alone: nobody else can show it. */
+    bool is_leaf = credential->kind == CREDENTIAL_CA && public.len != CREDENTIAL_CA_ANY;
+    if (credential_is_secret(credential->kind) || is_leaf || (name.len == 0 && public.len == 0) ||
+        !crypto_sha256(name, public, digest))
         return false;
-    memcpy(ret, "pub:", 5);
-    for (size_t i = 0; i < sizeof digest; i++)
-        snprintf(ret + 4 + 2 * i, 3, "%02x", digest[i]);
+    memcpy(ret, credential->kind == CREDENTIAL_RPK ? "rpk:" : name.len ? "crt:" : "pub:", 4);
+    ret[4 + hex_write(bytes_of(digest, sizeof digest), ret + 4)] = '\0';
     return true;
+}
+
+size_t accounts_kids_names(const struct credential *credential,
+                           char ret[static ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1])
+{
+    size_t count = 0;
+    if (credential_is_signature(credential->kind))
+        strcpy(ret[count++], credential->id);
+    return count + accounts_public_name(credential, ret[count]);
+}
+
+void accounts_kids_of(struct bytes tenant, struct bytes device, const struct credential *fresh, size_t fresh_count,
+                      char (*gone)[ACCOUNTS_KIDS_NAME_MAX + 1], size_t gone_count, struct accounts_kids *ret)
+{
+    schema_key(ret->key, tenant, SCHEMA_SUFFIX_KIDS);
+    ret->gone[0] = WORD("HDEL");
+    ret->claimed[0] = WORD("HSET");
+    ret->gone[1] = ret->claimed[1] = bytes_of_text(ret->key);
+    ret->gone_count = ret->claimed_count = 2;
+    for (size_t i = 0; i < gone_count; i++)
+        ret->gone[ret->gone_count++] = bytes_of_text(gone[i]);
+    for (size_t i = 0; i < fresh_count; i++)
+        for (size_t k = accounts_kids_names(&fresh[i], ret->names[i]); k > 0; k--) {
+            ret->claimed[ret->claimed_count++] = bytes_of_text(ret->names[i][k - 1]);
+            ret->claimed[ret->claimed_count++] = device;
+        }
+    ret->gone_count = gone_count ? ret->gone_count : 0;
+    ret->claimed_count = ret->claimed_count > 2 ? ret->claimed_count : 0;
 }
 
 static struct bytes last_word(struct bytes text)
@@ -618,65 +660,37 @@ static struct bytes last_word(struct bytes text)
     return bytes_of(text.ptr + start, text.len - start);
 }
 
-/* "KIND ..." or "KIND? ..." of a signature kind. Of public keys also ret_public, their name in kids; else empty. */
-static bool is_signature_text(struct bytes text, char ret_public[static ACCOUNTS_KIDS_NAME_MAX + 1])
+/* What is still shown by another credential of the device stays its own. */
+static void keep_name(struct plan *plan, const char *name)
 {
-    struct credential credential = {0};
-    struct secret octets;
-    size_t len = 0;
-    ret_public[0] = '\0';
-    while (len < text.len && text.ptr[len] != ' ' && text.ptr[len] != '?')
-        len++;
-    if (!credential_kind_of_name(bytes_of(text.ptr, len), &credential.kind) || !credential_is_signature(credential.kind))
-        return false;
-    if (!credential_is_secret(credential.kind) && secret_set_hex(&octets, last_word(text))) {
-        memcpy(credential.public, octets.octets, octets.len);
-        credential.public_len = octets.len;
-        (void)accounts_public_name(&credential, ret_public);
-    }
-    return true;
-}
-
-static void note_gone(struct plan *plan, struct bytes name)
-{
-    char *gone = plan->gone[plan->gone_count++];
-    memcpy(gone, name.ptr, name.len);
-    gone[name.len] = '\0';
-}
-
-/* What is still the key of another credential of the device stays its own. */
-static void keep_public(struct plan *plan, const char *public)
-{
-    for (size_t i = 0; public[0] && i < plan->gone_count; i++)
-        if (strcmp(plan->gone[i], public) == 0) {
+    for (size_t i = 0; i < plan->gone_count; i++)
+        if (strcmp(plan->gone[i], name) == 0) {
             plan->gone_count--;
             memmove(plan->gone[i], plan->gone[plan->gone_count], sizeof plan->gone[i]);
             return;
         }
 }
 
-/* The kids and public keys that the record has and the change takes, and whether it has the one that this is about. */
+/* The names in kids that the record has and the change takes, and whether it has the credential that this is about. */
 static bool find_gone(const struct reading *reading, struct plan *plan)
 {
     bool found = false;
-    char public[ACCOUNTS_KIDS_NAME_MAX + 1];
+    char names[ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1], name[CREDENTIAL_NAME_MAX + 1];
+    struct credential credential;
     struct bytes id;
     plan->gone_count = 0;
     for (size_t i = 0; i < reading->count; i++) {
-        if (!is_credential_field(reading->fields[i].name, &id) || id.len > CREDENTIAL_ID_MAX ||
-            (plan->only.len && !bytes_equal(id, plan->only)))
+        if (!is_credential_field(reading->fields[i].name, &id) || (plan->only.len && !bytes_equal(id, plan->only)))
             continue;
         found |= plan->only.len > 0;
-        if (!is_signature_text(reading->fields[i].value, public))
-            continue;
-        note_gone(plan, id);
-        if (public[0])
-            note_gone(plan, bytes_of_text(public));
+        if (record_peek_credential(&reading->fields[i], name, &credential))
+            plan->gone_count += accounts_kids_names(&credential, &plan->gone[plan->gone_count]);
     }
     for (size_t i = 0; plan->only.len && i < reading->count; i++)
-        if (is_credential_field(reading->fields[i].name, &id) && !bytes_equal(id, plan->only) &&
-            is_signature_text(reading->fields[i].value, public))
-            keep_public(plan, public);
+        if (record_peek_credential(&reading->fields[i], name, &credential) &&
+            !bytes_equal_text(plan->only, credential.id))
+            for (size_t k = accounts_kids_names(&credential, names); k > 0; k--)
+                keep_name(plan, names[k - 1]);
     return found;
 }
 
@@ -746,7 +760,7 @@ static enum accounts_result check_name(struct accounts *accounts, const struct c
 {
     struct bytes arguments[] = {WORD("HGET"), bytes_of_text(kids_key), bytes_of_text(name)};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
     struct bytes holder = reply->text;
@@ -759,17 +773,17 @@ static enum accounts_result check_name(struct accounts *accounts, const struct c
     return taken;
 }
 
-/* ACCOUNTS_EXISTS: another device has a signature key of the id; ACCOUNTS_SAME_SECRET: another has this public key. */
-static enum accounts_result check_kid(struct accounts *accounts, const struct change *change, const char *kids_key,
-                                      const struct credential *credential)
+/* ACCOUNTS_EXISTS: another device has a signature key of the id; ACCOUNTS_SAME_SECRET: another shows the same. */
+static enum accounts_result check_names(struct accounts *accounts, const struct change *change, const char *kids_key,
+                                        const struct credential *credential)
 {
-    char public[ACCOUNTS_KIDS_NAME_MAX + 1];
-    if (!credential_is_signature(credential->kind))
-        return ACCOUNTS_DONE;
-    enum accounts_result result = check_name(accounts, change, kids_key, credential->id, ACCOUNTS_EXISTS);
-    return result == ACCOUNTS_DONE && accounts_public_name(credential, public)
-               ? check_name(accounts, change, kids_key, public, ACCOUNTS_SAME_SECRET)
-               : result;
+    char names[ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1];
+    enum accounts_result result = ACCOUNTS_DONE;
+    size_t count = accounts_kids_names(credential, names);
+    for (size_t i = 0; i < count && result == ACCOUNTS_DONE; i++)
+        result = check_name(accounts, change, kids_key, names[i],
+                            strcmp(names[i], credential->id) == 0 ? ACCOUNTS_EXISTS : ACCOUNTS_SAME_SECRET);
+    return result;
 }
 
 static enum accounts_result decide(struct accounts *accounts, const struct change *change)
@@ -792,32 +806,18 @@ static enum accounts_result decide(struct accounts *accounts, const struct chang
         return ACCOUNTS_NOT_FOUND;
     result = plan->puts ? plan_put(accounts, change, &reading) : ACCOUNTS_DONE;
     for (size_t i = 0; i < plan->fresh_count && result == ACCOUNTS_DONE; i++)
-        result = check_kid(accounts, change, kids_key, &plan->fresh[i]);
+        result = check_names(accounts, change, kids_key, &plan->fresh[i]);
     return result;
 }
 
 static enum accounts_result write_kids(struct accounts *accounts, const struct change *change)
 {
-    const struct plan *plan = change->plan;
-    char key[SCHEMA_KEY_MAX];
-    schema_key(key, change->thing->tenant, SCHEMA_SUFFIX_KIDS);
-    char public[CREDENTIALS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1];
-    struct bytes gone[2 + 2 * RECORD_FIELDS_MAX] = {WORD("HDEL"), bytes_of_text(key)};
-    struct bytes claimed[2 + 4 * CREDENTIALS_MAX] = {WORD("HSET"), bytes_of_text(key)};
-    size_t gone_count = 2, claimed_count = 2;
-    for (size_t i = 0; i < plan->gone_count; i++)
-        gone[gone_count++] = bytes_of_text(plan->gone[i]);
-    for (size_t i = 0; i < plan->fresh_count; i++)
-        if (credential_is_signature(plan->fresh[i].kind)) {
-            claimed[claimed_count++] = bytes_of_text(plan->fresh[i].id);
-            claimed[claimed_count++] = change->thing->id;
-            if (!accounts_public_name(&plan->fresh[i], public[i]))
-                continue;
-            claimed[claimed_count++] = bytes_of_text(public[i]);
-            claimed[claimed_count++] = change->thing->id;
-        }
-    enum accounts_result result = gone_count > 2 ? run(accounts, gone, gone_count) : ACCOUNTS_DONE;
-    return result == ACCOUNTS_DONE && claimed_count > 2 ? run(accounts, claimed, claimed_count) : result;
+    struct plan *plan = change->plan;
+    struct accounts_kids kids;
+    accounts_kids_of(change->thing->tenant, change->thing->id, plan->fresh, plan->fresh_count, plan->gone,
+                     plan->gone_count, &kids);
+    enum accounts_result result = kids.gone_count ? run(accounts, kids.gone, kids.gone_count) : ACCOUNTS_DONE;
+    return result == ACCOUNTS_DONE && kids.claimed_count ? run(accounts, kids.claimed, kids.claimed_count) : result;
 }
 
 static enum accounts_result write_device(struct accounts *accounts, const struct change *change)
@@ -915,7 +915,8 @@ static enum accounts_result check_place(struct accounts *accounts, const struct 
     return thing->id.len && !there ? ACCOUNTS_NO_TENANT : ACCOUNTS_DONE;
 }
 
-static enum accounts_result add_by(struct accounts *accounts, write_fn *write, const struct change *change, bool replace)
+static enum accounts_result add_by(struct accounts *accounts, write_fn *write, const struct change *change,
+                                   bool replace)
 {
     enum accounts_result result = ACCOUNTS_BUSY;
     struct change told = *change;
@@ -1118,7 +1119,7 @@ static enum accounts_result count_members(struct accounts *accounts, const char 
 {
     struct bytes arguments[] = {WORD("SCARD"), bytes_of_text(set_key)};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result == ACCOUNTS_DONE)
         *ret = (size_t)reply->integer;
     return result;
@@ -1361,7 +1362,8 @@ enum accounts_result accounts_remove_codec(struct accounts *accounts, struct byt
 
 /* Removing a tenant. */
 
-/* Unlinks the keys of all things of a kind and what hangs on each (also: NULL or another kind of key), then their set. */
+/* Unlinks the keys of all things of a kind and what hangs on each (also: NULL or another kind of key), then
+ * their set. */
 static enum accounts_result remove_members(struct accounts *accounts, struct bytes tenant, enum kind kind,
                                            const char *also)
 {
@@ -1422,7 +1424,7 @@ enum accounts_result accounts_read_audit(struct accounts *accounts, struct bytes
     struct bytes arguments[] = {WORD("XREVRANGE"), bytes_of_text(key), bytes_of_text(end), WORD("-"), WORD("COUNT"),
                                 bytes_of_text(count)};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     *ret_count = 0;
     if (result != ACCOUNTS_DONE)
         return result;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Tenants, devices, tokens, groups, rules, streams, profiles and codecs as they stand in Redis: made, read, changed, removed. The
- * only writer of these keys, for the CLI now and for whoever administers over a wire later. Knows neither words on a
- * screen nor the registry in memory: every change is told through weir:changes and comes back by gateway/follow.
+ * Tenants, devices, tokens, groups, rules, streams, profiles and codecs as they stand in Redis: made, read,
+ * changed, removed. The only writer of these keys, for the CLI now and for whoever administers over a wire
+ * later. Knows neither words on a screen nor the registry in memory: every change is told through
+ * weir:changes and comes back by gateway/follow.
  *
- * Each change is one MULTI with its entry in weir:changes, under WATCH of what it was decided on: it happens whole and
- * is told, or not at all. In a cluster it is told after it happened; a command that was cut off in between is repaired by
- * running it again.
+ * Each change is one MULTI with its entry in weir:changes, under WATCH of what it was decided on: it happens
+ * whole and is told, or not at all. In a cluster it is told after it happened; a command that was cut off in
+ * between is repaired by running it again.
  */
 #pragma once
 
@@ -28,8 +29,8 @@ enum accounts_result {
     ACCOUNTS_REFUSED,   /* Redis answered with an error: accounts_error */
     ACCOUNTS_AWAY,      /* no answer; whether a change happened is not known */
     ACCOUNTS_NOT_SEALED,  /* a secret cannot be wrapped; nothing was written */
-    ACCOUNTS_SAME_SECRET, /* two credentials of a device with one secret, or two devices with one public key; nothing
-                           * was written */
+    ACCOUNTS_SAME_SECRET, /* two credentials of a device with one secret, or two devices that show the same; nothing was
+                           * written */
     ACCOUNTS_STALE,       /* accounts.only_if: it is no longer what was read; nothing was written */
 };
 
@@ -46,22 +47,52 @@ struct accounts {
     char error[STORE_CLIENT_ERROR_MAX]; /* what Redis said, after ACCOUNTS_REFUSED */
     struct accounts_version last_read;  /* what the last accounts_get_ found, if it was ACCOUNTS_DONE, _DAMAGED or
                                          * _NOT_FOUND */
-    /* Changes happen only while their thing is still in this version, else ACCOUNTS_STALE: so what was read, judged and
-     * changed is what is written over, whoever else writes. NULL: whatever it is. Of a credential it is the device's. */
+    /* Changes happen only while their thing is still in this version, else ACCOUNTS_STALE: so what was read,
+     * judged and changed is what is written over, whoever else writes. NULL: whatever it is. Of a credential
+     * it is the device's. */
     const struct accounts_version *only_if;
-    /* No credential is put beside secrets that vault does not open (ACCOUNTS_NOT_SEALED, is_foreign): a person's vault may
-     * be the wrong one. */
+    /* No credential is put beside secrets that vault does not open (ACCOUNTS_NOT_SEALED, is_foreign): a
+     * person's vault may be the wrong one. */
     bool must_open;
     bool is_foreign;                    /* that was why */
-    char holder[SCHEMA_DEVICE_MAX + 1]; /* after ACCOUNTS_EXISTS and _SAME_SECRET of a credential: whose it is; or empty */
+    char holder[SCHEMA_DEVICE_MAX + 1]; /* of a credential, after EXISTS and SAME_SECRET: whose it is; or empty */
     const struct audit_actor *actor; /* who changes things; NULL: the gateway itself */
     uint64_t audit_max;              /* entries that the audit keeps; 0: AUDIT_MAX_DEFAULT */
 };
 
-/* The name of a public key of a signature kind in weir:{T}:kids, beside the kids: "pub:" and SHA-256 of it in hexadecimal.
- * False: there is none, or the digest failed. */
+/* What an error of Redis is: ACCOUNTS_BUSY while a slot of a cluster moves, which tears a transaction; else
+ * ACCOUNTS_REFUSED, with accounts->error. */
+enum accounts_result accounts_refused(struct accounts *accounts, struct bytes error);
+/* One command for what is no change of a record (gateway/enrolment, gateway/rewrap). ret_reply is set on ACCOUNTS_DONE
+ * and borrows from the client, until its next call. */
+enum accounts_result accounts_call(struct accounts *accounts, const struct bytes *arguments, size_t count,
+                                   const struct store_reply **ret_reply);
+
+/*
+ * weir:{T}:kids: which device of a tenant has what can be of one only. The name there of what a credential
+ * shows: "pub:" (a public key of a signature kind), "rpk:" (a raw key) or "crt:" (a certificate name, and its
+ * authority if the credential has it), and SHA-256 of it in hexadecimal. False: it shows nothing that another
+ * one could, or the digest failed.
+ *
+ * What two devices of a tenant had in common before it was looked at stays so, until one of them is changed.
+ */
 #define ACCOUNTS_KIDS_NAME_MAX 68
 bool accounts_public_name(const struct credential *credential, char ret[static ACCOUNTS_KIDS_NAME_MAX + 1]);
+/* All its names: the id of a signature key, and that above. How many. */
+#define ACCOUNTS_KIDS_NAMES 2
+size_t accounts_kids_names(const struct credential *credential,
+                           char ret[static ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1]);
+
+/* The two commands of a change of a device's credentials, to be run in this order; a count of 0: not needed. */
+struct accounts_kids {
+    char key[SCHEMA_KEY_MAX];
+    char names[CREDENTIALS_MAX][ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1];
+    struct bytes gone[2 + 2 * RECORD_FIELDS_MAX], claimed[2 + 2 * ACCOUNTS_KIDS_NAMES * CREDENTIALS_MAX];
+    size_t gone_count, claimed_count;
+};
+/* ret borrows from itself, device and gone. */
+void accounts_kids_of(struct bytes tenant, struct bytes device, const struct credential *fresh, size_t fresh_count,
+                      char (*gone)[ACCOUNTS_KIDS_NAME_MAX + 1], size_t gone_count, struct accounts_kids *ret);
 
 /* Ids must be valid (registry/schema.h), and so must the fields of records. */
 
@@ -70,7 +101,8 @@ enum accounts_result accounts_get_tenant(struct accounts *accounts, struct bytes
 enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, struct bytes tenant, bool disabled);
 enum accounts_result accounts_set_tenant_level(struct accounts *accounts, struct bytes tenant,
                                                enum delivery_level level);
-/* With all its devices, tokens, groups, rules, retention, profiles, codecs and what codecs could not read; its streams stay. */
+/* With all its devices, tokens, groups, rules, retention, profiles, codecs and what codecs could not read;
+ * its streams stay. */
 enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct bytes tenant);
 
 enum accounts_result accounts_add_device(struct accounts *accounts, const struct device_record *record, bool replace);
@@ -83,10 +115,10 @@ enum accounts_result accounts_set_device_disabled(struct accounts *accounts, str
 enum accounts_result accounts_set_device_fields(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                                 const struct record_field *fields, size_t count);
 /*
- * One credential of a device. ACCOUNTS_EXISTS: it has one of this id (and replacing was not asked for), or another device
- * of the tenant has a signature key of this id; ACCOUNTS_FULL: it has CREDENTIALS_MAX; ACCOUNTS_SAME_SECRET: one of its
- * others is the same secret, or another device of the tenant has this public key of a signature kind. What else an older
- * weir left in plain text of this device is wrapped with it.
+ * One credential of a device. ACCOUNTS_EXISTS: it has one of this id (and replacing was not asked for), or
+ * another device of the tenant has a signature key of this id; ACCOUNTS_FULL: it has CREDENTIALS_MAX;
+ * ACCOUNTS_SAME_SECRET: one of its others is the same secret, or another device of the tenant shows the same
+ * (accounts_public_name). What else an older weir left in plain text of this device is wrapped with it.
  */
 enum accounts_result accounts_put_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                              const struct credential *credential, bool replace);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A batch: lines become items until it is full, or until a line names a device or a signature key that the batch has
- * already, so that within a batch nothing depends on another item.
+ * A batch: lines become items until it is full, or until a line names a device, or something of weir:{T}:kids, that the
+ * batch has already, so that within a batch nothing depends on another item.
  *
  * In a cluster the commands of a batch go to the node of the tenant, which a plain call before has found; a slot that
  * moves in between ends the transaction with an error, and the batch is tried again. weir:changes lies on another node
@@ -23,17 +23,21 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 #define WORD(literal) BYTES_LITERAL(literal)
 
+#define NAMES_MAX (ACCOUNTS_KIDS_NAMES * CREDENTIALS_MAX)
+
 struct item {
     struct draft_device draft;
     uint64_t line;
     char key[SCHEMA_KEY_MAX];
     bool exists;
-    const char *refused; /* why it is not written; NULL: it is */
-    char gone[2 * RECORD_FIELDS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* kids and public keys that it has in Redis */
+    struct draft_error refused; /* why it is not written; without detail: it is */
+    char names[NAMES_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* of its keys, in kids */
+    size_t name_count;
+    char gone[2 * RECORD_FIELDS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* that it has in kids, and loses or gets again */
     size_t gone_count;
 };
 
-#define ASKED_MAX (2 * BULK_BATCH * CREDENTIALS_MAX)
+#define ASKED_MAX (BULK_BATCH * NAMES_MAX)
 
 struct import {
     struct accounts *accounts;
@@ -49,9 +53,7 @@ struct import {
     /* Of the replies. */
     size_t first_item; /* the place of the first item's reply */
     bool has_tenant;
-    /* What was asked of kids, in order, and for which items: kids and public keys. */
-    char asked[ASKED_MAX][ACCOUNTS_KIDS_NAME_MAX + 1];
-    size_t asker[ASKED_MAX], asked_count;
+    bool audited; /* something was written, and the audit has it */
     enum accounts_result result;
 };
 
@@ -78,16 +80,9 @@ static void refuse_line(struct bulk_report *report, uint64_t line, const struct 
 
 /* Reading what is there. */
 
-static void note_asked(struct import *import, size_t item, const char *name, struct bytes *ret)
-{
-    import->asker[import->asked_count] = item;
-    strcpy(import->asked[import->asked_count], name);
-    *ret = bytes_of_text(import->asked[import->asked_count++]);
-}
-
 static void ask(struct import *import)
 {
-    char public[ACCOUNTS_KIDS_NAME_MAX + 1];
+    size_t asked = 2;
     struct bytes watch[3 + BULK_BATCH] = {WORD("WATCH"), bytes_of_text(import->meta_key),
                                           bytes_of_text(import->kids_key)};
     struct bytes exists[] = {WORD("EXISTS"), bytes_of_text(import->meta_key)};
@@ -98,38 +93,50 @@ static void ask(struct import *import)
     command(import, watch, 3 + import->count);
     command(import, exists, COUNT_OF(exists));
     import->first_item = import->commands;
-    import->asked_count = 0;
     for (size_t i = 0; i < import->count; i++) {
-        const struct device_record *record = &import->items[i].draft.record;
-        struct bytes all[] = {WORD("HGETALL"), bytes_of_text(import->items[i].key)};
+        const struct item *item = &import->items[i];
+        struct bytes all[] = {WORD("HGETALL"), bytes_of_text(item->key)};
         command(import, all, COUNT_OF(all));
-        for (size_t k = 0; k < record->credential_count; k++) {
-            if (!credential_is_signature(record->credentials[k].kind))
-                continue;
-            note_asked(import, i, record->credentials[k].id, &kids[2 + import->asked_count]);
-            if (accounts_public_name(&record->credentials[k], public))
-                note_asked(import, i, public, &kids[2 + import->asked_count]);
-        }
+        for (size_t k = 0; k < item->name_count; k++)
+            kids[asked++] = bytes_of_text(item->names[k]);
     }
-    if (import->asked_count)
-        command(import, kids, 2 + import->asked_count);
+    if (asked > 2)
+        command(import, kids, asked);
 }
 
-static enum accounts_result judge_error(struct import *import, struct bytes text)
+static void refuse_item(struct item *item, const char *detail)
 {
-    struct accounts *accounts = import->accounts;
-    static const char *const moving[] = {"MOVED ", "ASK ", "TRYAGAIN", "EXECABORT"};
-    for (size_t i = 0; i < COUNT_OF(moving); i++)
-        if (store_client_is_cluster(accounts->client) && bytes_starts_with(text, bytes_of_text(moving[i])))
-            return ACCOUNTS_BUSY;
-    size_t len = text.len < sizeof accounts->error ? text.len : sizeof accounts->error - 1;
-    memcpy(accounts->error, text.ptr, len);
-    accounts->error[len] = '\0';
-    return ACCOUNTS_REFUSED;
+    item->refused = (struct draft_error){.detail = detail};
+}
+
+/* An id that is taken. */
+static void refuse_taken(const struct import *import, struct item *item, const char *detail)
+{
+    refuse_item(item, import->options->sees ? "The id is taken." : detail);
+}
+
+/* The line as the device that it makes of what is there. */
+static void judge(const struct import *import, struct item *item, const struct device_record *old)
+{
+    const struct bulk_options *options = import->options;
+    if (old && options->sees && !options->sees(options->ctx, old))
+        refuse_taken(import, item, NULL);
+    else if (old && old->role > options->role_max)
+        refuse_item(item, "It is not yours to replace.");
+    else if (options->allows)
+        options->allows(options->ctx, &item->draft.record, old, item->draft.has_keys, &item->refused);
 }
 
 /* What is there becomes part of the new record where the line leaves it as it is. */
-static void take_existing(struct import *import, struct item *item, const struct store_reply *reply)
+static void merge(const struct import *import, struct item *item, const struct device_record *old)
+{
+    if (!item->draft.has_created || !import->options->restores_times)
+        item->draft.record.created_s = old->created_s;
+    for (size_t i = 0; i < old->credential_count && item->draft.has_keys; i++)
+        item->gone_count += accounts_kids_names(&old->credentials[i], &item->gone[item->gone_count]);
+}
+
+static void take_existing(const struct import *import, struct item *item, const struct store_reply *reply)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     struct record_room room;
@@ -137,39 +144,37 @@ static void take_existing(struct import *import, struct item *item, const struct
     size_t count = 0;
     item->exists = reply->type == STORE_LIST && reply->count > 0;
     item->gone_count = 0;
-    item->refused = NULL;
-    if (!item->exists)
+    refuse_item(item, NULL);
+    if (!item->exists) {
+        judge(import, item, NULL);
         return;
+    }
     for (size_t i = 0; i + 1 < reply->count && count < RECORD_FIELDS_MAX; i += 2)
         fields[count++] = (struct record_field){reply->items[i].text, reply->items[i + 1].text};
     if (!import->options->replaces) {
-        item->refused = "There is such a device already.";
+        refuse_taken(import, item, "There is such a device already.");
     } else if (!record_to_device(import->options->tenant, bytes_of_text(item->draft.record.id), fields, count,
                                  import->accounts->vault, &room, &old)) {
-        item->refused = "What stands of it is damaged; remove it first.";
+        refuse_taken(import, item, "What stands of it is damaged; remove it first.");
     } else {
-        if (!item->draft.has_created || !import->options->restores_times)
-            item->draft.record.created_s = old.created_s;
-        if (old.role > import->options->role_max ||
-            (import->options->allows && !import->options->allows(import->options->ctx, &old)))
-            item->refused = "It is not yours to replace.";
-        for (size_t i = 0; i < old.credential_count && item->draft.has_keys; i++)
-            if (credential_is_signature(old.credentials[i].kind)) {
-                strcpy(item->gone[item->gone_count++], old.credentials[i].id);
-                item->gone_count += accounts_public_name(&old.credentials[i], item->gone[item->gone_count]);
-            }
+        judge(import, item, &old);
+        merge(import, item, &old);
         record_wipe_room(&room);
     }
 }
 
+/* In the order in which they were asked for. */
 static void take_kids(struct import *import, const struct store_reply *reply)
 {
-    for (size_t i = 0; i < import->asked_count && i < reply->count; i++) {
-        struct item *item = &import->items[import->asker[i]];
-        struct bytes owner = reply->items[i].text;
-        if (owner.len && !bytes_equal_text(owner, item->draft.record.id))
-            item->refused = strncmp(import->asked[i], "pub:", 4) == 0 ? "Another device has this public key."
-                                                                      : "Another device has a signature key of this id.";
+    size_t at = 0;
+    for (size_t i = 0; i < import->count; i++) {
+        struct item *item = &import->items[i];
+        for (size_t k = 0; k < item->name_count && at < reply->count; k++, at++) {
+            struct bytes owner = reply->items[at].text;
+            if (owner.len && !bytes_equal_text(owner, item->draft.record.id) && !item->refused.detail)
+                refuse_item(item, strchr(item->names[k], ':') ? "Another device shows the same key or certificate name."
+                                                              : "Another device has a signature key of this id.");
+        }
     }
 }
 
@@ -177,7 +182,7 @@ static void took_answer(void *ctx, size_t index, const struct store_reply *reply
 {
     struct import *import = ctx;
     if (reply->type == STORE_ERROR) {
-        import->result = judge_error(import, reply->text);
+        import->result = accounts_refused(import->accounts, reply->text);
     } else if (index == 1) {
         import->has_tenant = reply->integer > 0;
     } else if (index >= import->first_item) {
@@ -216,28 +221,25 @@ static void write_fields(struct import *import, const struct item *item)
     explicit_bzero(scratch, sizeof scratch);
 }
 
-static void write_kids(struct import *import, const struct item *item)
+static void write_kids(struct import *import, struct item *item)
 {
     const struct device_record *record = &item->draft.record;
-    char public[CREDENTIALS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1];
-    struct bytes gone[2 + 2 * RECORD_FIELDS_MAX] = {WORD("HDEL"), bytes_of_text(import->kids_key)};
-    struct bytes claimed[2 + 4 * CREDENTIALS_MAX] = {WORD("HSET"), bytes_of_text(import->kids_key)};
-    size_t gone_count = 2, claimed_count = 2;
-    for (size_t i = 0; i < item->gone_count; i++)
-        gone[gone_count++] = bytes_of_text(item->gone[i]);
-    for (size_t i = 0; i < record->credential_count; i++)
-        if (credential_is_signature(record->credentials[i].kind)) {
-            claimed[claimed_count++] = bytes_of_text(record->credentials[i].id);
-            claimed[claimed_count++] = bytes_of_text(record->id);
-            if (!accounts_public_name(&record->credentials[i], public[i]))
-                continue;
-            claimed[claimed_count++] = bytes_of_text(public[i]);
-            claimed[claimed_count++] = bytes_of_text(record->id);
-        }
-    if (gone_count > 2)
-        command(import, gone, gone_count);
-    if (claimed_count > 2)
-        command(import, claimed, claimed_count);
+    struct accounts_kids kids;
+    accounts_kids_of(import->options->tenant, bytes_of_text(record->id), record->credentials, record->credential_count,
+                     item->gone, item->gone_count, &kids);
+    if (kids.gone_count)
+        command(import, kids.gone, kids.gone_count);
+    if (kids.claimed_count)
+        command(import, kids.claimed, kids.claimed_count);
+}
+
+static void write_audit(struct import *import)
+{
+    struct audit_command audit;
+    audit_command(&(struct audit_deed){.action = "import", .object = SCHEMA_OBJECT_DEVICE,
+                                       .tenant = import->options->tenant},
+                  import->accounts->actor, import->accounts->audit_max, &audit);
+    command(import, audit.arguments, audit.count);
 }
 
 static void write_change(struct import *import, const struct item *item)
@@ -259,8 +261,8 @@ static void write_all(struct import *import)
     begin_commands(import);
     command(import, &multi, 1);
     for (size_t i = 0; i < import->count; i++) {
-        const struct item *item = &import->items[i];
-        if (item->refused)
+        struct item *item = &import->items[i];
+        if (item->refused.detail)
             continue;
         write_fields(import, item);
         write_kids(import, item);
@@ -269,6 +271,8 @@ static void write_all(struct import *import)
             write_change(import, item);
     }
     command(import, enter, entered);
+    if (!import->audited)
+        write_audit(import);
     command(import, &exec, 1);
 }
 
@@ -277,12 +281,12 @@ static void took_written(void *ctx, size_t index, const struct store_reply *repl
     struct import *import = ctx;
     bool is_exec = index + 1 == import->commands;
     if (reply->type == STORE_ERROR && (import->result == ACCOUNTS_DONE || !is_exec))
-        import->result = judge_error(import, reply->text);
+        import->result = accounts_refused(import->accounts, reply->text);
     else if (is_exec && reply->type != STORE_LIST && import->result == ACCOUNTS_DONE)
         import->result = ACCOUNTS_BUSY;
     for (size_t i = 0; is_exec && reply->type == STORE_LIST && i < reply->count; i++)
         if (reply->items[i].type == STORE_ERROR)
-            import->result = judge_error(import, reply->items[i].text);
+            import->result = accounts_refused(import->accounts, reply->items[i].text);
 }
 
 static void took_told(void *ctx, size_t index, const struct store_reply *reply)
@@ -290,7 +294,7 @@ static void took_told(void *ctx, size_t index, const struct store_reply *reply)
     struct import *import = ctx;
     (void)index;
     if (reply->type == STORE_ERROR)
-        import->result = judge_error(import, reply->text);
+        import->result = accounts_refused(import->accounts, reply->text);
 }
 
 static enum accounts_result hand_over(struct import *import,
@@ -313,7 +317,9 @@ static enum accounts_result go_to_key(struct import *import, const char *key)
     if (!store_client_is_cluster(import->accounts->client))
         return ACCOUNTS_DONE;
     const struct store_reply *reply = store_client_call(import->accounts->client, exists, COUNT_OF(exists));
-    return !reply ? ACCOUNTS_AWAY : reply->type == STORE_ERROR ? judge_error(import, reply->text) : ACCOUNTS_DONE;
+    if (!reply)
+        return ACCOUNTS_AWAY;
+    return reply->type == STORE_ERROR ? accounts_refused(import->accounts, reply->text) : ACCOUNTS_DONE;
 }
 
 static enum accounts_result tell_apart(struct import *import)
@@ -323,7 +329,7 @@ static enum accounts_result tell_apart(struct import *import)
     enum accounts_result result = go_to_key(import, SCHEMA_KEY_CHANGES);
     begin_commands(import);
     for (size_t i = 0; i < import->count; i++)
-        if (!import->items[i].refused)
+        if (!import->items[i].refused.detail)
             write_change(import, &import->items[i]);
     return result == ACCOUNTS_DONE && import->commands ? hand_over(import, took_told) : result;
 }
@@ -332,7 +338,7 @@ static size_t count_good(const struct import *import)
 {
     size_t good = 0;
     for (size_t i = 0; i < import->count; i++)
-        good += !import->items[i].refused;
+        good += !import->items[i].refused.detail;
     return good;
 }
 
@@ -352,6 +358,7 @@ static enum accounts_result try_batch(struct import *import)
     result = hand_over(import, took_written);
     if (result == ACCOUNTS_NOT_SEALED || import->broken)
         (void)store_client_call(import->accounts->client, &unwatch, 1);
+    import->audited |= result == ACCOUNTS_DONE;
     return result == ACCOUNTS_DONE ? tell_apart(import) : result;
 }
 
@@ -362,9 +369,8 @@ static enum accounts_result flush(struct import *import)
         result = try_batch(import);
     for (size_t i = 0; i < import->count; i++) {
         struct item *item = &import->items[i];
-        struct draft_error error = {.detail = item->refused};
-        if (result == ACCOUNTS_DONE && item->refused)
-            refuse_line(import->report, item->line, &error);
+        if (result == ACCOUNTS_DONE && item->refused.detail)
+            refuse_line(import->report, item->line, &item->refused);
         else if (result == ACCOUNTS_DONE && item->exists)
             import->report->replaced++;
         else if (result == ACCOUNTS_DONE)
@@ -375,30 +381,30 @@ static enum accounts_result flush(struct import *import)
     return result;
 }
 
-static bool has_public(const struct device_record *record, const struct credential *wanted)
+static void name_keys(struct item *item)
 {
-    for (size_t i = 0; i < record->credential_count && wanted->public_len; i++) {
-        const struct credential *own = &record->credentials[i];
-        if (own->kind == wanted->kind && own->public_len == wanted->public_len &&
-            memcmp(own->public, wanted->public, wanted->public_len) == 0)
-            return true;
-    }
+    const struct device_record *record = &item->draft.record;
+    item->name_count = 0;
+    for (size_t i = 0; i < record->credential_count; i++)
+        item->name_count += accounts_kids_names(&record->credentials[i], &item->names[item->name_count]);
+}
+
+static bool have_name_in_common(const struct item *a, const struct item *b)
+{
+    for (size_t i = 0; i < a->name_count; i++)
+        for (size_t k = 0; k < b->name_count; k++)
+            if (strcmp(a->names[i], b->names[k]) == 0)
+                return true;
     return false;
 }
 
-/* Whether the batch has the device, or a signature key of the id of one of its keys, or one of its public keys. */
-static bool collides(const struct import *import, const struct device_record *record)
+/* Whether the batch has the device, or something that only one device has. */
+static bool collides(const struct import *import, const struct item *item)
 {
-    for (size_t i = 0; i < import->count; i++) {
-        const struct device_record *other = &import->items[i].draft.record;
-        if (strcmp(other->id, record->id) == 0)
+    for (size_t i = 0; i < import->count; i++)
+        if (strcmp(import->items[i].draft.record.id, item->draft.record.id) == 0 ||
+            have_name_in_common(&import->items[i], item))
             return true;
-        for (size_t k = 0; k < record->credential_count; k++)
-            if (credential_is_signature(record->credentials[k].kind) &&
-                (record_credential_of_id(other, bytes_of_text(record->credentials[k].id)) ||
-                 has_public(other, &record->credentials[k])))
-                return true;
-    }
     return false;
 }
 
@@ -411,7 +417,7 @@ static bool read_line(struct import *import, struct bytes line, struct draft_dev
     struct refusal refusal = {.detail = "The line is too long."};
     struct draft_rules rules = {
         .payload = line, .arena = import->arena, .vault = import->accounts->vault, .now_s = options->now_s,
-        .restores_times = options->restores_key_times};
+        .restores_times = options->restores_key_times, .takes_ended = true};
     arena_reset(import->arena);
     *reterr = (struct draft_error){.detail = NULL};
     draft_begin_device(draft, options->tenant);
@@ -426,8 +432,6 @@ static bool read_line(struct import *import, struct bytes line, struct draft_dev
         draft->record.created_s = options->now_s;
     if (draft->record.role > options->role_max)
         *reterr = (struct draft_error){"/role", "It is above your own."};
-    else if (options->allows && !options->allows(options->ctx, &draft->record))
-        *reterr = (struct draft_error){"/site", "It is none of yours."};
     return reterr->detail == NULL;
 }
 
@@ -440,14 +444,16 @@ static enum accounts_result take_line(struct import *import, struct bytes line)
         refuse_line(import->report, import->report->lines, &error);
         return ACCOUNTS_DONE;
     }
-    if (collides(import, &item->draft.record)) {
+    name_keys(item);
+    if (collides(import, item)) {
         result = flush(import);
         if (result != ACCOUNTS_DONE || !read_line(import, line, &import->items[0].draft, &error))
             return result;
         item = &import->items[0];
+        name_keys(item);
     }
     item->line = import->report->lines;
-    item->refused = NULL;
+    refuse_item(item, NULL);
     schema_key_of(item->key, import->options->tenant, SCHEMA_KIND_DEVICE, bytes_of_text(item->draft.record.id));
     import->count++;
     return import->count == BULK_BATCH ? flush(import) : ACCOUNTS_DONE;
@@ -480,7 +486,6 @@ enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_op
                                  struct bulk_report *report)
 {
     struct import *import = calloc(1, sizeof *import);
-    uint64_t before = report->created + report->replaced;
     enum accounts_result result = ACCOUNTS_AWAY;
     if (import) {
         *import = (struct import){.accounts = accounts, .options = options, .report = report};
@@ -492,9 +497,6 @@ enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_op
     }
     if (import && import->items && import->arena)
         result = take_lines(import, text);
-    if (result == ACCOUNTS_DONE && report->created + report->replaced > before)
-        result = accounts_audit(accounts, &(struct audit_deed){.action = "import", .object = SCHEMA_OBJECT_DEVICE,
-                                                               .tenant = options->tenant});
     if (import) {
         begin_commands(import);
         resp_deinit(&import->resp);

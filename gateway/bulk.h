@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Devices by the thousand: JSON lines (gateway/draft) into Redis and out of it. For POST /devices in the clerk's thread
- * and for `weir device import`.
+ * Devices by the thousand: JSON lines (gateway/draft) into Redis and out of it. For POST /devices in the
+ * clerk's thread and for `weir device import`.
  *
- * BULK_BATCH devices are one transaction and two round trips: WATCH and read them all, then write them all, each with
- * its entry in weir:changes. So a device is there whole and told, or not at all; of a batch that somebody else touched
- * nothing is written, and it is tried again. A line that is refused keeps none of the others back.
+ * BULK_BATCH devices are one transaction and two round trips: WATCH and read them all, then write them all,
+ * each with its entry in weir:changes. So a device is there whole and told, or not at all; of a batch that
+ * somebody else touched nothing is written, and it is tried again. A line that is refused keeps none of the
+ * others back.
  *
- * An id of a signature key that a line takes from another device is free for the batches behind it.
+ * An id of a signature key, or what a device shows, that a line takes from another one is free for the
+ * batches behind it.
  *
  * Memory: one batch, whatever the length of the text.
  */
@@ -26,8 +28,13 @@ struct bulk_options {
     bool restores_key_times; /* that of its keys, which says whose a raw key or a name is that two devices show */
     enum role role_max;  /* devices of people above it are refused */
     int64_t now_s;
-    /* Whether the device may be written, and the one that is there replaced; NULL: any. */
-    bool (*allows)(void *ctx, const struct device_record *record);
+    /* Whether the device may be made of what is there (old; NULL: nothing); gives_keys: the line has some.
+     * False: reterr. NULL: any. */
+    bool (*allows)(void *ctx, const struct device_record *record, const struct device_record *old, bool gives_keys,
+                   struct draft_error *reterr);
+    /* Whether who imports may know of the device that is there. NULL: of all. Else an id that cannot be used is refused
+     * in the same words, whoever has it. */
+    bool (*sees)(void *ctx, const struct device_record *old);
     void *ctx;
 };
 
@@ -42,8 +49,9 @@ struct bulk_report {
 };
 
 /*
- * Reads the lines; empty ones are passed over. Adds to the report, so that a text may come in several parts, cut between
- * lines. Other than ACCOUNTS_DONE: it ended there, and what the report counts has happened.
+ * Reads the lines; empty ones are passed over. Adds to the report, so that a text may come in several parts,
+ * cut between lines. Other than ACCOUNTS_DONE: it ended there, and what the report counts has happened. The
+ * first batch that writes is in the audit with the same MULTI, and stands there for the others.
  */
 enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_options *options, struct bytes text,
                                  struct bulk_report *report);

@@ -6,6 +6,7 @@
 #include "gateway/draft.h"
 
 #include "codec/base64url.h"
+#include "codec/hex.h"
 #include "codec/json.h"
 #include "codec/jwk.h"
 #include "gateway/delivery.h"
@@ -358,11 +359,18 @@ static bool check_times(const struct credential *key, struct draft_error *reterr
 static bool check_key(const struct credential *credential, struct draft_error *reterr)
 {
     enum signed_algorithm algorithm;
-    bool sound = credential_is_sound(credential);
+    bool sound = credential_is_acceptable(credential);
     if (sound && !credential_is_secret(credential->kind) && algorithm_of(credential->kind, &algorithm))
         sound = crypto_sign_public_is_valid(algorithm, bytes_of(credential->public, credential->public_len));
     return sound ||
-           wrong(reterr, BYTES_LITERAL("hex"), "It is no key of this kind: wrong length, or no point of the curve.");
+           wrong(reterr, BYTES_LITERAL("hex"),
+                 "It is no key of this kind: wrong length, no point of the curve, or nothing but zeros.");
+}
+
+static bool check_end(const struct draft_rules *rules, const struct credential *key, struct draft_error *reterr)
+{
+    return rules->takes_ended || key->not_after_s == 0 || key->not_after_s > rules->now_s ||
+           wrong(reterr, BYTES_LITERAL("not_after"), "It is over already.");
 }
 
 bool draft_read_key(const struct node *map, const struct draft_rules *rules, struct bytes tenant, struct bytes device,
@@ -374,7 +382,8 @@ bool draft_read_key(const struct node *map, const struct draft_rules *rules, str
     bool ok = read_members(map, key_members, COUNT_OF(key_members), &ret->credential, note_key_member, &reading, &given,
                            reterr) &&
               take_identity(&reading, reterr) && take_name(&reading, reterr) && take_material(&reading, reterr) &&
-              check_key(&ret->credential, reterr) && check_times(&ret->credential, reterr);
+              check_key(&ret->credential, reterr) && check_times(&ret->credential, reterr) &&
+              check_end(rules, &ret->credential, reterr);
     if (!rules->restores_times)
         ret->credential.created_s = rules->now_s;
     if (!ok)
@@ -703,14 +712,9 @@ static void put_bool(struct report *report, const char *name, bool truth)
 
 static void put_hex(struct report *report, const uint8_t *octets, size_t len)
 {
-    static const char digits[] = "0123456789abcdef";
     char text[2 * SECRET_MAX];
-    for (size_t i = 0; i < len && i < SECRET_MAX; i++) {
-        text[2 * i] = digits[octets[i] >> 4];
-        text[2 * i + 1] = digits[octets[i] & 15];
-    }
     report_name(report, "hex");
-    report_string(report, bytes_of(text, 2 * len));
+    report_string(report, bytes_of(text, hex_write(bytes_of(octets, len), text)));
     explicit_bzero(text, sizeof text);
 }
 

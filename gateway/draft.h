@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Records of the registry as JSON: what people and their programs write in requests and import files, and what they get
- * to read. The members of a device are the fields of its record (registry/schema.h), its keys a list behind them.
+ * Records of the registry as JSON: what people and their programs write in requests and import files, and
+ * what they get to read. The members of a device are the fields of its record (registry/schema.h), its keys a
+ * list behind them.
  *
- * Reading changes a record: a member that is there sets its field, null takes it away, one that is absent leaves it as it
- * is (RFC 7396). A member that nobody knows is refused, so that a slip of the pen is not silently nothing. No effects;
- * randomness comes in as an argument.
+ * Reading changes a record: a member that is there sets its field, null takes it away, one that is absent
+ * leaves it as it is (RFC 7396). A member that nobody knows is refused, so that a slip of the pen is not
+ * silently nothing. No effects; randomness comes in as an argument.
  */
 #pragma once
 
@@ -30,6 +31,7 @@ struct draft_rules {
     void (*random)(void *ret, size_t len); /* NULL: "generate" is refused */
     int64_t now_s;
     bool restores_times; /* when a key was made may be said; else it is made now */
+    bool takes_ended;    /* keys whose not_after is over: of a list that was exported once */
 };
 
 /* A credential; the name of the record is in name. */
@@ -54,8 +56,8 @@ void draft_begin_device(struct draft_device *draft, struct bytes tenant);
 /* False: reterr. The id of the record is set by the member, or before. Keys are taken only if takes_keys. */
 bool draft_read_device(const struct node *map, const struct draft_rules *rules, bool takes_keys,
                        struct draft_device *draft, struct draft_error *reterr);
-/* Fields of the members that were given, empty ones for those that go; whole: all that a text can set. Text lives in the
- * scratch and in the draft. */
+/* Fields of the members that were given, empty ones for those that go; whole: all that a text can set. Text
+ * lives in the scratch and in the draft. */
 size_t draft_device_fields(struct draft_device *draft, bool whole,
                            struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX]);
 /* A new credential of the device. */

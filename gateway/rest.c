@@ -104,8 +104,11 @@ void rest_give(struct rest *rest, const struct rest_steps *steps)
     rest->steps = steps;
     rest->job.run = run;
     rest->job.done = done;
-    if (!clerk_give(worker->shared->clerk, worker->index, &rest->job))
-        request_refuse(rest->request, OUTCOME_OVERLOADED, NULL);
+    if (clerk_give(worker->shared->clerk, worker->index, &rest->job))
+        return;
+    /* The answer wipes what the job was to write. */
+    rest->outcome = OUTCOME_OVERLOADED;
+    steps->answer(rest);
 }
 
 enum accounts_result rest_refuse(struct rest *rest, enum outcome outcome, const char *detail)
@@ -136,7 +139,8 @@ static const char *why(enum accounts_result result)
     case ACCOUNTS_EXISTS:
         return "There is one of this id already.";
     case ACCOUNTS_SAME_SECRET:
-        return "Another key of the device has this secret, or another device this public key; a key is for one use only.";
+        return "Another key of the device has this secret, or another device this public key or certificate name; a "
+               "key is for one use only.";
     case ACCOUNTS_NO_DEVICE:
         return "There is no such device.";
     default:
@@ -166,7 +170,7 @@ bool rest_is_refused(struct rest *rest)
     response.detail = rest->detail;
     if (rest->job.result != ACCOUNTS_DONE) {
         response.outcome = outcome_of(rest->job.result);
-        response.detail = why(rest->job.result);
+        response.detail = rest->detail ? rest->detail : why(rest->job.result);
     }
     if (outcome_row(response.outcome)->http_status == 503)
         response.max_age_s = SINK_RETRY_S;
@@ -290,7 +294,24 @@ void rest_answer_content(struct rest *rest, struct report *report)
     request_finish(request, &response);
 }
 
-void rest_answer_change(struct rest *rest, struct report *report)
+/* Ids need no escapes. Empty: out of memory, and the answer is good without it. */
+static struct bytes location_of(const struct request *request, const char *made)
+{
+    struct bytes tenant = request_query(request, "tenant", NULL);
+    struct builder out;
+    builder_init(&out, request->arena, request->path.len + strlen(made) + tenant.len + sizeof "/?tenant=");
+    builder_put(&out, request->path);
+    builder_put_byte(&out, '/');
+    builder_put_text(&out, made);
+    if (tenant.len) {
+        builder_put_text(&out, "?tenant=");
+        builder_put(&out, tenant);
+    }
+    builder_put_byte(&out, '\0');
+    return out.failed ? (struct bytes){0} : bytes_of(out.ptr, out.len - 1);
+}
+
+void rest_answer_change(struct rest *rest, struct report *report, const char *made)
 {
     struct request *request = rest->request;
     bool creates = (request->method == METHOD_PUT || request->method == METHOD_POST) && !rest->existed;
@@ -305,6 +326,8 @@ void rest_answer_change(struct rest *rest, struct report *report)
     if (report)
         response.content_format = request->accept;
     response.etag = rest->etag;
+    if (made)
+        response.location = location_of(request, made);
     request_finish(request, &response);
 }
 

@@ -3,7 +3,9 @@
  * /devices: POST, and PUT, PATCH and DELETE of one. A PUT without keys keeps those that the device has, which have a
  * resource of their own; one with keys has these and no others from then on.
  *
- * Nobody makes, changes or removes a record that has a role above their own: it would be a way to that role.
+ * Nobody makes, changes or removes a record that has a role above their own: it would be a way to that role. Who is
+ * limited to sites gives no device a right that reaches beyond them (scope_widened_by), and of a record that is damaged
+ * nobody can tell the site, so that it is not there for them.
  */
 #include "gateway/rest_private.h"
 
@@ -24,16 +26,38 @@ static bool may_touch(const struct rest *rest, const struct device_record *recor
     return record->role <= rest->request->who.role;
 }
 
-/* What the new record may be. False: refused. */
-static bool check_new(struct rest *rest, const struct device_record *record)
+static bool wrong(struct draft_error *reterr, const char *pointer, const char *detail)
 {
-    rest->outcome = OUTCOME_UNPROCESSABLE;
-    if (!may_touch(rest, record))
-        rest->error = (struct draft_error){"/role", "It is above your own."};
-    else if (!scope_has_site(&rest->scope, bytes_of_text(record->site)))
-        rest->error = (struct draft_error){"/site", "It is none of yours."};
-    else
-        rest->outcome = OUTCOME_CONTENT;
+    snprintf(reterr->pointer, sizeof reterr->pointer, "%s", pointer);
+    reterr->detail = detail;
+    return false;
+}
+
+/* What somebody of this scope may make of a device; old NULL: there is none. */
+static bool allows(void *ctx, const struct device_record *record, const struct device_record *old, bool gives_keys,
+                   struct draft_error *reterr)
+{
+    const struct scope *scope = ctx;
+    const char *wider = scope_widened_by(scope, record, old);
+    if (!scope_has_site(scope, bytes_of_text(record->site)))
+        return wrong(reterr, "/site", "It is none of yours.");
+    if (wider)
+        return wrong(reterr, wider, "It would write for devices of other sites, which is not yours to give.");
+    if (gives_keys && !scope_may_give_keys(scope, record))
+        return wrong(reterr, "/keys", "It writes for devices of other sites, so its keys are not yours to give.");
+    return true;
+}
+
+/* What the record may become, and its entity tag, so that nothing is written that could not be told. False: refused. */
+static bool check_new(struct device_rest *device, const struct device_record *record, const struct device_record *old)
+{
+    struct rest *rest = &device->rest;
+    bool good = may_touch(rest, record) ? allows(&rest->scope, record, old, device->draft.has_keys, &rest->error)
+                                        : wrong(&rest->error, "/role", "It is above your own.");
+    if (!good)
+        rest->outcome = OUTCOME_UNPROCESSABLE;
+    else if (!rest_device_etag(record, &rest->etag))
+        rest->outcome = OUTCOME_OUT_OF_MEMORY;
     return rest->outcome == OUTCOME_CONTENT;
 }
 
@@ -49,14 +73,16 @@ static bool look(struct device_rest *device, struct accounts *accounts, struct r
                                                       bytes_of_text(draft->id), room, ret);
     bool found = result == ACCOUNTS_DONE;
     rest->existed = found || result == ACCOUNTS_DAMAGED;
+    bool is_hidden = found ? !scope_has_device(&rest->scope, ret) : rest->existed && scope_is_limited(&rest->scope);
     *ret_result = ACCOUNTS_DONE;
     if (!rest->existed && result != ACCOUNTS_NOT_FOUND)
         *ret_result = result;
-    else if ((found && !scope_has_device(&rest->scope, ret)) ||
-             (!rest->existed && (method == METHOD_PATCH || method == METHOD_DELETE)))
+    else if (is_hidden || (!rest->existed && (method == METHOD_PATCH || method == METHOD_DELETE)))
         rest->outcome = OUTCOME_NOT_FOUND;
     else if (found && !may_touch(rest, ret))
         rest_refuse(rest, OUTCOME_FORBIDDEN, "Its role is above your own.");
+    else if (!found && rest->existed && rest->request->who.role != ROLE_ADMIN)
+        rest_refuse(rest, OUTCOME_FORBIDDEN, "What stands of it is damaged; an admin may remove it.");
     else if (rest->existed && method == METHOD_POST)
         rest_refuse(rest, OUTCOME_CONFLICT, "There is such a device already.");
     else if (!found && rest->existed && method != METHOD_DELETE)
@@ -74,7 +100,7 @@ static enum accounts_result write_new(struct device_rest *device, struct account
     struct device_record *record = &device->draft.record;
     if (!device->draft.has_created || rest->request->who.role != ROLE_ADMIN)
         record->created_s = rest->now_s;
-    if (!check_new(rest, record) || !rest_device_etag(record, &rest->etag))
+    if (!check_new(device, record, NULL))
         return ACCOUNTS_DONE;
     enum accounts_result result = accounts_add_device(accounts, record, false);
     /* Somebody made it since it was looked for; or another device has the id of one of its signature keys. */
@@ -86,7 +112,6 @@ static enum accounts_result write_new(struct device_rest *device, struct account
 static enum accounts_result replace(struct device_rest *device, struct accounts *accounts,
                                     const struct device_record *old)
 {
-    struct rest *rest = &device->rest;
     struct device_record record = device->draft.record;
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
@@ -95,7 +120,7 @@ static enum accounts_result replace(struct device_rest *device, struct accounts 
         record.credentials = old->credentials;
         record.credential_count = old->credential_count;
     }
-    if (!check_new(rest, &record) || !rest_device_etag(&record, &rest->etag))
+    if (!check_new(device, &record, old))
         return ACCOUNTS_DONE;
     if (device->draft.has_keys)
         return accounts_add_device(accounts, &record, true);
@@ -115,7 +140,7 @@ static enum accounts_result patch(struct device_rest *device, struct accounts *a
     if (!draft_read_device(rest->map, &rest->rules, false, draft, &rest->error))
         return rest_refuse(rest, OUTCOME_UNPROCESSABLE, NULL);
     draft->record.created_s = old->created_s;
-    if (!check_new(rest, &draft->record) || !rest_device_etag(&draft->record, &rest->etag))
+    if (!check_new(device, &draft->record, old))
         return ACCOUNTS_DONE;
     size_t count = draft_device_fields(draft, false, fields, scratch);
     if (count == 0)
@@ -152,7 +177,7 @@ static void answer_change(struct rest *rest)
     struct device_rest *device = (struct device_rest *)rest;
     record_wipe_room(&device->draft.room);
     if (!rest_is_refused(rest))
-        rest_answer_change(rest, NULL);
+        rest_answer_change(rest, NULL, rest->request->method == METHOD_POST ? device->draft.record.id : NULL);
 }
 
 static const struct rest_steps change_steps = {change, answer_change};
@@ -174,6 +199,7 @@ static void begin_change(struct request *request)
     strcpy(device->draft.record.id, rest->id);
     if ((request->method == METHOD_PUT || request->method == METHOD_POST) &&
         !draft_read_device(rest->map, &rest->rules, true, &device->draft, &rest->error)) {
+        record_wipe_room(&device->draft.room);
         rest_explain(request, &rest->error);
         return;
     }
@@ -192,11 +218,12 @@ struct bulk_rest {
     struct bytes text;
     bool replaces;
     struct bulk_report report;
+    char ended[160]; /* what had happened when it failed */
 };
 
-static bool is_allowed(void *ctx, const struct device_record *record)
+static bool sees(void *ctx, const struct device_record *old)
 {
-    return scope_has_device(ctx, record);
+    return scope_has_device(ctx, old);
 }
 
 static enum accounts_result import(struct rest *rest, struct accounts *accounts)
@@ -209,11 +236,21 @@ static enum accounts_result import(struct rest *rest, struct accounts *accounts)
         .restores_key_times = rest->request->who.role == ROLE_ADMIN && rest_is_of_admin_tenant(rest->request),
         .role_max = rest->request->who.role,
         .now_s = rest->now_s,
-        .allows = is_allowed,
+        .allows = allows,
+        .sees = scope_is_limited(&rest->scope) ? sees : NULL,
         .ctx = &rest->scope,
     };
-    bulk->report = (struct bulk_report){0};
-    return bulk_import(accounts, &options, bulk->text, &bulk->report);
+    struct bulk_report *report = &bulk->report;
+    *report = (struct bulk_report){0};
+    enum accounts_result result = bulk_import(accounts, &options, bulk->text, report);
+    if (result != ACCOUNTS_DONE && report->created + report->replaced > 0) {
+        snprintf(bulk->ended, sizeof bulk->ended,
+                 "It ended before line %llu was through: %llu devices were made and %llu replaced.",
+                 (unsigned long long)report->lines, (unsigned long long)report->created,
+                 (unsigned long long)report->replaced);
+        rest->detail = bulk->ended;
+    }
+    return result;
 }
 
 static void put_uint(struct report *report, const char *name, uint64_t number)

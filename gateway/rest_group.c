@@ -112,7 +112,9 @@ static enum accounts_result change(struct rest *rest, struct accounts *accounts)
         result = accounts_remove_group(accounts, tenant, id);
     else if (!draft_read_group(rest->map, &rest->rules, &group->record, &group->made, &rest->error))
         rest->outcome = OUTCOME_UNPROCESSABLE;
-    else if (group_etag(&group->record, &rest->etag))
+    else if (!group_etag(&group->record, &rest->etag))
+        rest->outcome = OUTCOME_OUT_OF_MEMORY;
+    else
         result = accounts_add_group(accounts, &group->record, true);
     accounts->only_if = NULL;
     return result;
@@ -124,11 +126,12 @@ static void answer_change(struct rest *rest)
     struct report report;
     bool tells = group->made && rest->request->method != METHOD_DELETE;
     rest_report_init(rest, &report);
-    if (tells)
+    if (tells && !rest_has_failed(rest))
         draft_write_group(&report, &group->record, true);
     secret_wipe(&group->record.key);
     if (!rest_is_refused(rest))
-        rest_answer_change(rest, tells ? &report : NULL);
+        rest_answer_change(rest, tells ? &report : NULL,
+                           rest->request->method == METHOD_POST ? group->record.id : NULL);
 }
 
 static const struct rest_steps list_steps = {read_list, answer_list};
@@ -148,10 +151,12 @@ void rest_handle_groups(struct request *request)
     }
     strcpy(group->record.tenant, rest->scope.tenant);
     group->record.created_s = rest->now_s;
-    if (draft_read_group(rest->map, &rest->rules, &group->record, &group->made, &rest->error))
+    if (draft_read_group(rest->map, &rest->rules, &group->record, &group->made, &rest->error)) {
         rest_give(rest, &make_steps);
-    else
-        rest_explain(request, &rest->error);
+        return;
+    }
+    secret_wipe(&group->record.key);
+    rest_explain(request, &rest->error);
 }
 
 void rest_handle_group(struct request *request)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * /devices/{id}/keys: what proves a device. A key is not changed but for its times: rotation is a new key beside the old
- * one, then the end of the old one. Read from Redis, so that who adds a key sees it at once.
+ * /devices/{id}/keys: what proves a device. A key is not changed but for its times: rotation is a new key
+ * beside the old one, then the end of the old one. Read from Redis, so that who adds a key sees it at once.
  */
 #include "gateway/rest_private.h"
 
@@ -31,12 +31,19 @@ static enum accounts_result get_device(struct rest *rest, struct accounts *accou
 {
     enum accounts_result result = accounts_get_device(accounts, bytes_of_text(rest->scope.tenant),
                                                       bytes_of_text(rest->id), room, ret);
+    enum method method = rest->request->method;
+    /* Nobody can tell the site of what is damaged. */
+    if (result == ACCOUNTS_DAMAGED && scope_is_limited(&rest->scope))
+        return ACCOUNTS_NOT_FOUND;
     if (result != ACCOUNTS_DONE)
         return result;
     if (!scope_has_device(&rest->scope, ret))
         rest->outcome = OUTCOME_NOT_FOUND;
-    else if (rest->request->method != METHOD_GET && ret->role > rest->request->who.role)
+    else if (method != METHOD_GET && ret->role > rest->request->who.role)
         rest_refuse(rest, OUTCOME_FORBIDDEN, "Its role is above your own.");
+    else if (method != METHOD_GET && method != METHOD_DELETE && !scope_may_give_keys(&rest->scope, ret))
+        rest_refuse(rest, OUTCOME_FORBIDDEN,
+                    "It writes for devices of other sites, so its keys are not yours to give.");
     return ACCOUNTS_DONE;
 }
 
@@ -93,8 +100,9 @@ static enum accounts_result add_key(struct rest *rest, struct accounts *accounts
     struct key_rest *keys = (struct key_rest *)rest;
     struct etag etag;
     /* If-Match is of the device: the list that one has seen. */
-    if (!rest_device_etag(record, &etag) || !rest_preconditions_hold(rest, true, &etag) ||
-        !key_etag(&keys->key.credential, &rest->etag))
+    if (!rest_device_etag(record, &etag) || !key_etag(&keys->key.credential, &rest->etag))
+        return rest_refuse(rest, OUTCOME_OUT_OF_MEMORY, NULL);
+    if (!rest_preconditions_hold(rest, true, &etag))
         return ACCOUNTS_DONE;
     return accounts_put_credential(accounts, bytes_of_text(record->tenant), bytes_of_text(record->id),
                                    &keys->key.credential, false);
@@ -108,7 +116,9 @@ static enum accounts_result change_key(struct rest *rest, struct accounts *accou
     if (!old)
         return ACCOUNTS_NOT_FOUND;
     rest->existed = true;
-    if (!key_etag(old, &etag) || !rest_preconditions_hold(rest, true, &etag))
+    if (!key_etag(old, &etag))
+        return rest_refuse(rest, OUTCOME_OUT_OF_MEMORY, NULL);
+    if (!rest_preconditions_hold(rest, true, &etag))
         return ACCOUNTS_DONE;
     if (rest->request->method == METHOD_DELETE)
         return accounts_remove_credential(accounts, tenant, id, bytes_of_text(rest->part));
@@ -116,7 +126,9 @@ static enum accounts_result change_key(struct rest *rest, struct accounts *accou
     enum accounts_result result = ACCOUNTS_DONE;
     if (!draft_change_key(rest->map, &key, &rest->error))
         rest->outcome = OUTCOME_UNPROCESSABLE;
-    else if (key_etag(&key, &rest->etag))
+    else if (!key_etag(&key, &rest->etag))
+        rest->outcome = OUTCOME_OUT_OF_MEMORY;
+    else
         result = accounts_put_credential(accounts, tenant, id, &key, true);
     credential_wipe(&key);
     return result;
@@ -158,12 +170,14 @@ static void answer_change(struct rest *rest)
     struct key_rest *keys = (struct key_rest *)rest;
     struct report report;
     bool tells = rest->request->method == METHOD_POST;
+    char made[CREDENTIAL_ID_MAX + 1];
+    memcpy(made, keys->key.credential.id, sizeof made);
     rest_report_init(rest, &report);
     if (tells && !rest_has_failed(rest))
         draft_write_made_key(&report, &keys->key, made_jwk(&keys->key, rest->request->arena));
     draft_wipe_key(&keys->key);
     if (!rest_is_refused(rest))
-        rest_answer_change(rest, tells ? &report : NULL);
+        rest_answer_change(rest, tells ? &report : NULL, tells ? made : NULL);
 }
 
 static const struct rest_steps read_steps = {read_keys, answer_keys};

@@ -25,7 +25,7 @@ struct rest {
     /* What came of it, with ACCOUNTS_DONE. */
     enum outcome outcome;
     struct draft_error error; /* with OUTCOME_UNPROCESSABLE, if it has a detail */
-    const char *detail;       /* with other refusals; may be NULL */
+    const char *detail;       /* with other refusals; may be NULL. Without ACCOUNTS_DONE: instead of its usual words */
     bool existed;
     struct etag etag;
 };
@@ -34,8 +34,9 @@ typedef enum accounts_result rest_run(struct rest *rest, struct accounts *accoun
 
 /* A job of this size, its body read; NULL: the request is refused already. */
 struct rest *rest_begin(struct request *request, size_t size);
-/* Gives it to the clerk: run is tried again when somebody else wrote meanwhile; then answer, which finishes the request
- * unless rest_is_refused has. */
+/* Gives it to the clerk: run is tried again when somebody else wrote meanwhile; then answer, which wipes the
+ * job's secrets and finishes the request, unless rest_is_refused has. If the clerk takes no more, answer is
+ * called at once. */
 struct rest_steps {
     rest_run *run;
     void (*answer)(struct rest *rest);
@@ -56,8 +57,9 @@ bool rest_etag_of_fields(const struct record_field *fields, size_t count, struct
 
 /* 2.05 with the body and entity tag, or 2.03. */
 void rest_answer_content(struct rest *rest, struct report *report);
-/* 2.01 or 2.04 by existed, 2.02 of a DELETE; report: NULL for no body, which else has a secret. */
-void rest_answer_change(struct rest *rest, struct report *report);
+/* 2.01 or 2.04 by existed, 2.02 of a DELETE; report: NULL for no body, which else has a secret; made: the id that a
+ * POST gave to what is below its path from now on, else NULL. */
+void rest_answer_change(struct rest *rest, struct report *report, const char *made);
 void rest_report_init(struct rest *rest, struct report *report);
 
 /* Whether who asks is of settings.admin_tenant. */

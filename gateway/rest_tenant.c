@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * /tenants: for admins of the tenant that settings.admin_tenant names; for all others it is not there. That tenant itself
- * can be neither disabled nor removed here, because nobody could take it back.
+ * /tenants: for admins of the tenant that settings.admin_tenant names; for all others it is not there. That
+ * tenant itself can be neither disabled nor removed here, because nobody could take it back.
  */
 #include "gateway/rest_private.h"
 
@@ -139,7 +139,7 @@ static enum accounts_result change(struct rest *rest, struct accounts *accounts)
 static void answer_change(struct rest *rest)
 {
     if (!rest_is_refused(rest))
-        rest_answer_change(rest, NULL);
+        rest_answer_change(rest, NULL, NULL);
 }
 
 static const struct rest_steps list_steps = {read_list, answer_list};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * /tokens: what people and HTTP devices prove themselves with. The text is in the answer that made the token, and nowhere
- * else. DELETE revokes: the record stays, so that the list can tell it.
+ * /tokens: what people and HTTP devices prove themselves with. The text is in the answer that made the token,
+ * and nowhere else. DELETE revokes: the record stays, so that the list can tell it.
  */
 #include "gateway/rest_private.h"
 
@@ -103,11 +103,12 @@ static void answer_made(struct rest *rest)
         rest->error = (struct draft_error){"/device", "There is no such device."};
     }
     rest_report_init(rest, &report);
-    draft_write_token(&report, &tokens->record, tokens->text);
+    if (!rest_has_failed(rest))
+        draft_write_token(&report, &tokens->record, tokens->text);
     secret_wipe(&tokens->record.apikey);
     explicit_bzero(tokens->text, sizeof tokens->text);
     if (!rest_is_refused(rest))
-        rest_answer_change(rest, &report);
+        rest_answer_change(rest, &report, tokens->record.id);
 }
 
 static enum accounts_result read_one(struct rest *rest, struct accounts *accounts)
@@ -148,7 +149,7 @@ static enum accounts_result revoke(struct rest *rest, struct accounts *accounts)
 static void answer_revoked(struct rest *rest)
 {
     if (!rest_is_refused(rest))
-        rest_answer_change(rest, NULL);
+        rest_answer_change(rest, NULL, NULL);
 }
 
 static const struct rest_steps list_steps = {read_list, answer_list};
@@ -185,12 +186,16 @@ void rest_handle_tokens(struct request *request)
     }
     strcpy(tokens->record.tenant, rest->scope.tenant);
     tokens->record.created_s = rest->now_s;
-    if (!draft_read_token(rest->map, rest->now_s, &tokens->record, &apikey, &rest->error))
+    if (!draft_read_token(rest->map, rest->now_s, &tokens->record, &apikey, &rest->error)) {
         rest_explain(request, &rest->error);
-    else if (!draw(tokens, apikey))
-        request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
-    else
+        return;
+    }
+    if (draw(tokens, apikey)) {
         rest_give(rest, &make_steps);
+        return;
+    }
+    explicit_bzero(tokens->text, sizeof tokens->text);
+    request_refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
 }
 
 void rest_handle_token(struct request *request)

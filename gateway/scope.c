@@ -77,3 +77,23 @@ bool scope_has_device(const struct scope *scope, const struct device_record *dev
 {
     return strcmp(device->tenant, scope->tenant) == 0 && scope_has_site(scope, bytes_of_text(device->site));
 }
+
+static bool has_foreign_prefix(const struct device_record *device)
+{
+    return device->prefix[0] && strcmp(device->prefix, device->id) != 0;
+}
+
+const char *scope_widened_by(const struct scope *scope, const struct device_record *record,
+                             const struct device_record *old)
+{
+    if (!scope_is_limited(scope))
+        return NULL;
+    if (record->concentrator && !(old && old->concentrator))
+        return "/concentrator";
+    return has_foreign_prefix(record) && !(old && strcmp(old->prefix, record->prefix) == 0) ? "/prefix" : NULL;
+}
+
+bool scope_may_give_keys(const struct scope *scope, const struct device_record *device)
+{
+    return !scope_is_limited(scope) || (!device->concentrator && !has_foreign_prefix(device));
+}

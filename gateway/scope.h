@@ -26,3 +26,13 @@ enum outcome scope_of(const struct request *request, struct scope *ret);
 bool scope_is_limited(const struct scope *scope);
 bool scope_has_device(const struct scope *scope, const struct device_record *device);
 bool scope_has_site(const struct scope *scope, struct bytes site);
+/*
+ * Sites say of a device which it is, not what it writes: a concentrator, and one with a prefix other than its id, write
+ * for devices of any site. So who is limited gives no device such a right, and none that has it a key. What others gave
+ * may stay as it is, or go.
+ *
+ * NULL: they may. Else the JSON pointer to the member that gives more than old has; old NULL: there is none.
+ */
+const char *scope_widened_by(const struct scope *scope, const struct device_record *record,
+                             const struct device_record *old);
+bool scope_may_give_keys(const struct scope *scope, const struct device_record *device);

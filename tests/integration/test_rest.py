@@ -105,6 +105,19 @@ def test_keys(gateway):
     again = ask(gateway, "POST", "/devices/keyed/keys", {"kind": "es256", "id": "sign-2", "jwk": public}, 201).json()
     equal(again["hex"], signer["hex"])
     ask(gateway, "DELETE", "/devices/keyed/keys/sign-2", expect=204)
+    # So are a raw key and a certificate name.
+    for shown in {"kind": "rpk", "hex": "5a" * 32}, {"kind": "x509", "name": "keyed.example"}:
+        ask(gateway, "POST", "/devices/keyed/keys", {"id": "shown", **shown}, 201)
+        answer = ask(gateway, "POST", "/devices/keyed-2/keys", {"id": "shown", **shown}, 409)
+        assert "keyed" not in answer.json()["detail"], answer
+        ask(gateway, "PUT", "/devices/keyed-3", {"keys": [{"id": "shown", **shown}]}, 409)
+        ask(gateway, "DELETE", "/devices/keyed/keys/shown", expect=204)
+        ask(gateway, "POST", "/devices/keyed-2/keys", {"id": "shown", **shown}, 201)
+        ask(gateway, "DELETE", "/devices/keyed-2/keys/shown", expect=204)
+    for kind in "hs256", "hs256-64", "hmac", "psk":
+        ask(gateway, "POST", "/devices/keyed/keys", {"id": "zero", "kind": kind, "hex": "00" * 32}, 422)
+    answer = ask(gateway, "POST", "/devices/keyed/keys", {"id": "over", "kind": "psk", "generate": True, "not_after": 1000}, 422)
+    equal(answer.json()["detail"], "/not_after: It is over already.")
     private = dict(public, d=json.loads(signer["jwk"])["d"])
     ask(gateway, "POST", "/devices/keyed-2/keys", {"kind": "es256", "id": "p", "jwk": private}, 422)
     listed = ask(gateway, "GET", "/devices/keyed/keys", expect=200)
@@ -189,6 +202,74 @@ def test_who_may(gateway):
     ask(gateway, "GET", "/groups", expect=404, token=limited)
 
 
+def test_sites_bound_what_a_device_may_write(gateway):
+    """who is limited to sites gives no device a right beyond them, one by one or by lines; what others gave may stay or go"""
+    limited = people(gateway, "demo", "operator", "--sites", "s")
+    operator = people(gateway, "demo", "operator")
+    beyond = {"concentrator": True}, {"prefix": "*"}, {"prefix": "here"}, {"prefix": "w-1:2"}
+
+    def wrong(method, path, body, member, who=limited):
+        answer = ask(gateway, method, path, body, 422, token=who)
+        assert answer.json()["detail"].startswith(member + ": "), answer
+
+    for more in beyond:
+        member = "/" + next(iter(more))
+        wrong("PUT", "/devices/w-1", {"site": "s", **more}, member)
+        wrong("POST", "/devices", {"id": "w-1", "site": "s", **more}, member)
+        answer = ask(gateway, "POST", "/devices", json.dumps({"id": "w-1", "site": "s", **more}), 200, token=limited,
+                     content_type=LINES).json()
+        equal((answer["created"], answer["refused"]), (0, 1))
+        assert answer["errors"][0]["detail"].startswith(member + ": "), answer
+    ask(gateway, "PUT", "/devices/w-1", {"site": "s", "prefix": "w-1"}, 201, token=limited)
+    for more in beyond:
+        member = "/" + next(iter(more))
+        wrong("PUT", "/devices/w-1", {"site": "s", **more}, member)
+        wrong("PATCH", "/devices/w-1", more, member)
+        answer = ask(gateway, "POST", "/devices?replace", json.dumps({"id": "w-1", "site": "s", **more}), 200,
+                     token=limited, content_type=LINES).json()
+        equal((answer["replaced"], answer["refused"]), (0, 1))
+    # Somebody without sites may; then it stays, but nobody with sites gets its key.
+    ask(gateway, "PATCH", "/devices/w-1", {"concentrator": True, "prefix": "*"}, 204, token=operator)
+    ask(gateway, "POST", "/devices/w-1/keys", {"kind": "psk", "id": "k", "generate": True}, 201, token=operator)
+    ask(gateway, "PATCH", "/devices/w-1", {"tags": "kept"}, 204, token=limited)
+    ask(gateway, "PUT", "/devices/w-1", {"site": "s", "concentrator": True, "prefix": "*"}, 204, token=limited)
+    key = {"kind": "psk", "id": "mine", "hex": "0102030405060708"}
+    wrong("PUT", "/devices/w-1", {"site": "s", "concentrator": True, "prefix": "*", "keys": [key]}, "/keys")
+    wrong("PATCH", "/devices/w-1", {"prefix": "here"}, "/prefix")
+    ask(gateway, "POST", "/devices/w-1/keys", key, 403, token=limited)
+    ask(gateway, "PATCH", "/devices/w-1/keys/k", {"not_after": 4000000000}, 403, token=limited)
+    again = json.dumps({"id": "w-1", "site": "s", "concentrator": True, "prefix": "*"})
+    equal(ask(gateway, "POST", "/devices?replace", again, 200, token=limited, content_type=LINES).json()["replaced"], 1)
+    with_key = json.dumps({"id": "w-1", "site": "s", "concentrator": True, "prefix": "*", "keys": [key]})
+    equal(ask(gateway, "POST", "/devices?replace", with_key, 200, token=limited, content_type=LINES).json()["replaced"], 0)
+    ask(gateway, "PATCH", "/devices/w-1", {"concentrator": None, "prefix": None}, 204, token=limited)
+    wrong("PATCH", "/devices/w-1", {"concentrator": True}, "/concentrator")
+    ask(gateway, "POST", "/devices/w-1/keys", key, 201, token=limited)
+
+
+def test_what_lies_outside_is_not_told(gateway):
+    """a taken id is refused in the same words wherever the device is; a damaged record is not there for who has sites"""
+    for name, site in ("o-in", "s"), ("o-out", "n"), ("o-bad", "s"):
+        ask(gateway, "PUT", "/devices/" + name, {"site": site}, 201)
+    gateway.redis("HSET", "weir:{demo}:dev:o-bad", "role", "king")
+    operator, limited = people(gateway, "demo", "operator"), people(gateway, "demo", "operator", "--sites", "s")
+    chief = people(gateway, "demo", "admin", "--sites", "s")
+    text = "".join('{"id":"%s","site":"s"}\n' % name for name in ("o-in", "o-out", "o-bad"))
+    answer = ask(gateway, "POST", "/devices", text, 200, token=limited, content_type=LINES).json()
+    equal((answer["refused"], len({row["detail"] for row in answer["errors"]})), (3, 1))
+    replaced = ask(gateway, "POST", "/devices?replace", text, 200, token=limited, content_type=LINES).json()
+    equal((replaced["replaced"], [row["line"] for row in replaced["errors"]]), (1, [2, 3]))
+    equal({row["detail"] for row in replaced["errors"]}, {answer["errors"][0]["detail"]})
+    for token in limited, chief:
+        for method, body in (("DELETE", None), ("PATCH", {}), ("PUT", {"site": "s"})):
+            ask(gateway, method, "/devices/o-bad", body, 404, token=token)
+        ask(gateway, "POST", "/devices", {"id": "o-bad", "site": "s"}, 404, token=token)
+        ask(gateway, "GET", "/devices/o-bad/keys", expect=404, token=token)
+    ask(gateway, "DELETE", "/devices/o-bad", expect=403, token=operator)
+    ask(gateway, "PUT", "/devices/o-bad", {}, 500)
+    ask(gateway, "DELETE", "/devices/o-bad", expect=204)
+
+
 def lines(prefix, count, **more):
     return "".join(json.dumps({"id": "%s-%05d" % (prefix, i), "site": "bulk", "tags": "t%d" % (i % 2),
                                "keys": [{"id": "k", "kind": "psk", "hex": "%032x" % (i + 1)}], **more}) + "\n"
@@ -231,6 +312,19 @@ def test_many(gateway):
     equal(sum('"bulk-' in line for line in again.splitlines()), 2000)
 
 
+def test_an_import_that_ends_half_way(gateway):
+    """what was written before it failed is told and in the audit"""
+    gateway.redis("SET", "weir:{demo}:dev:half-no", "no hash")
+    text = "".join('{"id":"half-%d"}\n' % i for i in range(128)) + '{"id":"half-no"}\n'
+    answer = ask(gateway, "POST", "/devices", text, content_type=LINES)
+    assert answer.status >= 500, answer
+    assert "128 devices were made and 0 replaced" in answer.json()["detail"], answer
+    newest = ask(gateway, "GET", "/audit?limit=1", expect=200).json()["audit"][0]
+    equal((newest["action"], newest["object"]), ("import", "device"))
+    gateway.redis("DEL", "weir:{demo}:dev:half-no")
+    made(gateway, "/devices/half-127")
+
+
 def test_coap(gateway):
     """the same over CoAP with the DTLS identity of an operator"""
     ask(gateway, "PUT", "/devices/anna", {"role": "operator", "keys": [
@@ -253,3 +347,25 @@ def test_coap(gateway):
     answer = coap_client(base + "/devices/by-coap", "-m", "delete", psk=who)
     equal(answer.code, "", repr(answer))
     wait_until(lambda: ask(gateway, "GET", "/devices/by-coap").status == 404, "it is gone")
+
+
+def test_location(gateway):
+    """201 of a POST says where what was made is, and it is there; also in the tenant that the query named"""
+    gateway.cli("tenant", "add", "weir", check=False)
+    root = people(gateway, "weir", "admin")
+
+    def follow(path, body, where, token=None):
+        answer = ask(gateway, "POST", path, body, 201, token=token)
+        for secret in "hex", "token":
+            if answer.body and secret in answer.json():
+                gateway.secrets.append(answer.json()[secret])
+        equal(answer.headers["location"], where or "/tokens/" + answer.json()["id"])
+        made(gateway, answer.headers["location"], token)
+    follow("/devices", {"id": "loc-1"}, "/devices/loc-1")
+    follow("/devices/loc-1/keys", {"kind": "psk", "generate": True, "id": "k1"}, "/devices/loc-1/keys/k1")
+    follow("/groups", {"id": "loc", "pattern": "loc-*"}, "/groups/loc")
+    follow("/tokens", {"role": "viewer"}, None)
+    follow("/devices?tenant=demo", {"id": "loc-2"}, "/devices/loc-2?tenant=demo", root)
+    answer = ask(gateway, "PUT", "/devices/loc-3", {}, 201)
+    assert "location" not in answer.headers
+    assert "location" not in ask(gateway, "POST", "/devices", {"id": "loc-1"}, 409).headers

@@ -547,6 +547,58 @@ Test(accounts, a_public_key_belongs_to_one_device_of_a_tenant)
     cr_expect_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
 }
 
+static enum accounts_result put_named(const char *device_id, const char *id, enum credential_kind kind, const char *name,
+                                      uint8_t fill)
+{
+    struct credential credential = {.kind = kind, .created_s = 7, .name = name};
+    snprintf(credential.id, sizeof credential.id, "%s", id);
+    if (kind == CREDENTIAL_CA)
+        memset(credential.public, fill, credential.public_len = fill ? CREDENTIAL_CA_ANY : CREDENTIAL_CA_LEAF);
+    return accounts_put_credential(&accounts, T, bytes_of_text(device_id), &credential, false);
+}
+
+Test(accounts, what_is_shown_in_a_handshake_belongs_to_one_device_of_a_tenant)
+{
+    add_tenant();
+    add_device("d1");
+    add_device("d2");
+    cr_assert_eq(put_key("d1", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("d2", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+    cr_expect_str_eq(accounts.holder, "d1");
+    cr_expect_eq(put_key("d2", "raw", CREDENTIAL_RPK, 2, false), ACCOUNTS_DONE, "its id may be the same");
+    cr_assert_eq(put_named("d1", "cn", CREDENTIAL_X509, "pump one", 0), ACCOUNTS_DONE);
+    cr_expect_eq(put_named("d2", "cn", CREDENTIAL_X509, "pump one", 0), ACCOUNTS_SAME_SECRET);
+    cr_expect_eq(put_named("d2", "cn", CREDENTIAL_X509, "pump", 0), ACCOUNTS_DONE);
+    cr_assert_eq(put_named("d1", "ca", CREDENTIAL_CA, "pump one", 3), ACCOUNTS_DONE, "of one authority");
+    cr_expect_eq(put_named("d2", "ca", CREDENTIAL_CA, "pump one", 3), ACCOUNTS_SAME_SECRET);
+    cr_expect_eq(put_named("d2", "ca", CREDENTIAL_CA, "pump one", 4), ACCOUNTS_DONE, "of another");
+    cr_expect_eq(put_named("d1", "leaf", CREDENTIAL_CA, "leaf", 0), ACCOUNTS_DONE);
+    cr_expect_eq(put_named("d2", "leaf", CREDENTIAL_CA, "leaf", 0), ACCOUNTS_DONE, "nobody else has its key");
+    cr_assert_eq(put_key("d1", "again", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("raw")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("d2", "more", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET, "d1 has it still");
+    cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("d2", "more", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+    cr_expect_eq(put_named("d2", "cn2", CREDENTIAL_X509, "pump one", 0), ACCOUNTS_DONE);
+}
+
+Test(accounts, a_raw_key_that_an_older_weir_wrote_is_given_up_with_its_field)
+{
+    char claim[256];
+    struct credential raw = credential_of("rpk", CREDENTIAL_RPK, 1);
+    char name[ACCOUNTS_KIDS_NAME_MAX + 1];
+    cr_assert(accounts_public_name(&raw, name));
+    add_tenant();
+    add_device("d1");
+    add_device("d2");
+    redis_call(client, "HSET weir:{acme}:dev:d1 rpk 0101010101010101010101010101010101010101010101010101010101010101");
+    snprintf(claim, sizeof claim, "HSET weir:{acme}:kids %s d1", name);
+    redis_call(client, claim);
+    cr_expect_eq(put_key("d2", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+    cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("rpk")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("d2", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+}
+
 Test(accounts, no_credential_beside_secrets_that_another_kek_wrapped)
 {
     char template[] = "/tmp/weir-kek-XXXXXX", path[64], error[VAULT_ERROR_MAX];

@@ -176,3 +176,116 @@ Test(bulk, a_change_of_what_is_no_longer_so_is_stale)
     accounts.only_if = NULL;
     cr_expect_eq(accounts_remove_device(&accounts, T, id), ACCOUNTS_DONE);
 }
+
+static bool sees_north(void *ctx, const struct device_record *old)
+{
+    (void)ctx;
+    return strcmp(old->site, "north") == 0;
+}
+
+static bool allows_north(void *ctx, const struct device_record *record, const struct device_record *old, bool gives_keys,
+                         struct draft_error *reterr)
+{
+    *(unsigned *)ctx += gives_keys;
+    if (strcmp(record->site, "north") == 0 && record->concentrator <= (old && old->concentrator))
+        return true;
+    *reterr = (struct draft_error){"/concentrator", "No."};
+    return false;
+}
+
+Test(bulk, a_line_is_judged_by_what_is_there)
+{
+    unsigned keys = 0;
+    import("{\"id\":\"hub\",\"site\":\"north\",\"concentrator\":true}\n{\"id\":\"lamp\",\"site\":\"north\"}\n");
+    options.allows = allows_north;
+    options.ctx = &keys;
+    options.replaces = true;
+    import("{\"id\":\"hub\",\"site\":\"north\",\"concentrator\":true,\"tags\":\"x\"}\n"
+           "{\"id\":\"lamp\",\"site\":\"north\",\"concentrator\":true}\n"
+           "{\"id\":\"new\",\"site\":\"north\",\"concentrator\":true}\n" PUBLIC("away", "k", P1));
+    cr_expect_eq(report.replaced, 1, "what it was it may stay");
+    cr_expect_eq(report.refused, 3);
+    cr_expect_eq(report.refusals[0].line, 2);
+    cr_expect_eq(report.refusals[1].line, 3);
+    cr_expect_str_eq(report.refusals[1].error.pointer, "/concentrator");
+    cr_expect_eq(keys, 1);
+}
+
+Test(bulk, who_sees_a_part_gets_one_answer_for_every_id_that_is_taken)
+{
+    struct bytes damage[] = {BYTES_LITERAL("HSET"), BYTES_LITERAL("weir:{acme}:dev:broken"), BYTES_LITERAL("role"),
+                             BYTES_LITERAL("king")};
+    const char *lines = "{\"id\":\"here\",\"site\":\"north\"}\n{\"id\":\"away\",\"site\":\"north\"}\n"
+                        "{\"id\":\"broken\",\"site\":\"north\"}\n";
+    import("{\"id\":\"here\",\"site\":\"north\"}\n{\"id\":\"away\",\"site\":\"south\"}\n");
+    cr_assert(store_client_call(accounts.client, damage, 4));
+    options.sees = sees_north;
+    import(lines);
+    cr_expect_eq(report.refused, 3);
+    for (size_t i = 1; i < report.refused; i++)
+        cr_expect_str_eq(report.refusals[i].error.detail, report.refusals[0].error.detail);
+    const char *said = report.refusals[0].error.detail;
+    options.replaces = true;
+    import(lines);
+    cr_expect_eq(report.replaced, 1);
+    cr_assert_eq(report.refused, 2);
+    for (size_t i = 0; i < report.refused; i++)
+        cr_expect_str_eq(report.refusals[i].error.detail, said);
+}
+
+/* Seals until it is asked for the device "last". */
+static size_t seal_some(void *ctx, struct bytes tenant, struct bytes owner, struct bytes label, const struct secret *secret,
+                        char ret[static RECORD_SEALED_MAX])
+{
+    (void)ctx, (void)tenant, (void)label, (void)secret;
+    if (bytes_equal_text(owner, "last"))
+        return 0;
+    memcpy(ret, RECORD_SEALED_PREFIX "x", sizeof RECORD_SEALED_PREFIX);
+    return sizeof RECORD_SEALED_PREFIX;
+}
+
+Test(bulk, what_was_written_before_it_failed_is_in_the_audit)
+{
+    struct record_vault vault = {.seal = seal_some};
+    struct audit_entry entries[4];
+    size_t len = 0, count = 0;
+    char *text = calloc(BULK_BATCH + 2, 128);
+    for (size_t i = 0; i < BULK_BATCH; i++)
+        len += (size_t)sprintf(text + len, "{\"id\":\"d%04zu\"}\n", i);
+    sprintf(text + len, "%s", KID("last", "k", K1));
+    accounts.vault = &vault;
+    cr_expect_eq(bulk_import(&accounts, &options, bytes_of_text(text), &report), ACCOUNTS_NOT_SEALED);
+    cr_expect_eq(report.created, BULK_BATCH);
+    cr_assert_eq(accounts_read_audit(&accounts, T, (struct bytes){0}, entries, 4, &count), ACCOUNTS_DONE);
+    cr_assert_eq(count, 2, "the tenant, and once for the import");
+    cr_expect_str_eq(entries[0].action, "import");
+    free(text);
+}
+
+Test(bulk, what_was_refused_as_a_whole_is_not_in_the_audit)
+{
+    struct audit_entry entries[4];
+    size_t count = 0;
+    import("{\"id\":\"a\",\"role\":\"admin\"}\n");
+    cr_assert_eq(accounts_read_audit(&accounts, T, (struct bytes){0}, entries, 4, &count), ACCOUNTS_DONE);
+    cr_expect_eq(count, 1, "the tenant");
+}
+
+#define RAW(id, kid, fill) "{\"id\":\"" id "\",\"keys\":[{\"id\":\"" kid "\",\"kind\":\"rpk\",\"hex\":\"" fill "\"}]}\n"
+#define NAMED(id, kid, name) \
+    "{\"id\":\"" id "\",\"keys\":[{\"id\":\"" kid "\",\"kind\":\"x509\",\"name\":\"" name "\"}]}\n"
+
+Test(bulk, what_a_device_shows_is_of_one_device_also_within_a_batch)
+{
+    import(RAW("a", "k", K1) RAW("b", "k", K1) NAMED("c", "k", "cn one") NAMED("d", "k", "cn one") NAMED("e", "k", "cn"));
+    cr_expect_eq(report.created, 3);
+    cr_expect_eq(report.refusals[0].line, 2);
+    cr_expect_eq(report.refusals[1].line, 4);
+    import(RAW("b", "k", K1) NAMED("d", "k", "cn one"));
+    cr_expect_eq(report.refused, 2);
+    options.replaces = true;
+    import(RAW("a", "l", K2) NAMED("c", "k", "other"));
+    cr_expect_eq(report.replaced, 2);
+    import(RAW("b", "k", K1) NAMED("d", "k", "cn one"));
+    cr_expect_eq(report.created, 2, "they are free again");
+}

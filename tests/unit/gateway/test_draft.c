@@ -4,6 +4,7 @@
 #include "gateway/draft.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static struct arena *arena;
 static struct draft_device device;
@@ -129,8 +130,8 @@ Test(draft, keys_are_made_and_read)
     cr_assert(read_key("{\"kind\":\"psk\",\"generate\":true}"));
     cr_expect(key.made && key.credential.secret.len == 32);
     cr_expect_str_eq(key.credential.id, "psk-07070707");
-    cr_assert(read_key("{\"kind\":\"es256\",\"generate\":true,\"id\":\"k\",\"not_before\":5,\"not_after\":6}"));
-    cr_expect(key.made && key.credential.public_len == 64 && key.credential.not_after_s == 6);
+    cr_assert(read_key("{\"kind\":\"es256\",\"generate\":true,\"id\":\"k\",\"not_before\":5,\"not_after\":1001}"));
+    cr_expect(key.made && key.credential.public_len == 64 && key.credential.not_after_s == 1001);
     draft_wipe_key(&key);
     cr_expect(!read_key("{\"kind\":\"es256\",\"id\":\"k\",\"not_before\":6,\"not_after\":6,\"generate\":true}"));
     cr_expect_str_eq(error.pointer, "/not_after");
@@ -186,4 +187,38 @@ Test(draft, tokens_groups_and_tenants)
     cr_expect(draft_read_tenant(map, &tenant, &error) && tenant.level == 1);
     map = parse("{\"level\":1}", &rules);
     cr_expect_not(draft_read_tenant(map, &tenant, &error));
+}
+
+Test(draft, a_new_key_is_not_over_already)
+{
+    const char *const texts[] = {
+        "{\"kind\":\"psk\",\"id\":\"k\",\"hex\":\"01\",\"not_after\":1000}",
+        "{\"kind\":\"psk\",\"generate\":true,\"not_after\":1}",
+        "{\"kind\":\"x509\",\"id\":\"k\",\"name\":\"cn\",\"not_after\":999}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct draft_rules rules;
+        const struct node *map = parse(texts[i], &rules);
+        cr_expect_not(read_key(texts[i]), "%s", texts[i]);
+        cr_expect_str_eq(error.pointer, "/not_after");
+        cr_expect_str_eq(error.detail, "It is over already.");
+        rules.takes_ended = true;
+        cr_expect(draft_read_key(map, &rules, BYTES_LITERAL("acme"), BYTES_LITERAL("d"), &key, &error), "%s", texts[i]);
+    }
+    cr_expect(read_key("{\"kind\":\"psk\",\"id\":\"k\",\"hex\":\"01\",\"not_after\":1001}"));
+}
+
+#define ZEROS_16 "00000000000000000000000000000000"
+
+Test(draft, nothing_but_zeros_is_no_key)
+{
+    static const char *const kinds[] = {"psk", "hs256", "hs256-64", "hmac"};
+    char text[256];
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        snprintf(text, sizeof text, "{\"kind\":\"%s\",\"id\":\"k\",\"hex\":\"" ZEROS_16 ZEROS_16 "\"}", kinds[i]);
+        cr_expect_not(read_key(text), "%s", text);
+        cr_expect_str_eq(error.pointer, "/hex");
+        snprintf(text, sizeof text, "{\"kind\":\"%s\",\"id\":\"k\",\"hex\":\"01" ZEROS_16 ZEROS_16 "\"}", kinds[i]);
+        cr_expect(read_key(text), "%s", text);
+    }
 }
