@@ -35,17 +35,22 @@ static const char *kind_of(const struct identity *who)
     return "";
 }
 
-void audit_actor_of(const struct request *request, struct audit_actor *ret)
+void audit_actor_of_identity(const struct identity *who, struct audit_actor *ret)
 {
-    const struct identity *who = &request->who;
-    const struct token_record *token = NULL;
     *ret = (struct audit_actor){0};
-    if (who->evidence == EVIDENCE_TOKEN)
-        token = registry_token(request->worker->shared->registry, bytes_of_text(who->key));
     if (who->evidence == EVIDENCE_TOKEN)
         snprintf(ret->who, sizeof ret->who, "token:%s", who->key);
     else
         snprintf(ret->who, sizeof ret->who, "%s:%s", kind_of(who), who->device);
+}
+
+void audit_actor_of(const struct request *request, struct audit_actor *ret)
+{
+    const struct identity *who = &request->who;
+    const struct token_record *token = NULL;
+    audit_actor_of_identity(who, ret);
+    if (who->evidence == EVIDENCE_TOKEN)
+        token = registry_token(request->worker->shared->registry, bytes_of_text(who->key));
     if (token)
         strcpy(ret->label, token->label);
     address_text(&request->remote, ret->from);

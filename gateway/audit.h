@@ -21,6 +21,8 @@ struct audit_actor {
 };
 
 void audit_actor_of(const struct request *request, struct audit_actor *ret);
+/* One who asked for nothing: neither label nor address. */
+void audit_actor_of_identity(const struct identity *who, struct audit_actor *ret);
 /* The user of this process. */
 void audit_actor_of_user(struct audit_actor *ret);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A request is walked as DER and must be exactly its three parts; an ECDSA signature is turned into R || S so that
- * gateway/crypto_sign checks it with its own bounds. What wolfCrypt makes is in structs of some 20 KB, hence on the heap.
+ * A request is walked as DER and must be exactly its three parts; an ECDSA signature is turned into R || S so
+ * that gateway/crypto_sign checks it with its own bounds. What wolfCrypt makes is in structs of some 20 KB,
+ * hence on the heap.
  */
 #include <wolfssl/wolfcrypt/settings.h>
 #include <wolfssl/ssl.h>
@@ -21,7 +22,14 @@
 #define SCALAR_BYTES 32
 #define URI_MAX 120
 
-enum { DER_INTEGER = 0x02, DER_BIT_STRING = 0x03, DER_OID = 0x06, DER_SEQUENCE = 0x30, DER_ATTRIBUTES = 0xa0, DER_URI = 0x86 };
+enum {
+    DER_INTEGER = 0x02,
+    DER_BIT_STRING = 0x03,
+    DER_OID = 0x06,
+    DER_SEQUENCE = 0x30,
+    DER_ATTRIBUTES = 0xa0,
+    DER_URI = 0x86
+};
 
 /* The next element of a DER text if it is of this type; lengths in their shortest form. */
 static bool take(struct bytes *text, uint8_t type, struct bytes *ret_whole, struct bytes *ret_content)
@@ -77,7 +85,8 @@ static bool read_ecdsa(struct bytes der, uint8_t ret[static 2 * SCALAR_BYTES])
 /* ecdsa-with-SHA256 (RFC 5758 3.2) and Ed25519 (RFC 8410 3), which have no parameters. */
 static bool names_algorithm(struct bytes content, enum signed_algorithm algorithm)
 {
-    static const uint8_t ecdsa_sha256[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02}, ed25519[] = {0x2b, 0x65, 0x70};
+    static const uint8_t ecdsa_sha256[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02},
+                         ed25519[] = {0x2b, 0x65, 0x70};
     struct bytes whole, oid, wanted = algorithm == SIGNED_ES256 ? bytes_of(ecdsa_sha256, sizeof ecdsa_sha256)
                                                                 : bytes_of(ed25519, sizeof ed25519);
     return take(&content, DER_OID, &whole, &oid) && content.len == 0 && bytes_equal(oid, wanted);
@@ -123,8 +132,12 @@ bool crypto_cert_read_request(struct bytes der, struct crypto_cert_request *ret)
 {
     struct parts parts;
     struct crypto_sign_key key;
-    if (!split(der, &parts) || parts.spki.len > sizeof ret->spki || !crypto_sign_read_pem(parts.spki, &key) ||
-        (key.algorithm != SIGNED_ES256 && key.algorithm != SIGNED_EDDSA) || !is_signed(&parts, &key))
+    if (!split(der, &parts) || parts.spki.len > sizeof ret->spki || !crypto_sign_read_pem(parts.spki, &key))
+        return false;
+    bool is_private = secret_is_set(&key.secret);
+    secret_wipe(&key.secret);
+    if (is_private || (key.algorithm != SIGNED_ES256 && key.algorithm != SIGNED_EDDSA) ||
+        !is_signed(&parts, &key))
         return false;
     memcpy(ret->spki, parts.spki.ptr, parts.spki.len);
     ret->spki_len = parts.spki.len;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * A nonce is the time and a MAC over it and whoever asked, so nothing is kept for it; it is good for NONCE_S on this
- * gateway. A claim code is compared whole and in constant time.
+ * A nonce is the time and a MAC over it and whoever asked, so nothing is kept for it; it is good for NONCE_S
+ * on this gateway. A claim code is compared whole and in constant time.
  *
- * Jobs that answer a request live in its arena; those that confirm and sweep on the heap. A use that the clerk could not
- * confirm waits in the worker's list and is given again.
+ * Jobs that answer a request live in its arena; those that confirm and sweep on the heap. A use that the
+ * clerk could not confirm waits in the worker's list and is given again.
  */
 #include "gateway/enrol.h"
 
@@ -29,6 +29,7 @@
 #define RETRY_MS 2000
 #define SWEEP_MIN_MS 1000
 #define SWEEP_MAX_MS 60000
+#define SWEEP_AT_ONCE 64 /* of all tenants; then other jobs of the clerk have their turn */
 #define LIST_MAX 1000
 #define USES_MAX 1024
 #define WRONG_CLAIMS_MAX 10 /* at once, then one in CLAIM_AGAIN_S; of each worker */
@@ -97,6 +98,12 @@ static bool make_nonce(const struct request *request, int64_t at_s, char ret[sta
     return true;
 }
 
+/* at_s is any number: the peer says it, and the MAC is looked at later. */
+static bool is_recent(uint64_t at_s, int64_t now_s)
+{
+    return now_s >= 0 && at_s <= (uint64_t)now_s && (uint64_t)now_s - at_s <= NONCE_S;
+}
+
 static bool nonce_is_good(const struct request *request, struct bytes text)
 {
     uint8_t nonce[NONCE_OCTETS];
@@ -107,8 +114,7 @@ static bool nonce_is_good(const struct request *request, struct bytes text)
         return false;
     for (unsigned i = 0; i < 8; i++)
         at_s = at_s << 8 | nonce[i];
-    int64_t age_s = request->received.s - (int64_t)at_s;
-    return age_s >= 0 && age_s <= NONCE_S && make_nonce(request, (int64_t)at_s, expected) &&
+    return is_recent(at_s, request->received.s) && make_nonce(request, (int64_t)at_s, expected) &&
            secret_bytes_equal((const uint8_t *)expected, text.ptr, sizeof expected);
 }
 
@@ -138,6 +144,13 @@ struct asking {
     int64_t now_s;
     struct enrolment_answer answer;
 };
+
+/* What the secret is made of, and the secret. */
+static void wipe(struct asking *asking)
+{
+    explicit_bzero(asking->question.random, sizeof asking->question.random);
+    secret_wipe(&asking->answer.secret);
+}
 
 static enum accounts_result ask(struct clerk_job *job, struct accounts *accounts)
 {
@@ -229,11 +242,12 @@ static void answer_asking(struct clerk_job *job)
     struct report report;
     enum enrolment_verdict verdict = asking->answer.verdict;
     report_init(&report, request->arena, request->accept == CONTENT_FORMAT_CBOR);
+    if (job->result == ACCOUNTS_DONE && verdict == ENROLMENT_GIVEN)
+        put_given(&report, asking, request->wire == WIRE_COAP && !report.cbor);
+    wipe(asking);
     if (job->result != ACCOUNTS_DONE) {
         refuse_asker(request, clerk_outcome(job->result), NULL);
     } else if (verdict == ENROLMENT_GIVEN) {
-        put_given(&report, asking, request->wire == WIRE_COAP && !report.cbor);
-        secret_wipe(&asking->answer.secret);
         answer(request, &report, OUTCOME_CHANGED, 0);
     } else if (verdict == ENROLMENT_WAITS) {
         put_waits(&report, asking);
@@ -258,11 +272,12 @@ static const char *compare_claim(const struct request *request, const struct bat
         return bootstrap_mark(asked->serial, expected) && strcmp(expected, who->key) == 0
                    ? NULL
                    : "This secret is that of another serial number.";
-    if (batch->per_device)
-        return bootstrap_claim(batch, asked->serial, expected) &&
-                       texts_are_equal(expected, BOOTSTRAP_CLAIM_LEN, asked->claim)
-                   ? NULL
-                   : "The claim code is missing or not that of this serial number.";
+    if (batch->per_device) {
+        bool is_right = bootstrap_claim(batch, asked->serial, expected) &&
+                        texts_are_equal(expected, BOOTSTRAP_CLAIM_LEN, asked->claim);
+        explicit_bzero(expected, sizeof expected);
+        return is_right ? NULL : "The claim code is missing or not that of this serial number.";
+    }
     return !secret_is_set(&batch->claim) || texts_are_equal(batch->claim.octets, batch->claim.len, asked->claim)
                ? NULL
                : "The claim code is missing or wrong.";
@@ -389,7 +404,6 @@ static const char *judge(struct request *request, const struct enrol_request *as
     memcpy(question->public, asked->public, asked->public_len);
     question->request = asked->certificate;
     memcpy(question->digest, asked->digest, sizeof question->digest);
-    random_bytes(question->random, sizeof question->random);
     address_text(&request->remote, question->from);
     *ret_outcome = is_key_of_another(request, question) ? OUTCOME_CONFLICT : OUTCOME_CONTENT;
     return *ret_outcome == OUTCOME_CONTENT ? NULL : "Another device has this key.";
@@ -421,12 +435,14 @@ void enrol_handle_ask(struct request *request)
     asking->job.run = ask;
     asking->job.done = answer_asking;
     audit_actor_of(request, &asking->job.actor);
-    audit_actor_of(request, &asking->job.actor);
     asking->request = request;
     asking->policy = policy_of(worker->shared->settings);
     asking->now_s = request->received.s;
-    if (!clerk_give(worker->shared->clerk, worker->index, &asking->job))
-        refuse_asker(request, OUTCOME_OVERLOADED, NULL);
+    random_bytes(asking->question.random, sizeof asking->question.random);
+    if (clerk_give(worker->shared->clerk, worker->index, &asking->job))
+        return;
+    wipe(asking);
+    refuse_asker(request, OUTCOME_OVERLOADED, NULL);
 }
 
 /* People. */
@@ -582,7 +598,6 @@ static void begin_decision(struct request *request, enum enrolment_decision deci
     deciding->job.run = decide;
     deciding->job.done = answer_decision;
     audit_actor_of(request, &deciding->job.actor);
-    audit_actor_of(request, &deciding->job.actor);
     deciding->request = request;
     deciding->policy = policy_of(worker->shared->settings);
     deciding->now_s = request->received.s;
@@ -688,30 +703,41 @@ void enrol_used(struct worker *worker, const struct identity *who)
     use->policy = policy_of(worker->shared->settings);
     use->now_s = loop_wall(worker->loop).s;
     use->who = *who;
-    snprintf(use->job.actor.who, sizeof use->job.actor.who, "device:%s", who->device);
+    audit_actor_of_identity(who, &use->job.actor);
     use->next = worker->enrol.uses;
     worker->enrol.uses = use;
     give_use(use);
 }
 
-/* The sweep, by one worker for all. */
+/* The sweep, by one worker for all. It begins with the tenant after the last one, so that none waits for another's
+ * many. */
 
 struct sweep {
     struct clerk_job job; /* first */
     struct worker *worker;
     struct enrolment_policy policy;
     int64_t now_s;
+    char tenant[SCHEMA_TENANT_MAX + 1]; /* the one before the first, then the last */
+    bool more;
 };
 
 static enum accounts_result sweep_all(struct clerk_job *job, struct accounts *accounts)
 {
-    const struct sweep *sweep = (const struct sweep *)job;
+    struct sweep *sweep = (struct sweep *)job;
     struct accounts_ids tenants = {0};
-    bool more = false;
+    size_t first = 0, left = SWEEP_AT_ONCE, count;
     enum accounts_result result = accounts_list_tenants(accounts, &tenants);
-    for (size_t i = 0; i < tenants.count && result != ACCOUNTS_AWAY; i++)
-        if (schema_tenant_is_valid(bytes_of_text(tenants.ids[i])))
-            result = enrolment_sweep(accounts, bytes_of_text(tenants.ids[i]), &sweep->policy, sweep->now_s, &more);
+    while (first < tenants.count && strcmp(tenants.ids[first], sweep->tenant) <= 0)
+        first++;
+    for (size_t i = 0; i < tenants.count && left > 0 && result != ACCOUNTS_AWAY; i++) {
+        struct bytes tenant = bytes_of_text(tenants.ids[(first + i) % tenants.count]);
+        if (!schema_tenant_is_valid(tenant))
+            continue;
+        memcpy(sweep->tenant, tenant.ptr, tenant.len + 1);
+        result = enrolment_sweep(accounts, tenant, &sweep->policy, sweep->now_s, left, &count);
+        left -= count;
+    }
+    sweep->more = left == 0 && result == ACCOUNTS_DONE;
     free(tenants.ids);
     return result;
 }
@@ -719,7 +745,11 @@ static enum accounts_result sweep_all(struct clerk_job *job, struct accounts *ac
 static void swept(struct clerk_job *job)
 {
     struct sweep *sweep = (struct sweep *)job;
-    sweep->worker->enrol.sweeps = false;
+    struct enrol_pace *pace = &sweep->worker->enrol;
+    pace->sweeps = false;
+    memcpy(pace->swept, sweep->tenant, sizeof pace->swept);
+    if (sweep->more)
+        pace->sweep_ms = 0; /* at once, behind the jobs that wait by now */
     free(sweep);
 }
 
@@ -733,6 +763,7 @@ static void begin_sweep(struct worker *worker)
     sweep->worker = worker;
     sweep->policy = policy_of(worker->shared->settings);
     sweep->now_s = loop_wall(worker->loop).s;
+    memcpy(sweep->tenant, worker->enrol.swept, sizeof sweep->tenant);
     worker->enrol.sweeps = clerk_give(worker->shared->clerk, worker->index, &sweep->job);
     if (!worker->enrol.sweeps)
         free(sweep);

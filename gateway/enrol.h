@@ -15,6 +15,7 @@
 struct enrol_pace {
     uint64_t sweep_ms; /* monotonic: the next one */
     bool sweeps;       /* one is under way */
+    char swept[SCHEMA_TENANT_MAX + 1]; /* the tenant that the last one came to */
     struct enrol_use *uses; /* that could not be confirmed yet */
     uint64_t retry_ms;
     struct limiter *claims; /* wrong ones, by batch and by address; made when the first one comes */

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The enrolment's own keys are changed here, each time in one MULTI under WATCH; the device's record by gateway/accounts,
- * which tells everybody. Between the two a crash may come; what is then done again is the same, because the enrolment says
- * which credential it is.
+ * The enrolment's own keys are changed here, each time in one MULTI under WATCH; the device's record by
+ * gateway/accounts, which tells everybody. Between the two a crash may come; what is then done again is the
+ * same, because the enrolment says which credential it is.
  *
- * On the sweep's side the enrolment is looked at again under WATCH before it goes, so that one that has begun anew since
- * is left alone.
+ * On the sweep's side the enrolment is looked at again under WATCH before it goes, so that one that has begun
+ * anew since is left alone.
  */
 #include "gateway/enrolment.h"
 
 #include "codec/base64url.h"
+#include "codec/hex.h"
 #include "gateway/crypto.h"
+#include "gateway/rt/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define TRIES 5
-#define SWEEP_MAX 64
 #define DAY_S 86400
 #define GRACE_S 30 /* clocks of gateways differ: nothing is undone before all of them see it end */
 #define PSK_RANDOM 24
@@ -37,24 +38,10 @@ const char *enrolment_state_name(enum enrolment_state state)
 
 /* Redis. */
 
-static enum accounts_result call(struct accounts *accounts, const struct bytes *arguments, size_t count,
-                                 const struct store_reply **ret_reply)
-{
-    const struct store_reply *reply = store_client_call(accounts->client, arguments, count);
-    if (!reply)
-        return ACCOUNTS_AWAY;
-    if (reply->type == STORE_ERROR) {
-        snprintf(accounts->error, sizeof accounts->error, "%.*s", (int)reply->text.len, (const char *)reply->text.ptr);
-        return ACCOUNTS_REFUSED;
-    }
-    *ret_reply = reply;
-    return ACCOUNTS_DONE;
-}
-
 static enum accounts_result run(struct accounts *accounts, const struct bytes *arguments, size_t count)
 {
     const struct store_reply *ignored;
-    return call(accounts, arguments, count, &ignored);
+    return accounts_call(accounts, arguments, count, &ignored);
 }
 
 static enum accounts_result run_word(struct accounts *accounts, const char *word)
@@ -67,7 +54,7 @@ static enum accounts_result ask_number(struct accounts *accounts, const struct b
                                        uint64_t *ret)
 {
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, count, &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, count, &reply);
     if (result == ACCOUNTS_DONE)
         *ret = (uint64_t)reply->integer;
     return result;
@@ -78,8 +65,15 @@ static enum accounts_result execute(struct accounts *accounts)
 {
     struct bytes argument = WORD("EXEC");
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, &argument, 1, &reply);
-    return result != ACCOUNTS_DONE ? result : reply->type == STORE_LIST ? ACCOUNTS_DONE : ACCOUNTS_BUSY;
+    enum accounts_result result = accounts_call(accounts, &argument, 1, &reply);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    if (reply->type != STORE_LIST)
+        return ACCOUNTS_BUSY;
+    for (size_t i = 0; i < reply->count; i++)
+        if (reply->items[i].type == STORE_ERROR)
+            return accounts_refused(accounts, reply->items[i].text);
+    return ACCOUNTS_DONE;
 }
 
 static enum accounts_result unwatch(struct accounts *accounts, enum accounts_result result)
@@ -109,12 +103,7 @@ static struct place place_of(struct bytes tenant, struct bytes device, struct by
 
 static struct bytes hex_of(const uint8_t *octets, size_t len, char *ret)
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < len; i++) {
-        ret[2 * i] = digits[octets[i] >> 4];
-        ret[2 * i + 1] = digits[octets[i] & 15];
-    }
-    return bytes_of(ret, 2 * len);
+    return bytes_of(ret, hex_write(bytes_of(octets, len), ret));
 }
 
 static bool from_hex(struct bytes text, uint8_t *ret, size_t max, size_t *ret_len)
@@ -177,7 +166,8 @@ static struct bytes field(const struct store_reply *reply, const char *name)
 static bool take_record(const struct store_reply *reply, struct enrolment_record *ret)
 {
     size_t digest_len = 0, certificate_len = 0;
-    if (!take_state(field(reply, "state"), &ret->state) || !credential_kind_of_name(field(reply, "kind"), &ret->kind) ||
+    if (!take_state(field(reply, "state"), &ret->state) ||
+        !credential_kind_of_name(field(reply, "kind"), &ret->kind) ||
         !copy_text(field(reply, "serial"), ret->serial, sizeof ret->serial) ||
         !copy_text(field(reply, "model"), ret->model, sizeof ret->model) ||
         !copy_text(field(reply, "batch"), ret->batch, sizeof ret->batch) ||
@@ -187,7 +177,8 @@ static bool take_record(const struct store_reply *reply, struct enrolment_record
         !copy_text(field(reply, "issuer"), ret->issuer, sizeof ret->issuer) ||
         !from_hex(field(reply, "digest"), ret->digest, sizeof ret->digest, &digest_len) ||
         digest_len != sizeof ret->digest || !take_seconds(field(reply, "asked"), &ret->asked_s) ||
-        !take_seconds(field(reply, "expires"), &ret->expires_s) || !take_seconds(field(reply, "until"), &ret->good_until_s) ||
+        !take_seconds(field(reply, "expires"), &ret->expires_s) ||
+        !take_seconds(field(reply, "until"), &ret->good_until_s) ||
         !from_hex(field(reply, "certificate"), ret->certificate, sizeof ret->certificate, &certificate_len))
         return false;
     ret->certificate_len = (uint16_t)certificate_len;
@@ -201,7 +192,7 @@ enum accounts_result enrolment_get(struct accounts *accounts, struct bytes tenan
     schema_key_of(key, tenant, SCHEMA_KIND_ENROLMENT, device);
     struct bytes arguments[] = {WORD("HGETALL"), bytes_of_text(key)};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
     if (reply->type != STORE_LIST || reply->count == 0)
@@ -226,13 +217,20 @@ static enum accounts_result write_hash(struct accounts *accounts, const struct p
     snprintf(expires, sizeof expires, "%" PRId64, record->expires_s);
     snprintf(until, sizeof until, "%" PRId64, record->good_until_s);
     const struct bytes arguments[] = {
-        WORD("HSET"), bytes_of_text(place->key),
-        WORD("state"), bytes_of_text(states[record->state]), WORD("kind"), bytes_of_text(credential_kind_name(record->kind)),
-        WORD("serial"), bytes_of_text(record->serial), WORD("model"), bytes_of_text(record->model),
-        WORD("batch"), bytes_of_text(record->batch), WORD("key"), bytes_of_text(record->key),
-        WORD("old"), bytes_of_text(record->old), WORD("from"), bytes_of_text(record->from),
-        WORD("digest"), hex_of(record->digest, sizeof record->digest, digest), WORD("asked"), bytes_of_text(asked),
-        WORD("issuer"), bytes_of_text(record->issuer), WORD("expires"), bytes_of_text(expires), WORD("until"), bytes_of_text(until),
+        WORD("HSET"),        bytes_of_text(place->key),
+        WORD("state"),       bytes_of_text(states[record->state]),
+        WORD("kind"),        bytes_of_text(credential_kind_name(record->kind)),
+        WORD("serial"),      bytes_of_text(record->serial),
+        WORD("model"),       bytes_of_text(record->model),
+        WORD("batch"),       bytes_of_text(record->batch),
+        WORD("key"),         bytes_of_text(record->key),
+        WORD("old"),         bytes_of_text(record->old),
+        WORD("from"),        bytes_of_text(record->from),
+        WORD("digest"),      hex_of(record->digest, sizeof record->digest, digest),
+        WORD("asked"),       bytes_of_text(asked),
+        WORD("issuer"),      bytes_of_text(record->issuer),
+        WORD("expires"),     bytes_of_text(expires),
+        WORD("until"),       bytes_of_text(until),
         WORD("certificate"), hex_of(record->certificate, record->certificate_len, certificate),
     };
     return run(accounts, arguments, COUNT_OF(arguments));
@@ -309,17 +307,23 @@ static enum accounts_result end(struct accounts *accounts, const struct enrolmen
         if (result == ACCOUNTS_NOT_FOUND || (result == ACCOUNTS_DONE && strcmp(now.key, record->key) != 0))
             return unwatch(accounts, ACCOUNTS_DONE);
         if (result != ACCOUNTS_DONE && result != ACCOUNTS_DAMAGED)
-            return unwatch(accounts, result);
-        result = write_end(accounts, &place, leaves);
+            result = unwatch(accounts, result);
+        else
+            result = write_end(accounts, &place, leaves);
     }
     return result;
 }
 
-/* The device's side. */
+/*
+ * The device's side. What was read of a device is written over or removed only while it stands as it was read
+ * (ACCOUNTS_STALE): an operator, or another gateway, that came in between has the last word, so it is read
+ * again and judged anew. Those who begin such a step repeat it TRIES times.
+ */
 
 /* A copy of one credential with its name in place. */
 struct copy {
     struct credential credential;
+    struct accounts_version version; /* of the device that it was read from */
     char name[CREDENTIAL_NAME_MAX + 1];
 };
 
@@ -344,9 +348,30 @@ static enum accounts_result read_credential(struct accounts *accounts, struct by
     const struct credential *found = record_credential_of_id(&record, id);
     if (found)
         copy_of(found, ret);
+    ret->version = accounts->last_read;
     *ret_count = record.credential_count;
     record_wipe_room(&room);
     return found ? ACCOUNTS_DONE : ACCOUNTS_NOT_FOUND;
+}
+
+static enum accounts_result put_back(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                     const struct copy *copy)
+{
+    accounts->only_if = &copy->version;
+    enum accounts_result result = accounts_put_credential(accounts, tenant, device, &copy->credential, true);
+    accounts->only_if = NULL;
+    return result == ACCOUNTS_NOT_FOUND ? ACCOUNTS_STALE : result;
+}
+
+/* key empty: the whole device. */
+static enum accounts_result take_away(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                      struct bytes key, const struct accounts_version *version)
+{
+    accounts->only_if = version;
+    enum accounts_result result = key.len ? accounts_remove_credential(accounts, tenant, device, key)
+                                          : accounts_remove_device(accounts, tenant, device);
+    accounts->only_if = NULL;
+    return result == ACCOUNTS_NOT_FOUND ? ACCOUNTS_STALE : result;
 }
 
 static enum accounts_result retire(struct accounts *accounts, const struct enrolment_record *record, int64_t until_s)
@@ -361,14 +386,14 @@ static enum accounts_result retire(struct accounts *accounts, const struct enrol
         return ACCOUNTS_DONE;
     if (result == ACCOUNTS_DONE && (old.credential.not_after_s == 0 || old.credential.not_after_s > until_s)) {
         old.credential.not_after_s = until_s;
-        result = accounts_put_credential(accounts, tenant, device, &old.credential, true);
+        result = put_back(accounts, tenant, device, &old);
     }
     explicit_bzero(&old, sizeof old);
     return result;
 }
 
-enum accounts_result enrolment_confirm(struct accounts *accounts, struct bytes tenant, struct bytes device,
-                                       struct bytes key, const struct enrolment_policy *policy, int64_t now_s)
+static enum accounts_result confirm(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                    struct bytes key, const struct enrolment_policy *policy, int64_t now_s)
 {
     struct copy copy;
     struct enrolment_record record;
@@ -385,7 +410,7 @@ enum accounts_result enrolment_confirm(struct accounts *accounts, struct bytes t
     if (result == ACCOUNTS_DONE && copy.credential.offered) {
         copy.credential.offered = false;
         copy.credential.not_after_s = is_ours ? record.good_until_s : 0;
-        result = accounts_put_credential(accounts, tenant, device, &copy.credential, true);
+        result = put_back(accounts, tenant, device, &copy);
     }
     explicit_bzero(&copy, sizeof copy);
     if (result == ACCOUNTS_DONE && is_ours)
@@ -394,6 +419,15 @@ enum accounts_result enrolment_confirm(struct accounts *accounts, struct bytes t
         result = accounts_audit(accounts, &(struct audit_deed){.action = "confirm", .object = "enrolment",
                                                                .tenant = tenant, .id = device, .key = key});
     return result == ACCOUNTS_DONE && is_ours ? end(accounts, &record, false) : result;
+}
+
+enum accounts_result enrolment_confirm(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                       struct bytes key, const struct enrolment_policy *policy, int64_t now_s)
+{
+    enum accounts_result result = ACCOUNTS_STALE;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_STALE; i++)
+        result = confirm(accounts, tenant, device, key, policy, now_s);
+    return result == ACCOUNTS_STALE ? ACCOUNTS_BUSY : result;
 }
 
 /* What was offered goes if it was not used; the device too if it came with it. *ret_leaves: it is gone. */
@@ -407,13 +441,12 @@ static enum accounts_result take_back(struct accounts *accounts, const struct en
     enum accounts_result result = read_credential(accounts, tenant, device, key, &copy, &count);
     bool was_used = result == ACCOUNTS_DONE && !copy.credential.offered;
     if (result == ACCOUNTS_DONE)
-        explicit_bzero(&copy, sizeof copy);
+        credential_wipe(&copy.credential);
     if (was_used)
         return retire(accounts, record, now_s + policy->overlap_s);
     *ret_leaves = record->batch[0] && (result == ACCOUNTS_NO_DEVICE || (result == ACCOUNTS_DONE && count == 1));
     if (result == ACCOUNTS_DONE)
-        result = *ret_leaves ? accounts_remove_device(accounts, tenant, device)
-                             : accounts_remove_credential(accounts, tenant, device, key);
+        result = take_away(accounts, tenant, device, *ret_leaves ? (struct bytes){0} : key, &copy.version);
     return result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_NO_DEVICE ? ACCOUNTS_DONE : result;
 }
 
@@ -421,9 +454,11 @@ static enum accounts_result settle(struct accounts *accounts, const struct enrol
                                    const struct enrolment_policy *policy, int64_t now_s)
 {
     bool leaves = record->state != ENROLMENT_OFFERED;
-    enum accounts_result result = ACCOUNTS_DONE;
-    if (record->state == ENROLMENT_OFFERED)
+    enum accounts_result result = leaves ? ACCOUNTS_DONE : ACCOUNTS_STALE;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_STALE; i++)
         result = take_back(accounts, record, policy, now_s, &leaves);
+    if (result == ACCOUNTS_STALE)
+        return ACCOUNTS_BUSY;
     return result == ACCOUNTS_DONE ? end(accounts, record, leaves) : result;
 }
 
@@ -446,8 +481,9 @@ static void uri_of(const char *tenant, const char *device, char ret[static CREDE
 }
 
 /* The tenant's newest authority that signs. */
-static enum accounts_result find_authority(struct accounts *accounts, struct bytes tenant, const struct accounts_ids *ids,
-                                           int64_t now_s, struct ca_record *ret)
+static enum accounts_result find_authority(struct accounts *accounts, struct bytes tenant,
+                                           const struct accounts_ids *ids, int64_t now_s,
+                                           struct ca_record *ret)
 {
     enum accounts_result result = ACCOUNTS_DONE;
     bool found = false;
@@ -463,6 +499,8 @@ static enum accounts_result find_authority(struct accounts *accounts, struct byt
             result = ACCOUNTS_DONE;
         explicit_bzero(&one, sizeof one);
     }
+    if (result != ACCOUNTS_DONE && found)
+        secret_wipe(&ret->key);
     return result == ACCOUNTS_DONE && !found ? ACCOUNTS_NOT_FOUND : result;
 }
 
@@ -482,14 +520,14 @@ static enum accounts_result make_certificate(struct accounts *accounts, const st
                                              const struct enrolment_policy *policy, int64_t now_s,
                                              struct enrolment_record *record)
 {
-    struct ca_record ca;
+    struct ca_record ca = {.retired = false};
     struct crypto_cert certificate;
     char uri[CREDENTIAL_NAME_MAX + 1];
     enum accounts_result result = enrolment_authority(accounts, bytes_of_text(question->tenant), now_s, &ca);
-    if (result == ACCOUNTS_NO_TENANT)
-        return ACCOUNTS_NOT_FOUND;
-    if (result != ACCOUNTS_DONE)
-        return result;
+    if (result != ACCOUNTS_DONE) {
+        secret_wipe(&ca.key);
+        return result == ACCOUNTS_NO_TENANT ? ACCOUNTS_NOT_FOUND : result;
+    }
     uri_of(question->tenant, question->device, uri);
     int64_t left_days = (ca.not_after_s - now_s) / DAY_S; /* none outlives its authority */
     unsigned days = left_days < policy->certificate_days ? (unsigned)left_days : policy->certificate_days;
@@ -617,7 +655,8 @@ static enum accounts_result has_already(struct accounts *accounts, const struct 
 }
 
 /* Whether a key, or the id that it would have, is another device's. */
-static enum accounts_result is_of_another(struct accounts *accounts, const struct enrolment_question *question, bool *ret)
+static enum accounts_result is_of_another(struct accounts *accounts,
+                                          const struct enrolment_question *question, bool *ret)
 {
     struct credential credential = {.kind = question->kind, .public_len = question->public_len};
     char kids_key[SCHEMA_KEY_MAX], public[ACCOUNTS_KIDS_NAME_MAX + 1], text[CREDENTIAL_ID_MAX + 1];
@@ -629,8 +668,9 @@ static enum accounts_result is_of_another(struct accounts *accounts, const struc
     if (!accounts_public_name(&credential, public))
         return ACCOUNTS_DONE;
     schema_key(kids_key, bytes_of_text(question->tenant), SCHEMA_SUFFIX_KIDS);
-    struct bytes arguments[] = {WORD("HMGET"), bytes_of_text(kids_key), bytes_of_text(public), key_id_of(question, text)};
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    struct bytes arguments[] = {WORD("HMGET"), bytes_of_text(kids_key), bytes_of_text(public),
+                                key_id_of(question, text)};
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     for (size_t i = 0; result == ACCOUNTS_DONE && reply->type == STORE_LIST && i < reply->count; i++)
         *ret |= reply->items[i].type == STORE_TEXT && !bytes_equal_text(reply->items[i].text, question->device);
     return result;
@@ -795,8 +835,9 @@ static enum accounts_result add_device(struct accounts *accounts, const struct e
     return accounts_add_device(accounts, &record, false);
 }
 
-/* Makes room by taking away one that has ended. ACCOUNTS_FULL: all are good. */
-static enum accounts_result drop_ended(struct accounts *accounts, struct bytes tenant, struct bytes device, int64_t now_s)
+/* Makes room by taking away one that has ended. ACCOUNTS_FULL: all are good; ACCOUNTS_STALE: see above. */
+static enum accounts_result drop_ended(struct accounts *accounts, struct bytes tenant, struct bytes device,
+                                       int64_t now_s)
 {
     struct record_room room;
     struct device_record record;
@@ -808,7 +849,8 @@ static enum accounts_result drop_ended(struct accounts *accounts, struct bytes t
         if (record.credentials[i].not_after_s != 0 && record.credentials[i].not_after_s <= now_s)
             memcpy(ended, record.credentials[i].id, sizeof ended);
     record_wipe_room(&room);
-    return ended[0] ? accounts_remove_credential(accounts, tenant, device, bytes_of_text(ended)) : ACCOUNTS_FULL;
+    struct accounts_version version = accounts->last_read;
+    return ended[0] ? take_away(accounts, tenant, device, bytes_of_text(ended), &version) : ACCOUNTS_FULL;
 }
 
 static enum accounts_result write_offer(struct accounts *accounts, const struct enrolment_question *question,
@@ -817,12 +859,16 @@ static enum accounts_result write_offer(struct accounts *accounts, const struct 
     struct bytes tenant = bytes_of_text(question->tenant), device = bytes_of_text(question->device);
     if (!question->rotates)
         return add_device(accounts, question, credential, now_s);
-    enum accounts_result result = accounts_put_credential(accounts, tenant, device, credential, false);
-    if (result == ACCOUNTS_FULL)
-        result = drop_ended(accounts, tenant, device, now_s);
-    else
-        return result;
-    return result == ACCOUNTS_DONE ? accounts_put_credential(accounts, tenant, device, credential, false) : result;
+    for (unsigned i = 0; i < TRIES; i++) {
+        enum accounts_result result = accounts_put_credential(accounts, tenant, device, credential, false);
+        if (result == ACCOUNTS_FULL)
+            result = drop_ended(accounts, tenant, device, now_s);
+        else
+            return result;
+        if (result != ACCOUNTS_DONE && result != ACCOUNTS_STALE)
+            return result;
+    }
+    return ACCOUNTS_BUSY;
 }
 
 /* The offered credential as the device has it, made if it is not there yet. */
@@ -841,7 +887,8 @@ static enum accounts_result find_or_make(struct accounts *accounts, const struct
     result = write_offer(accounts, question, &ret->credential, now_s);
     if (result != ACCOUNTS_EXISTS)
         return result;
-    /* Another gateway was asked the same at the same time; or another device has the key; or somebody gave it by hand. */
+    /* Another gateway was asked the same at the same time; or another device has the key; or somebody gave it
+     * by hand. */
     result = read_credential(accounts, tenant, device, key, ret, &count);
     return result == ACCOUNTS_DONE && !ret->credential.offered ? ACCOUNTS_EXISTS : result;
 }
@@ -916,7 +963,7 @@ enum accounts_result enrolment_list(struct accounts *accounts, struct bytes tena
     schema_key(key, tenant, SCHEMA_SUFFIX_ENROLMENTS);
     struct bytes arguments[] = {WORD("ZRANGE"), bytes_of_text(key), WORD("0"), WORD("-1")};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
     struct accounts_ids ids = {.ids = calloc(reply->count + 1, sizeof *ids.ids)};
@@ -1028,33 +1075,74 @@ enum accounts_result enrolment_decide(struct accounts *accounts, struct bytes te
     return result;
 }
 
-enum accounts_result enrolment_sweep(struct accounts *accounts, struct bytes tenant,
-                                     const struct enrolment_policy *policy, int64_t now_s, bool *ret_more)
+/* When one that is in the list already is looked at again. */
+static enum accounts_result list_anew(struct accounts *accounts, const char *list_key, struct bytes device,
+                                      int64_t at_s)
 {
-    char key[SCHEMA_KEY_MAX], until[24], devices[SWEEP_MAX][SCHEMA_DEVICE_MAX + 1];
+    char score[24];
+    snprintf(score, sizeof score, "%" PRId64, at_s);
+    struct bytes list[] = {WORD("ZADD"), bytes_of_text(list_key), WORD("XX"), bytes_of_text(score), device};
+    return run(accounts, list, COUNT_OF(list));
+}
+
+/* One that cannot be ended is told of and put off: it neither stands before others nor fills the log. */
+static enum accounts_result put_off(struct accounts *accounts, const char *list_key, struct bytes tenant,
+                                    struct bytes device, enum accounts_result why, int64_t now_s)
+{
+    const char *reason = why == ACCOUNTS_REFUSED      ? accounts->error
+                         : why == ACCOUNTS_NOT_SEALED ? "a secret cannot be wrapped"
+                                                      : "its record, or its device's, is damaged";
+    char quoted_device[LOG_QUOTED_MAX], quoted_reason[LOG_QUOTED_MAX];
+    log_quote(quoted_device, device);
+    log_quote(quoted_reason, bytes_of_text(reason)); /* before another refusal stands in its place */
+    enum accounts_result result = list_anew(accounts, list_key, device, now_s + DAY_S);
+    if (result == ACCOUNTS_DONE)
+        log_write(LOG_WARN, "enrolment", "what is over cannot be ended; it is tried again in a day",
+                  "tenant=%.*s device=%s reason=%s", (int)tenant.len, (const char *)tenant.ptr, quoted_device,
+                  quoted_reason);
+    return result;
+}
+
+static enum accounts_result sweep_one(struct accounts *accounts, const char *list_key, struct bytes tenant,
+                                      struct bytes device, const struct enrolment_policy *policy,
+                                      int64_t now_s)
+{
+    struct enrolment_record record;
+    struct bytes drop[] = {WORD("ZREM"), bytes_of_text(list_key), device};
+    enum accounts_result result = enrolment_get(accounts, tenant, device, &record);
+    if (result == ACCOUNTS_NOT_FOUND)
+        return run(accounts, drop, COUNT_OF(drop));
+    if (result == ACCOUNTS_DONE && record.expires_s > now_s - GRACE_S)
+        return list_anew(accounts, list_key, device, record.expires_s);
+    if (result == ACCOUNTS_DONE)
+        result = settle(accounts, &record, policy, now_s);
+    return result == ACCOUNTS_DONE || result == ACCOUNTS_BUSY || result == ACCOUNTS_AWAY
+               ? result
+               : put_off(accounts, list_key, tenant, device, result, now_s);
+}
+
+enum accounts_result enrolment_sweep(struct accounts *accounts, struct bytes tenant,
+                                     const struct enrolment_policy *policy, int64_t now_s, size_t max,
+                                     size_t *ret_count)
+{
+    char key[SCHEMA_KEY_MAX], until[24], limit[24], devices[ENROLMENT_SWEEP_MAX][SCHEMA_DEVICE_MAX + 1];
     size_t count = 0;
     schema_key(key, tenant, SCHEMA_SUFFIX_ENROLMENTS);
     snprintf(until, sizeof until, "%" PRId64, now_s - GRACE_S);
+    snprintf(limit, sizeof limit, "%zu", max < ENROLMENT_SWEEP_MAX ? max : ENROLMENT_SWEEP_MAX);
     struct bytes arguments[] = {WORD("ZRANGEBYSCORE"), bytes_of_text(key), WORD("-inf"), bytes_of_text(until),
-                                WORD("LIMIT"), WORD("0"), WORD("64")};
+                                WORD("LIMIT"), WORD("0"), bytes_of_text(limit)};
     const struct store_reply *reply = NULL;
-    enum accounts_result result = call(accounts, arguments, COUNT_OF(arguments), &reply);
+    *ret_count = 0;
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
-    for (; count < reply->count && count < SWEEP_MAX; count++)
+    for (; count < reply->count && count < ENROLMENT_SWEEP_MAX; count++)
         if (!copy_text(reply->items[count].text, devices[count], sizeof devices[count]))
             devices[count][0] = '\0';
-    *ret_more = count == SWEEP_MAX;
-    for (size_t i = 0; i < count && result == ACCOUNTS_DONE; i++) {
-        struct enrolment_record record;
-        struct bytes device = bytes_of_text(devices[i]);
-        struct bytes drop[] = {WORD("ZREM"), bytes_of_text(key), device};
-        result = enrolment_get(accounts, tenant, device, &record);
-        if (result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_DAMAGED)
-            result = run(accounts, drop, COUNT_OF(drop));
-        else if (result == ACCOUNTS_DONE && record.expires_s <= now_s - GRACE_S)
-            result = settle(accounts, &record, policy, now_s);
-    }
+    *ret_count = count;
+    for (size_t i = 0; i < count && (result == ACCOUNTS_DONE || result == ACCOUNTS_BUSY); i++)
+        result = sweep_one(accounts, key, tenant, bytes_of_text(devices[i]), policy, now_s);
     return result;
 }
 

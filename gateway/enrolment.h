@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What becomes of a device that asks for a credential, from the question to the credential's first use, as it stands in
- * Redis: decided by one thread with a blocking connection (gateway/clerk, the CLI), with the time as an argument.
+ * What becomes of a device that asks for a credential, from the question to the credential's first use, as it
+ * stands in Redis: decided by one thread with a blocking connection (gateway/clerk, the CLI), with the time
+ * as an argument.
  *
  *   asked -> pending -> approved -> offered -> confirmed        (nothing of the enrolment is left)
  *        \__________________________/     \--> expired          (nothing of the device is left)
  *                 rejected
  *
- * weir:{T}:enrol:DEVICE arbitrates: it is made under WATCH and belongs to what was asked first (digest). The same again
- * is answered the same until it is confirmed; anything else for the same device is a conflict. The device's record follows
- * it, never without it, so a step that was cut off is finished when the same is asked again, or undone by the sweep.
- * Rotation is the same for a device that is there: the new credential stands beside the old one, which ends `overlap_s`
- * after the new one was used.
+ * weir:{T}:enrol:DEVICE arbitrates: it is made under WATCH and belongs to what was asked first (digest). The
+ * same again is answered the same until it is confirmed; anything else for the same device is a conflict. The
+ * device's record follows it, never without it, so a step that was cut off is finished when the same is asked
+ * again, or undone by the sweep. Rotation is the same for a device that is there: the new credential stands
+ * beside the old one, which ends `overlap_s` after the new one was used.
  */
 #pragma once
 
@@ -118,7 +119,8 @@ struct enrolment_decided {
 };
 
 /* By device id, else by serial number if no two have it. An approved one is offered when it asks again; a
- * forgotten one may be asked for anew by anybody, and what was offered is taken back. ACCOUNTS_EXISTS: see ret->obstacle. */
+ * forgotten one may be asked for anew by anybody, and what was offered is taken back. ACCOUNTS_EXISTS: see
+ * ret->obstacle. */
 enum accounts_result enrolment_decide(struct accounts *accounts, struct bytes tenant, struct bytes name,
                                       enum enrolment_decision decision, const struct enrolment_policy *policy,
                                       int64_t now_s, struct enrolment_decided *ret);
@@ -126,9 +128,13 @@ enum accounts_result enrolment_get(struct accounts *accounts, struct bytes tenan
                                    struct enrolment_record *ret);
 /* Devices that are enrolling, the one that ends first first. */
 enum accounts_result enrolment_list(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
-/* Ends what is over, at most so many. *ret_more: there may be others. */
+#define ENROLMENT_SWEEP_MAX 64
+/* Ends what is over, at most max and ENROLMENT_SWEEP_MAX. One that cannot be ended (its device's record is damaged)
+ * is logged and tried again a day later. *ret_count: how many were looked at, set in any case; as many as may be: there
+ * may be others. */
 enum accounts_result enrolment_sweep(struct accounts *accounts, struct bytes tenant,
-                                     const struct enrolment_policy *policy, int64_t now_s, bool *ret_more);
+                                     const struct enrolment_policy *policy, int64_t now_s, size_t max,
+                                     size_t *ret_count);
 
 /* Serial numbers that are approved before they ask. */
 enum accounts_result enrolment_approve_serials(struct accounts *accounts, struct bytes tenant, struct bytes batch,

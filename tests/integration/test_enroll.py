@@ -141,6 +141,27 @@ def test_expires_and_leaves_nothing(gateway):
     equal(list(kinds(gateway, "few-B1")), [again["kid"]])
 
 
+def test_all_that_is_over_is_swept(gateway):
+    """many at once, in more than one tenant, beside a device whose record is damaged, which is told once"""
+    token = plant(gateway)["auto"]
+    gateway.cli("tenant", "add", "annex")
+    question = {"want": "psk", "attempt": "attempt-0001"}
+    for serial in ("Z1", "Z2"):
+        gateway.secrets.append(ask(gateway, token, serial=serial, **question)["psk"])
+    gateway.redis("HSET", "weir:{plant}:dev:auto-Z1", "created", "soon")
+    # Over long ago; of the others nothing is left but their names.
+    for serial in ("Z1", "Z2"):
+        gateway.redis("HSET", "weir:{plant}:enrol:auto-" + serial, "expires", "1")
+        gateway.redis("ZADD", "weir:{plant}:enrolments", "1", "auto-" + serial)
+    for tenant in ("annex", "plant"):
+        gateway.redis("ZADD", "weir:{%s}:enrolments" % tenant, *(text for i in range(2000) for text in ("2", "old-%d" % i)))
+    wait_until(lambda: kinds(gateway, "auto-Z2") is None, "the device that was not used has gone")
+    wait_until(lambda: not gateway.redis("ZRANGEBYSCORE", "weir:{annex}:enrolments", "-inf", "100"), "the others are gone")
+    wait_until(lambda: not gateway.redis("ZRANGEBYSCORE", "weir:{plant}:enrolments", "-inf", "100"), "all are gone")
+    equal(gateway.log().count("what is over cannot be ended"), 1)
+    equal(kinds(gateway, "auto-Z1") is None, False)
+
+
 def test_people_decide(gateway):
     """manual approval over REST and by the CLI, rejection, a list of serial numbers"""
     known = plant(gateway)
@@ -261,6 +282,18 @@ def test_public_key(gateway):
         # The same key for another serial number would be one identity for two.
         ask(gateway, known["auto"], 409, **key.question(gateway, known["auto"], "plant", "G3"))
         equal(kinds(gateway, "auto-G3"), None)
+
+
+def test_a_nonce_of_any_time(gateway):
+    """whatever time a nonce says, it is too old or from the future, and the gateway computes with it as with any other"""
+    token = plant(gateway)["auto"]
+    with tempfile.TemporaryDirectory() as folder:
+        question = Key(folder).question(gateway, token, "plant", "G5")
+        for time_octets in ("8000000000000000", "8000000000000001", "7fffffffffffffff", "ffffffffffffffff",
+                            "0000000000000000"):
+            ask(gateway, token, 401, **{**question, "nonce": unpadded(bytes.fromhex(time_octets) + bytes(16))})
+        ask(gateway, token, **question)
+    assert "runtime error" not in gateway.log()
 
 
 def request_of(folder):

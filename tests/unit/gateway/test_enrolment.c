@@ -2,7 +2,7 @@
 /* What becomes of a question, with the time as the test wants it, against a real Redis. */
 #include "gateway/crypto.h"
 #include "gateway/enrolment.h"
-#include "tests/unit/gateway/redis_fixture.h"
+#include "tests/unit/gateway/redis_tap.h"
 
 static struct redis_fixture redis;
 static struct store_client *client;
@@ -54,6 +54,13 @@ static enum accounts_result decide(struct bytes name, enum enrolment_decision de
     return enrolment_decide(&accounts, T, name, decision, &policy, now_s, &decided);
 }
 
+static size_t sweep(int64_t now_s)
+{
+    size_t count = 99;
+    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, now_s, ENROLMENT_SWEEP_MAX, &count), ACCOUNTS_DONE);
+    return count;
+}
+
 static bool has_device(const char *id, const char *key, bool *ret_offered, int64_t *ret_not_after_s)
 {
     struct record_room room;
@@ -102,14 +109,14 @@ Test(enrolment, unused_offer_ends_and_leaves_nothing)
     struct enrolment_answer first = ask(&mine, 1000);
     struct enrolment_record record;
     uint64_t used = 9, approved = 9;
-    bool more, offered;
+    bool offered;
     int64_t not_after_s;
     cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(first.key), &policy, 1100),
                  ACCOUNTS_NOT_FOUND);
-    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 1100, &more), ACCOUNTS_DONE);
+    cr_expect_eq(sweep(1100), 0);
     cr_expect(has_device("a1", first.key, &offered, &not_after_s), "clocks of gateways differ");
-    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 1200, &more), ACCOUNTS_DONE);
-    cr_expect(!has_device("a1", first.key, &offered, &not_after_s) && !more);
+    cr_expect_eq(sweep(1200), 1);
+    cr_expect(!has_device("a1", first.key, &offered, &not_after_s));
     cr_expect_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a1"), &record), ACCOUNTS_NOT_FOUND);
     cr_assert_eq(enrolment_count(&accounts, T, BYTES_LITERAL("spring"), &used, &approved), ACCOUNTS_DONE);
     cr_expect_eq(used, 0);
@@ -119,7 +126,6 @@ Test(enrolment, people_decide)
 {
     struct enrolment_question one = question_of("a1", 1, BATCH_MANUAL), two = question_of("a2", 2, BATCH_LIST);
     struct bytes serial = BYTES_LITERAL("a2");
-    bool more;
     cr_expect_eq(ask(&one, 1000).verdict, ENROLMENT_WAITS);
     cr_expect_eq(ask(&two, 1000).verdict, ENROLMENT_WAITS);
     cr_assert_eq(enrolment_approve_serials(&accounts, T, BYTES_LITERAL("spring"), &serial, 1), ACCOUNTS_DONE);
@@ -137,7 +143,7 @@ Test(enrolment, people_decide)
     cr_expect_eq(decide(BYTES_LITERAL("a9"), ENROLMENT_APPROVE, 1004), ACCOUNTS_NOT_FOUND);
     struct enrolment_question three = question_of("a3", 3, BATCH_MANUAL);
     cr_expect_eq(ask(&three, 1000).verdict, ENROLMENT_WAITS);
-    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 3000, &more), ACCOUNTS_DONE);
+    sweep(3000);
     cr_expect_eq(decide(BYTES_LITERAL("a3"), ENROLMENT_APPROVE, 3000), ACCOUNTS_NOT_FOUND);
 }
 
@@ -210,7 +216,7 @@ Test(enrolment, a_refused_rotation_changes_nothing)
     struct enrolment_answer old = ask(&first, 1000);
     struct credential by_hand = {.id = "es256-0700000000000000", .kind = CREDENTIAL_ES256, .public_len = 64, .created_s = 1001};
     struct enrolment_record record;
-    bool offered, more;
+    bool offered;
     int64_t not_after_s;
     same.rotates = true;
     same.kind = CREDENTIAL_ES256;
@@ -239,7 +245,7 @@ Test(enrolment, a_refused_rotation_changes_nothing)
     cr_assert_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a1"), &record), ACCOUNTS_DONE);
     cr_expect_str_eq(record.key, fresh.key);
     cr_expect(has_device("a1", fresh.key, &offered, &not_after_s) && offered && not_after_s == 1111);
-    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 2000, &more), ACCOUNTS_DONE);
+    sweep(2000);
     cr_expect(has_device("a1", old.key, &offered, &not_after_s) && not_after_s == 0);
     cr_expect(has_device("a1", by_hand.id, &offered, &not_after_s) && not_after_s == 0);
 }
@@ -281,4 +287,213 @@ Test(enrolment, certificate_is_of_the_authority_that_signs)
     int64_t not_after_s;
     cr_expect(has_device("a1", answer.key, &offered, &not_after_s) && not_after_s == 1000 + 10 * 86400,
               "it ends with its certificate, which ends with its authority");
+}
+
+/* Somebody else comes in between. */
+
+static char meddled_key[CREDENTIAL_ID_MAX + 1];
+
+static enum accounts_result confirm_by_tap(const char *key, int64_t now_s)
+{
+    return enrolment_confirm(&tapped, T, BYTES_LITERAL("a1"), bytes_of_text(key), &policy, now_s);
+}
+
+static void remove_key(void)
+{
+    cr_assert_eq(accounts_remove_credential(&other, T, BYTES_LITERAL("a1"), bytes_of_text(meddled_key)),
+                 ACCOUNTS_DONE);
+}
+
+Test(enrolment, confirming_does_not_bring_back_what_was_removed)
+{
+    struct enrolment_question mine = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer answer = ask(&mine, 1000);
+    bool offered;
+    int64_t not_after_s;
+    strcpy(meddled_key, answer.key);
+    tap_open(&redis, "dev:a1", 1, remove_key);
+    cr_expect_eq(confirm_by_tap(answer.key, 1010), ACCOUNTS_NOT_FOUND);
+    cr_expect(!has_device("a1", answer.key, &offered, &not_after_s));
+    tap_close();
+}
+
+static struct enrolment_question rotation_of(const struct enrolment_answer *old, uint8_t digest)
+{
+    struct enrolment_question next = question_of("a1", digest, BATCH_AUTO);
+    next.rotates = true;
+    next.batch = (struct batch_record){0};
+    memcpy(next.old, old->key, sizeof next.old);
+    return next;
+}
+
+Test(enrolment, retiring_does_not_bring_back_what_was_removed)
+{
+    struct enrolment_question first = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer old = ask(&first, 1000);
+    struct enrolment_question next = rotation_of(&old, 2);
+    struct enrolment_answer fresh = ask(&next, 1010);
+    bool offered;
+    int64_t not_after_s;
+    cr_assert_eq(fresh.verdict, ENROLMENT_GIVEN);
+    strcpy(meddled_key, old.key);
+    tap_open(&redis, "dev:a1", 2, remove_key); /* the first is the new key's */
+    cr_expect_eq(confirm_by_tap(fresh.key, 1020), ACCOUNTS_DONE);
+    cr_expect(!has_device("a1", old.key, &offered, &not_after_s));
+    cr_expect(has_device("a1", fresh.key, &offered, &not_after_s) && !offered);
+    tap_close();
+}
+
+static void change_model(void)
+{
+    char model[24];
+    snprintf(model, sizeof model, "m-%u", tap.seen);
+    struct record_field field = {BYTES_LITERAL("model"), bytes_of_text(model)};
+    cr_assert_eq(accounts_set_device_fields(&other, T, BYTES_LITERAL("a1"), &field, 1), ACCOUNTS_DONE);
+}
+
+Test(enrolment, who_is_always_late_is_told_so_and_comes_again)
+{
+    struct enrolment_question mine = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer answer = ask(&mine, 1000);
+    struct enrolment_record record;
+    bool offered;
+    int64_t not_after_s;
+    tap_open(&redis, "dev:a1", 0, change_model);
+    cr_expect_eq(confirm_by_tap(answer.key, 1010), ACCOUNTS_BUSY);
+    cr_expect(has_device("a1", answer.key, &offered, &not_after_s) && offered && not_after_s == 1100);
+    cr_expect_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a1"), &record), ACCOUNTS_DONE);
+    tap.at = tap.seen + 1; /* once more */
+    cr_expect_eq(confirm_by_tap(answer.key, 1011), ACCOUNTS_DONE);
+    cr_expect(has_device("a1", answer.key, &offered, &not_after_s) && !offered && not_after_s == 0);
+    tap_close();
+}
+
+/* A slot that moves tears the transaction; it is tried again, and nothing of the first try is left. */
+static void ask_while_it_moves(const char *command, const char *says)
+{
+    struct enrolment_question mine = question_of("a1", 1, BATCH_MANUAL);
+    struct enrolment_answer answer;
+    tap_open_cluster(&redis, command, "enrol:a1", says);
+    cr_expect_eq(enrolment_ask(&tapped, &mine, &policy, 1000, &answer), ACCOUNTS_DONE, "%s", tapped.error);
+    cr_expect_eq(answer.verdict, ENROLMENT_WAITS);
+    cr_expect_eq(count_used(), 1);
+    tap_close();
+}
+
+Test(enrolment, slot_that_moves)
+{
+    ask_while_it_moves("HSET", "-MOVED 1 127.0.0.1:1\r\n");
+}
+
+Test(enrolment, slot_that_moves_half_way)
+{
+    ask_while_it_moves("WATCH", "-TRYAGAIN Multiple keys request during rehashing of slot\r\n");
+}
+
+static void confirm_in_time(void)
+{
+    cr_assert_eq(enrolment_confirm(&other, T, BYTES_LITERAL("a1"), bytes_of_text(meddled_key), &policy, 1099),
+                 ACCOUNTS_DONE);
+}
+
+/* Another gateway, whose clock is behind, confirms it in the last moment. */
+static void sweep_late(const char *key)
+{
+    size_t count;
+    bool offered = true;
+    int64_t not_after_s;
+    struct enrolment_record record;
+    strcpy(meddled_key, key);
+    tap_open(&redis, "dev:a1", 1, confirm_in_time);
+    cr_expect_eq(enrolment_sweep(&tapped, T, &policy, 1200, ENROLMENT_SWEEP_MAX, &count), ACCOUNTS_DONE);
+    cr_expect(has_device("a1", key, &offered, &not_after_s) && !offered && not_after_s == 0);
+    cr_expect_eq(enrolment_get(&accounts, T, BYTES_LITERAL("a1"), &record), ACCOUNTS_NOT_FOUND);
+    tap_close();
+}
+
+Test(enrolment, device_that_was_used_in_the_last_moment_stays)
+{
+    struct enrolment_question mine = question_of("a1", 1, BATCH_AUTO);
+    sweep_late(ask(&mine, 1000).key);
+}
+
+Test(enrolment, rotation_that_was_used_in_the_last_moment_stays)
+{
+    struct enrolment_question first = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer old = ask(&first, 1000);
+    struct enrolment_question next = rotation_of(&old, 2);
+    sweep_late(ask(&next, 1000).key);
+}
+
+static void prolong(void)
+{
+    struct credential credential = {.kind = CREDENTIAL_PSK, .created_s = 5, .not_after_s = 5000};
+    strcpy(credential.id, meddled_key);
+    secret_set(&credential.secret, BYTES_LITERAL("secret-of-credential-0"));
+    cr_assert_eq(accounts_put_credential(&other, T, BYTES_LITERAL("a1"), &credential, true), ACCOUNTS_DONE);
+}
+
+Test(enrolment, what_was_prolonged_makes_no_room)
+{
+    struct enrolment_question first = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer old = ask(&first, 1000), none;
+    struct enrolment_question next = rotation_of(&old, 2);
+    bool offered;
+    int64_t not_after_s;
+    cr_assert_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(old.key), &policy, 1001),
+                 ACCOUNTS_DONE);
+    for (unsigned i = 0; i + 1 < CREDENTIALS_MAX; i++) {
+        struct credential credential = {.kind = CREDENTIAL_PSK, .created_s = 5, .not_after_s = i == 0 ? 900 : 0};
+        char secret[48];
+        int len = snprintf(secret, sizeof secret, "secret-of-credential-%u", i);
+        snprintf(credential.id, sizeof credential.id, "hand-%u", i);
+        secret_set(&credential.secret, bytes_of(secret, (size_t)len));
+        cr_assert_eq(accounts_put_credential(&accounts, T, BYTES_LITERAL("a1"), &credential, false), ACCOUNTS_DONE);
+    }
+    strcpy(meddled_key, "hand-0");
+    tap_open(&redis, "dev:a1", 2, prolong); /* the first is for the new key, which finds no room */
+    cr_expect_eq(enrolment_ask(&tapped, &next, &policy, 1010, &none), ACCOUNTS_DONE);
+    cr_expect_eq(none.verdict, ENROLMENT_NO_ROOM);
+    cr_expect(has_device("a1", "hand-0", &offered, &not_after_s) && not_after_s == 5000);
+    tap_close();
+}
+
+Test(enrolment, damaged_record_stops_no_sweep)
+{
+    struct enrolment_question one = question_of("a1", 1, BATCH_AUTO), two = question_of("a2", 2, BATCH_AUTO),
+                              three = question_of("a3", 3, BATCH_AUTO);
+    struct enrolment_answer kept = ask(&one, 1000), gone = ask(&two, 1001), odd = ask(&three, 1000);
+    bool offered;
+    int64_t not_after_s;
+    redis_call(client, "HSET weir:{acme}:dev:a1 created soon");
+    redis_call(client, "DEL weir:{acme}:enrol:a3");
+    redis_call(client, "SET weir:{acme}:enrol:a3 x");
+    cr_expect_eq(sweep(1200), 3);
+    cr_expect(!has_device("a2", gone.key, &offered, &not_after_s));
+    cr_expect(has_device("a3", odd.key, &offered, &not_after_s) && offered);
+    cr_expect_eq(sweep(1300), 0, "it is not told again and again");
+    redis_call(client, "HSET weir:{acme}:dev:a1 created 1000");
+    cr_expect(has_device("a1", kept.key, &offered, &not_after_s) && offered);
+    cr_expect_eq(sweep(1200 + 86400 + 30), 2);
+    cr_expect(!has_device("a1", kept.key, &offered, &not_after_s));
+}
+
+Test(enrolment, sweeps_no_more_than_it_may_and_all_in_the_end)
+{
+    size_t count = 0;
+    for (unsigned i = 0; i < ENROLMENT_SWEEP_MAX + 6; i++) {
+        char serial[16];
+        snprintf(serial, sizeof serial, "w%u", i);
+        struct enrolment_question question = question_of(serial, 1, BATCH_MANUAL);
+        cr_assert_eq(ask(&question, 1000).verdict, ENROLMENT_WAITS);
+    }
+    /* One whose end is later than the list says does not stand before the others. */
+    redis_call(client, "HSET weir:{acme}:enrol:w0 expires 9000");
+    cr_assert_eq(enrolment_sweep(&accounts, T, &policy, 5000, 5, &count), ACCOUNTS_DONE);
+    cr_expect_eq(count, 5);
+    cr_expect_eq(sweep(5000), ENROLMENT_SWEEP_MAX);
+    cr_expect_eq(sweep(5000), 1);
+    cr_expect_eq(sweep(5000), 0);
+    cr_expect_eq(sweep(9100), 1);
+    cr_expect_eq(count_used(), 0);
 }
