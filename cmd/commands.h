@@ -6,6 +6,7 @@ int cmd_serve(int argc, char **argv);
 int cmd_audit(int argc, char **argv);
 int cmd_tenant(int argc, char **argv);
 int cmd_device(int argc, char **argv);
+int cmd_kek(int argc, char **argv);
 int cmd_key(int argc, char **argv);
 int cmd_batch(int argc, char **argv);
 int cmd_ca(int argc, char **argv);

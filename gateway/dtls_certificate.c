@@ -10,6 +10,7 @@
 #include <wolfssl/wolfcrypt/random.h>
 
 #include "gateway/dtls_private.h"
+#include "gateway/rt/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -39,18 +40,6 @@ static bool read_file(const char *path, uint8_t **ret, size_t *ret_len)
     *ret = data;
     *ret_len = (size_t)len;
     return true;
-}
-
-/* Whole or not at all: written beside and renamed. */
-static bool write_file(const char *path, const uint8_t *data, size_t len)
-{
-    char fresh[PATH_MAX_TEXT + 8];
-    snprintf(fresh, sizeof fresh, "%s.new", path);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return false;
-    bool ok = write(fd, data, len) == (ssize_t)len && fsync(fd) == 0;
-    return close(fd) == 0 && ok && rename(fresh, path) == 0;
 }
 
 enum { NAME_DNS = 0x82, NAME_ADDRESS = 0x87, DER_SEQUENCE = 0x30 };
@@ -104,7 +93,7 @@ static bool write_pem(const char *path, const uint8_t *der, int len, int type)
 {
     uint8_t pem[PEM_MAX];
     int pem_len = len > 0 ? wc_DerToPem(der, (word32)len, pem, sizeof pem, type) : -1;
-    bool ok = pem_len > 0 && write_file(path, pem, (size_t)pem_len);
+    bool ok = pem_len > 0 && file_replace(path, bytes_of(pem, (size_t)pem_len));
     explicit_bzero(pem, sizeof pem);
     return ok;
 }

@@ -19,6 +19,7 @@
  */
 #include "gateway/follow.h"
 
+#include "codec/hex.h"
 #include "gateway/redis.h"
 #include "gateway/rt/log.h"
 
@@ -49,8 +50,19 @@ struct stream_info {
 };
 
 /* In the order in which they are loaded: what devices need is there before they may speak. */
-enum what { WHAT_TENANT, WHAT_RULE, WHAT_STREAM, WHAT_CODEC, WHAT_PROFILE, WHAT_GROUP, WHAT_BATCH, WHAT_CA, WHAT_DEVICE, WHAT_TOKEN,
-            WHAT_COUNT };
+enum what {
+    WHAT_TENANT,
+    WHAT_RULE,
+    WHAT_STREAM,
+    WHAT_CODEC,
+    WHAT_PROFILE,
+    WHAT_GROUP,
+    WHAT_BATCH,
+    WHAT_CA,
+    WHAT_DEVICE,
+    WHAT_TOKEN,
+    WHAT_COUNT
+};
 
 /* Where things of a kind stand in Redis, and what changes of them are called. A tenant has no id. */
 static const struct {
@@ -582,13 +594,12 @@ static bool ask_page(struct follow *follow)
 static void tell_not_opened(struct follow *follow)
 {
     uint8_t id[VAULT_ID_BYTES];
-    char text[2 * VAULT_ID_BYTES + 1];
+    char text[2 * VAULT_ID_BYTES + 1] = "";
     uint64_t all = vault_failures(follow->config.vault), more = all - follow->not_opened;
     if (more == 0)
         return;
-    vault_id(follow->config.vault, id);
-    for (size_t i = 0; i < sizeof id; i++)
-        snprintf(text + 2 * i, 3, "%02x", id[i]);
+    vault_id(follow->config.vault, 0, id);
+    hex_write(bytes_of(id, sizeof id), text);
     log_write(LOG_WARN, "follow", "secrets in Redis cannot be opened with this kek; who has them is refused",
               "secrets=%llu kek=%s", (unsigned long long)more, text);
     if (follow->config.metrics)
@@ -602,7 +613,8 @@ static void load_done(struct follow *follow)
     registry_resync_end(registry, tell_changed, follow);
     struct registry_counts counts = registry_count(registry);
     log_write(LOG_INFO, "follow", "registry loaded",
-              "tenants=%zu devices=%zu credentials=%zu groups=%zu tokens=%zu rules=%zu streams=%zu profiles=%zu codecs=%zu",
+              "tenants=%zu devices=%zu credentials=%zu groups=%zu tokens=%zu rules=%zu streams=%zu "
+              "profiles=%zu codecs=%zu",
               counts.tenants, counts.devices, counts.credentials, counts.groups, counts.tokens, counts.rules,
               counts.streams, counts.profiles, counts.codecs);
     tell_not_opened(follow);
@@ -746,7 +758,8 @@ static void got_info(struct follow *follow, const struct query *query, const str
     start_loading(follow, &info);
 }
 
-/* Looks for a gap, or loads if nothing is loaded. The position goes with the question: it may move before the answer. */
+/* Looks for a gap, or loads if nothing is loaded. The position goes with the question: it may move before the
+ * answer. */
 static void verify(struct follow *follow)
 {
     struct query query = {.got = got_info, .position = follow->position, .added = follow->added};
@@ -897,7 +910,8 @@ static void timer_fired(struct timer *timer)
     verify(follow);
 }
 
-static struct redis *open_redis(struct follow *follow, uint64_t timeout_ms, store_state_fn *state, struct random *random)
+static struct redis *open_redis(struct follow *follow, uint64_t timeout_ms, store_state_fn *state,
+                                struct random *random)
 {
     struct redis_config config = {
         .target = follow->config.redis,

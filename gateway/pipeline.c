@@ -3,6 +3,7 @@
 #include "gateway/pipeline.h"
 
 #include "gateway/parcel.h"
+#include "gateway/rt/file.h"
 #include "gateway/rt/log.h"
 #include "gateway/rt/random.h"
 
@@ -26,26 +27,6 @@ struct pipeline {
     struct push *push;
 };
 
-static bool sync_folder(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
-static bool write_whole(const char *folder, const char *path, const char *text)
-{
-    char fresh[SETTINGS_TEXT_MAX + 32];
-    snprintf(fresh, sizeof fresh, "%s.new", path);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return false;
-    bool ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
-    return close(fd) == 0 && ok && rename(fresh, path) == 0 && sync_folder(folder);
-}
-
 static size_t read_whole(const char *path, char *ret, size_t room)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -68,7 +49,7 @@ uint64_t pipeline_gateway_id(const char *state_dir, bool make)
     while (id == 0)
         random_bytes(&id, sizeof id);
     snprintf(text, sizeof text, "%016" PRIx64 "\n", id);
-    return write_whole(state_dir, path, text) ? id : 0;
+    return file_replace(path, bytes_of_text(text)) ? id : 0;
 }
 
 bool pipeline_key(const struct settings *settings, struct secret *ret)
@@ -110,7 +91,8 @@ static const char *explain(int error)
     case EINVAL:
         return "spool_key_file must hold 32 octets or 64 hexadecimal digits";
     case EOVERFLOW:
-        return "this segment has the highest serial there is, none can follow it; if it is not the gateway's own, move it "
+        return "this segment has the highest serial there is, none can follow it; if it is not the gateway's "
+               "own, move it "
                "out of the folder";
     case EMEDIUMTYPE:
         return "not a regular file";
@@ -156,7 +138,8 @@ static bool open_log(struct pipeline *pipeline, const struct settings *settings,
     return pipeline->log != NULL;
 }
 
-/* What a newer version has acknowledged must not be left out by this one. False: there is such, or it cannot be said. */
+/* What a newer version has acknowledged must not be left out by this one. False: there is such, or it cannot
+ * be said. */
 static bool check_versions(struct spool_log *log, uint64_t cursor_lsn, char reterr[static SETTINGS_ERROR_MAX])
 {
     struct spool_reader *reader = spool_reader_new(log);
@@ -168,7 +151,8 @@ static bool check_versions(struct spool_log *log, uint64_t cursor_lsn, char rete
         if (!parcel_is_newer(record.body))
             continue;
         snprintf(reterr, SETTINGS_ERROR_MAX,
-                 "the spool has messages of a newer version of weir that are not pushed, the first with LSN %llu: start "
+                 "the spool has messages of a newer version of weir that are not pushed, the first with LSN "
+                 "%llu: start "
                  "that version until weir_spool_unpushed_records is 0",
                  (unsigned long long)record.lsn);
         spool_reader_free(reader);

@@ -6,6 +6,7 @@ The client is Debian's coap-client on OpenSSL; where a key is not text, which it
 import hashlib
 import hmac
 import json
+import os
 import subprocess
 import time
 
@@ -75,6 +76,62 @@ def test_rotation_overlaps(gateway):
         client.wait()
     assert not post(gateway, "rotor", 9, ("demo/rotor", old), timeout_s=2)
     assert within_two(gateway, "rotor", ("demo/rotor", new))
+
+
+def keks(gateway):
+    """What `weir kek show` tells: how many secrets each key of the file wrapped, in the order of the file."""
+    lines = cli(gateway, "kek", "show").splitlines()
+    equal(lines[0], os.path.join(gateway.folder, "kek"))
+    assert all(" secrets" in line for line in lines[1:]), lines
+    return {line.split()[0]: int(line.split()[-2]) for line in lines[1:]}
+
+
+def test_another_kek():
+    """the key-encryption key is exchanged by weir kek: nobody is refused at any step, and the old one is gone at last"""
+    path = lambda: os.path.join(gateway.folder, "kek")
+    with lib.Gateway() as gateway:
+        psk = gateway.add_device("demo/keeper")
+        known(gateway, "demo/keeper", ("demo/keeper", psk))
+        gateway.secrets.append(cli(gateway, "group", "add", "demo/crate", "--pattern", "crate-*").split("(hex):")[1].split()[0])
+        (old, count), = keks(gateway).items()
+        assert count >= 3, count
+        for command in "rewrap", "drop", "use":
+            cli(gateway, "kek", command)
+        equal(keks(gateway), {old: count}, "nothing to do")
+
+        def restart():
+            gateway.kill()
+            gateway.start()
+            known(gateway, "demo/keeper", ("demo/keeper", psk))
+
+        cli(gateway, "kek", "add")
+        fresh = list(keks(gateway))[1]
+        equal(keks(gateway), {old: count, fresh: 0})
+        equal(os.stat(path()).st_mode & 0o777, 0o600)
+        restart()
+        cli(gateway, "kek", "use")
+        equal(list(keks(gateway).items()), [(fresh, 0), (old, count)])
+        restart()
+        later = gateway.add_device("demo/later")
+        known(gateway, "demo/later", ("demo/later", later))
+        refused = gateway.cli("kek", "drop", check=False)
+        assert refused.status == 1 and "weir kek rewrap" in refused.err, refused
+        equal(list(keks(gateway).items()), [(fresh, 1), (old, count)])
+        assert "%d secrets rewrapped" % count in cli(gateway, "kek", "rewrap")
+        assert within_two(gateway, "keeper", ("demo/keeper", psk)), "nobody noticed"
+        assert old + " dropped" in cli(gateway, "kek", "drop")
+        equal(keks(gateway), {fresh: count + 1})
+        with open(path()) as file:
+            equal(len(file.read()), 65)
+        restart()
+        known(gateway, "demo/later", ("demo/later", later))
+        equal(gateway.metric("weir_secrets_not_opened_total"), 0)
+        for arguments in ("use", "0123456789abcdef"), ("use", old):
+            equal(gateway.cli("kek", *arguments, check=False).status, 1)
+        for _ in range(3):
+            cli(gateway, "kek", "add")
+        equal(gateway.cli("kek", "add", check=False).status, 1)
+        assert "dropped" in cli(gateway, "kek", "drop")
 
 
 def test_time_of_a_key(gateway):

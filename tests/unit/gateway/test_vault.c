@@ -116,16 +116,16 @@ Test(vault, the_key_is_made_once_and_is_its_owners)
     cr_expect_eq(stat(path, &found), 0);
     cr_expect_eq(found.st_mode & 0777, 0600);
     cr_expect_eq(found.st_size, 32);
-    vault_id(vault, first);
+    vault_id(vault, 0, first);
     vault_free(vault);
     vault = make();
-    vault_id(vault, second);
+    vault_id(vault, 0, second);
     cr_expect_arr_eq(first, second, sizeof first);
     cr_expect(opens(vault, T, D, L, sealed, &secret));
     vault_free(vault);
     unlink(path);
     vault = make();
-    vault_id(vault, second);
+    vault_id(vault, 0, second);
     cr_expect_neq(memcmp(first, second, sizeof first), 0);
     cr_expect_not(opens(vault, T, D, L, sealed, &secret), "another key");
     vault_free(vault);
@@ -158,11 +158,11 @@ Test(vault, the_two_forms_of_a_key_are_one_key)
         raw[i] = (uint8_t)i;
     write_file((const char *)raw, 32, 0600);
     struct vault *vault = make();
-    vault_id(vault, a);
+    vault_id(vault, 0, a);
     vault_free(vault);
     write_file("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\r\n", 66, 0600);
     vault = make();
-    vault_id(vault, b);
+    vault_id(vault, 0, b);
     vault_free(vault);
     cr_expect_arr_eq(a, b, sizeof a);
 }
@@ -174,4 +174,84 @@ Test(vault, where_the_key_is)
     cr_expect_str_eq(where, "state/kek");
     vault_path("/etc/weir/kek", "state", where);
     cr_expect_str_eq(where, "/etc/weir/kek");
+}
+
+/* Several keys in one file: the first wraps, all open. */
+
+static struct vault *open_lines(const char *text)
+{
+    write_file(text, strlen(text), 0600);
+    return vault_new(path, false, error);
+}
+
+#define KEY_A "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+#define KEY_B "f00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+
+static size_t key_of(const struct vault *vault, struct bytes sealed)
+{
+    struct secret secret = {.len = 7};
+    size_t key = vault_open(vault, T, D, L, sealed, &secret);
+    cr_expect_eq(secret.len, key == VAULT_KEYS_MAX ? 7 : 16, "untouched, or the secret");
+    return key;
+}
+
+Test(vault, the_first_line_wraps_and_all_open)
+{
+    char by_a[RECORD_SEALED_MAX], by_b[RECORD_SEALED_MAX];
+    struct secret secret;
+    struct vault *a = open_lines(KEY_A), *b = open_lines(KEY_B), *both = open_lines(KEY_B "\r\n" KEY_A);
+    cr_assert(a && b && both);
+    cr_expect_eq(vault_key_count(both), 2);
+    struct bytes sealed_a = seal(a, "0123456789abcdef", by_a), sealed_b = seal(both, "0123456789abcdef", by_b);
+    cr_expect_eq(key_of(b, sealed_b), 0);
+    cr_expect_eq(key_of(a, sealed_b), VAULT_KEYS_MAX);
+    cr_expect_eq(key_of(both, sealed_a), 1);
+    cr_expect_eq(key_of(both, sealed_b), 0);
+    cr_expect_eq(vault_failures(a), 0, "counted for records only");
+    cr_expect(opens(both, T, D, L, sealed_a, &secret));
+    cr_expect_not(opens(both, T, BYTES_LITERAL("d2"), L, sealed_a, &secret));
+    vault_free(a);
+    vault_free(b);
+    vault_free(both);
+}
+
+Test(vault, as_many_keys_as_there_may_be)
+{
+    struct vault *vault = open_lines(KEY_A KEY_B KEY_A KEY_B);
+    cr_assert_not_null(vault, "%s", error);
+    cr_expect_eq(vault_key_count(vault), VAULT_KEYS_MAX);
+    cr_expect_not(vault_make_key(vault));
+    vault_free(vault);
+    cr_expect_null(open_lines(KEY_A KEY_B KEY_A KEY_B KEY_A));
+    cr_expect_null(open_lines(KEY_A "0011\n"));
+    cr_expect_null(open_lines(KEY_A "g00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"));
+    cr_expect_null(open_lines("\n"));
+}
+
+Test(vault, a_file_that_is_saved_has_the_keys_in_their_order)
+{
+    char text[RECORD_SEALED_MAX], later[RECORD_SEALED_MAX];
+    uint8_t id[2][VAULT_ID_BYTES], found[VAULT_ID_BYTES];
+    struct vault *vault = make();
+    struct bytes old = seal(vault, "0123456789abcdef", text);
+    cr_assert(vault_make_key(vault));
+    vault_id(vault, 0, id[0]);
+    vault_id(vault, 1, id[1]);
+    cr_expect_neq(memcmp(id[0], id[1], sizeof id[0]), 0);
+    cr_expect(vault_save(vault, path, (const size_t[]){1, 0}, 2, error), "%s", error);
+    vault_free(vault);
+    vault = vault_new(path, false, error);
+    cr_assert_not_null(vault, "%s", error);
+    vault_id(vault, 0, found);
+    cr_expect_arr_eq(found, id[1], sizeof found);
+    cr_expect_eq(key_of(vault, old), 1);
+    struct bytes fresh = seal(vault, "0123456789abcdef", later);
+    cr_expect(vault_save(vault, path, (const size_t[]){0}, 1, error), "%s", error);
+    vault_free(vault);
+    vault = vault_new(path, false, error);
+    cr_assert_not_null(vault, "%s", error);
+    cr_expect_eq(key_of(vault, old), VAULT_KEYS_MAX);
+    cr_expect_eq(key_of(vault, fresh), 0);
+    cr_expect_not(vault_save(vault, "/nowhere/kek", (const size_t[]){0}, 1, error));
+    vault_free(vault);
 }

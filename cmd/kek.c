@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * `weir kek`: another key-encryption key in the place of one, without a pause. Every gateway must be able to open what
+ * any of them and this program wraps, so a key opens everywhere (add) before it wraps (use), and goes (drop) only when
+ * nothing in Redis is wrapped by it any more (rewrap). docs/security.md has the steps.
+ */
+#include "cmd/cli.h"
+#include "cmd/commands.h"
+#include "codec/hex.h"
+#include "gateway/rewrap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *id_of(const struct cli *cli, size_t key, char ret[static 2 * VAULT_ID_BYTES + 1])
+{
+    uint8_t id[VAULT_ID_BYTES];
+    vault_id(cli->vault, key, id);
+    ret[hex_write(bytes_of(id, sizeof id), ret)] = '\0';
+    return ret;
+}
+
+static const char *path_of(const struct cli *cli, char ret[static VAULT_PATH_MAX])
+{
+    vault_path(cli->settings.kek, cli_state_dir(cli), ret);
+    return ret;
+}
+
+static int need_vault(const struct cli *cli)
+{
+    return cli->vault ? CLI_OK : cli_fail(cli, CLI_REFUSED, "%s", cli->vault_error);
+}
+
+static int save(const struct cli *cli, const size_t *keys, size_t count)
+{
+    char path[VAULT_PATH_MAX], error[VAULT_ERROR_MAX];
+    return vault_save(cli->vault, path_of(cli, path), keys, count, error) ? CLI_OK
+                                                                         : cli_fail(cli, CLI_REFUSED, "%s", error);
+}
+
+static int walk(struct cli *cli, bool writes, struct rewrap_counts *ret)
+{
+    struct accounts_ids tenants;
+    *ret = (struct rewrap_counts){.damaged = 0};
+    int status = need_vault(cli);
+    if (status == CLI_OK)
+        status = cli_judge(cli, accounts_list_tenants(&cli->accounts, &tenants), "tenants", "");
+    if (status != CLI_OK)
+        return status;
+    for (size_t i = 0; i < tenants.count && status == CLI_OK; i++) {
+        enum accounts_result result =
+            rewrap_tenant(&cli->accounts, cli->vault, bytes_of_text(tenants.ids[i]), writes, ret);
+        if (result != ACCOUNTS_NO_TENANT) /* removed since */
+            status = cli_judge(cli, result, "tenant", tenants.ids[i]);
+    }
+    free(tenants.ids);
+    return status;
+}
+
+static void print_rest(const struct rewrap_counts *counts)
+{
+    if (counts->not_opened)
+        printf("%zu secrets are wrapped by a key that is not in this file\n", counts->not_opened);
+    if (counts->damaged)
+        printf("%zu records are damaged and were passed over\n", counts->damaged);
+}
+
+static int kek_show(struct cli *cli)
+{
+    struct rewrap_counts counts;
+    char path[VAULT_PATH_MAX], id[2 * VAULT_ID_BYTES + 1];
+    int status = walk(cli, false, &counts);
+    if (status != CLI_OK)
+        return status;
+    printf("%s\n", path_of(cli, path));
+    for (size_t i = 0; i < vault_key_count(cli->vault); i++)
+        printf("%s  %-15s  %zu secrets\n", id_of(cli, i, id), i == 0 ? "wraps and opens" : "opens", counts.by_key[i]);
+    print_rest(&counts);
+    return CLI_OK;
+}
+
+/* ret: the keys of the file, first the one that is to wrap. */
+static size_t order_from(const struct cli *cli, size_t first, size_t ret[static VAULT_KEYS_MAX])
+{
+    size_t count = 1;
+    ret[0] = first;
+    for (size_t i = 0; i < vault_key_count(cli->vault); i++)
+        if (i != first)
+            ret[count++] = i;
+    return count;
+}
+
+static int kek_add(struct cli *cli)
+{
+    size_t keys[VAULT_KEYS_MAX];
+    char path[VAULT_PATH_MAX], id[2 * VAULT_ID_BYTES + 1];
+    int status = need_vault(cli);
+    if (status != CLI_OK)
+        return status;
+    if (!vault_make_key(cli->vault))
+        return cli_fail(cli, CLI_REFUSED, "there are %d keys already; see weir kek drop", VAULT_KEYS_MAX);
+    size_t count = order_from(cli, 0, keys);
+    status = save(cli, keys, count);
+    if (status == CLI_OK)
+        printf("%s added to %s: it opens, and wraps nothing yet\n"
+               "Next: copy the file to all that use this Redis, restart the gateways, then weir kek use\n",
+               id_of(cli, count - 1, id), path_of(cli, path));
+    return status;
+}
+
+static int find_key(const struct cli *cli, size_t *ret)
+{
+    char id[2 * VAULT_ID_BYTES + 1];
+    size_t count = vault_key_count(cli->vault);
+    *ret = count - 1;
+    if (!cli->operands[0])
+        return CLI_OK;
+    for (*ret = 0; *ret < count; ++*ret)
+        if (strcmp(id_of(cli, *ret, id), cli->operands[0]) == 0)
+            return CLI_OK;
+    return cli_fail(cli, CLI_REFUSED, "%s is not in the file; see weir kek show", cli->operands[0]);
+}
+
+static int kek_use(struct cli *cli)
+{
+    size_t key, keys[VAULT_KEYS_MAX];
+    char id[2 * VAULT_ID_BYTES + 1];
+    int status = need_vault(cli);
+    if (status == CLI_OK)
+        status = find_key(cli, &key);
+    if (status != CLI_OK)
+        return status;
+    if (key == 0) {
+        printf("%s wraps already\n", id_of(cli, key, id));
+        return CLI_OK;
+    }
+    status = save(cli, keys, order_from(cli, key, keys));
+    if (status == CLI_OK)
+        printf("%s wraps from now on\nNext: copy the file, restart the gateways, then weir kek rewrap\n",
+               id_of(cli, key, id));
+    return status;
+}
+
+static int kek_rewrap(struct cli *cli)
+{
+    struct rewrap_counts counts;
+    char id[2 * VAULT_ID_BYTES + 1];
+    int status = walk(cli, true, &counts);
+    if (status != CLI_OK)
+        return status;
+    printf("%zu secrets rewrapped; %zu are wrapped by %s\n", counts.rewrapped, counts.by_key[0], id_of(cli, 0, id));
+    print_rest(&counts);
+    return counts.damaged ? CLI_REFUSED : CLI_OK;
+}
+
+static int kek_drop(struct cli *cli)
+{
+    struct rewrap_counts counts;
+    size_t keys[VAULT_KEYS_MAX] = {0}, count = 1, used = 0, all;
+    char id[2 * VAULT_ID_BYTES + 1];
+    int status = walk(cli, false, &counts);
+    if (status != CLI_OK)
+        return status;
+    all = vault_key_count(cli->vault);
+    if (counts.damaged)
+        return cli_fail(cli, CLI_REFUSED, "%zu records are damaged, and what wraps their secrets is not known",
+                        counts.damaged);
+    for (size_t i = 1; i < all; i++) {
+        used += counts.by_key[i];
+        if (counts.by_key[i])
+            keys[count++] = i;
+    }
+    if (count < all)
+        status = save(cli, keys, count);
+    for (size_t i = 1; i < all && status == CLI_OK; i++)
+        printf("%s %s\n", id_of(cli, i, id), counts.by_key[i] ? "stays" : "dropped");
+    print_rest(&counts);
+    return status == CLI_OK && used ? cli_fail(cli, CLI_REFUSED,
+                                               "%zu secrets are not wrapped by the first key: weir kek rewrap",
+                                               used)
+                                    : status;
+}
+
+static const struct cli_command commands[] = {
+    {"show", "", "the keys of the file, and how many secrets in Redis each of them wrapped", NULL, kek_show},
+    {"add", "", "a fresh key behind the others: it opens", NULL, kek_add},
+    {"use", "[ID]", "the last key, or this one, wraps from now on", NULL, kek_use},
+    {"rewrap", "", "wrap all secrets in Redis by the key that wraps", NULL, kek_rewrap},
+    {"drop", "", "take keys out of the file that wrapped none of the secrets in Redis", NULL, kek_drop},
+};
+
+int cmd_kek(int argc, char **argv)
+{
+    static const struct cli_group group = {"kek", "the key-encryption key, which wraps the secrets in Redis",
+                                           commands, sizeof commands / sizeof commands[0], NULL};
+    return cli_main(&group, argc, argv);
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/*
+ * Small files of the state folder (keys, ids, certificates) that are whole or not at all, also after a power
+ * cut: written beside their place, synced, put there, and the folder synced. For their owner alone (mode
+ * 0600). At start and for commands, never on the path of an observation.
+ *
+ * All return false with errno and leave what was there as it was; only where the last sync of the folder
+ * failed the new file stands.
+ */
+#pragma once
+
+#include "codec/bytes.h"
+
+#include <stdbool.h>
+
+#define FILE_PATH_MAX 512
+
+/* A new file. errno EEXIST: there is one, and it stays, also when another process makes it at the same time. */
+bool file_make(const char *path, struct bytes content);
+/* Also over one that is there, which hands its owner and mode on: whoever writes it may be another than who
+ * reads it. */
+bool file_replace(const char *path, struct bytes content);

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+/* A file is whole or not at all, is its owner's alone, and what is there already is not lost. */
+#include "gateway/rt/file.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char folder[64], path[80];
+
+static void setup(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/weir-file-XXXXXX");
+    cr_assert_not_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/key", folder);
+}
+
+static void teardown(void)
+{
+    unlink(path);
+    rmdir(folder);
+}
+
+TestSuite(file, .init = setup, .fini = teardown);
+
+static void expect_content(const char *text, mode_t mode)
+{
+    char content[64] = "";
+    struct stat status;
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    content[fread(content, 1, sizeof content - 1, file)] = '\0';
+    fclose(file);
+    cr_expect_str_eq(content, text);
+    cr_expect_eq(stat(path, &status), 0);
+    cr_expect_eq(status.st_mode & 0777, mode);
+}
+
+static void expect_files(size_t count)
+{
+    DIR *listing = opendir(folder);
+    const struct dirent *entry;
+    while ((entry = readdir(listing)))
+        if (entry->d_name[0] != '.')
+            count--;
+    closedir(listing);
+    cr_expect_eq(count, 0, "nothing is left beside it");
+}
+
+Test(file, one_that_is_there_is_not_made_again)
+{
+    cr_expect(file_make(path, BYTES_LITERAL("first")));
+    expect_content("first", 0600);
+    cr_expect_not(file_make(path, BYTES_LITERAL("second")));
+    cr_expect_eq(errno, EEXIST);
+    expect_content("first", 0600);
+    expect_files(1);
+}
+
+Test(file, one_that_is_replaced_hands_its_mode_on)
+{
+    cr_expect(file_replace(path, BYTES_LITERAL("first")));
+    expect_content("first", 0600);
+    chmod(path, 0400);
+    cr_expect(file_replace(path, BYTES_LITERAL("second")));
+    expect_content("second", 0400);
+    expect_files(1);
+}
+
+Test(file, its_owner_stays)
+{
+    struct stat status;
+    if (geteuid() != 0)
+        cr_skip_test("only root gives files away");
+    cr_expect(file_replace(path, BYTES_LITERAL("first")));
+    cr_assert_eq(chown(path, 1234, 1235), 0);
+    cr_expect(file_replace(path, BYTES_LITERAL("second")));
+    cr_expect_eq(stat(path, &status), 0);
+    cr_expect_eq(status.st_uid, 1234);
+    cr_expect_eq(status.st_gid, 1235);
+}
+
+Test(file, what_cannot_be_written_leaves_what_was)
+{
+    char elsewhere[96], endless[FILE_PATH_MAX + 8];
+    snprintf(elsewhere, sizeof elsewhere, "%s/no/key", folder);
+    cr_expect_not(file_make(elsewhere, BYTES_LITERAL("x")));
+    cr_expect_eq(errno, ENOENT);
+    cr_expect_not(file_replace(elsewhere, BYTES_LITERAL("x")));
+    cr_expect_eq(errno, ENOENT);
+    memset(endless, 'x', sizeof endless - 1);
+    endless[sizeof endless - 1] = '\0';
+    cr_expect_not(file_replace(endless, BYTES_LITERAL("x")));
+    cr_expect_eq(errno, ENAMETOOLONG);
+    expect_files(0);
+}
+
+Test(file, what_a_dead_process_left_beside_it_is_no_obstacle)
+{
+    char left[96];
+    snprintf(left, sizeof left, "%s.%ld.new", path, (long)getpid());
+    FILE *file = fopen(left, "w");
+    fputs("half of a ke", file);
+    fclose(file);
+    cr_expect(file_replace(path, BYTES_LITERAL("whole")));
+    expect_content("whole", 0600);
+    expect_files(1);
+}
