@@ -9,20 +9,6 @@
 #define COUNT_DEFAULT 100
 #define COUNT_MAX 100000
 
-static int parse_count(const struct cli *cli, size_t *ret)
-{
-    const char *text = cli_value(cli, "--count");
-    char *end = NULL;
-    unsigned long count = text && text[0] >= '0' && text[0] <= '9' ? strtoul(text, &end, 10) : 0;
-    *ret = COUNT_DEFAULT;
-    if (!text)
-        return CLI_OK;
-    if (!end || *end || count < 1 || count > COUNT_MAX)
-        return cli_fail(cli, CLI_USAGE, "--count %s: a number from 1 to %d", text, COUNT_MAX);
-    *ret = count;
-    return CLI_OK;
-}
-
 static void print_entry(const struct audit_entry *entry)
 {
     char time_text[32];
@@ -35,10 +21,11 @@ static void print_entry(const struct audit_entry *entry)
 static int audit_show(struct cli *cli)
 {
     const char *tenant = cli->operands[0];
-    size_t max, count = 0;
+    uint32_t max = COUNT_DEFAULT;
+    size_t count = 0;
     if (!cli_tenant_is_valid(cli, tenant))
         return CLI_USAGE;
-    int status = parse_count(cli, &max);
+    int status = cli_take_number(cli, "--count", COUNT_MAX, &max);
     if (status != CLI_OK)
         return status;
     struct audit_entry *entries = calloc(max, sizeof *entries);
@@ -64,6 +51,6 @@ int cmd_audit(int argc, char **argv)
     static const struct cli_command commands[] = {
         {"", "TENANT", "who changed what, when, from where", options, audit_show},
     };
-    static const struct cli_group group = {"audit", "who changed what in a tenant", commands, 1};
+    static const struct cli_group group = {"audit", "who changed what in a tenant", commands, 1, NULL};
     return cli_main(&group, argc, argv);
 }

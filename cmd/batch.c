@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * `weir batch`: boxes that have no credential yet, and the secret with which they ask for one. The secret, and the token
- * that does the same over HTTP, are printed once.
+ * `weir batch`: boxes that have no credential yet, and the secret with which they ask for one. The secret,
+ * and the token that does the same over HTTP, are printed once.
  */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
+#include "cmd/thing.h"
 #include "gateway/bootstrap.h"
 #include "gateway/enrolment.h"
 #include "gateway/rt/random.h"
@@ -16,43 +17,15 @@
 
 #define DAY_S 86400
 #define DAYS_MAX 36500
+#define DEVICES_MAX 100000000
 #define SECRET_BYTES 32
 #define SERIALS_FILE_MAX ((size_t)64 << 20)
 
-static void print_hex(const char *label, const struct secret *secret)
+static void print_secret(const char *label, const struct secret *secret)
 {
     fputs(label, stdout);
-    for (unsigned i = 0; i < secret->len; i++)
-        printf("%02x", secret->octets[i]);
+    cli_put_hex(bytes_of(secret->octets, secret->len));
     putchar('\n');
-}
-
-/* A text option into its field; false: said why. */
-static bool take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret)
-{
-    const char *value = cli_value(cli, option);
-    if (!value)
-        return true;
-    if (strlen(value) > max || !is_valid(bytes_of_text(value))) {
-        cli_fail(cli, CLI_USAGE, "%s \"%s\" is not allowed", option, value);
-        return false;
-    }
-    memcpy(ret, value, strlen(value) + 1);
-    return true;
-}
-
-static bool take_number(const struct cli *cli, const char *option, long max, long *ret)
-{
-    const char *value = cli_value(cli, option);
-    char *end;
-    *ret = 0;
-    if (!value)
-        return true;
-    *ret = value[0] >= '0' && value[0] <= '9' ? strtol(value, &end, 10) : 0;
-    if (*ret >= 1 && *ret <= max && !*end)
-        return true;
-    cli_fail(cli, CLI_USAGE, "%s %s: a number from 1 to %ld", option, value, max);
-    return false;
 }
 
 static bool take_secrets(const struct cli *cli, struct batch_record *record)
@@ -78,18 +51,34 @@ static bool take_secrets(const struct cli *cli, struct batch_record *record)
 static bool take_rules(const struct cli *cli, struct batch_record *record)
 {
     const char *approval = cli_value(cli, "--approve");
-    long days, max;
+    uint32_t days = 0, max = 0;
     record->approval = BATCH_MANUAL;
     if (approval && !batch_approval_of_name(bytes_of_text(approval), &record->approval)) {
         cli_fail(cli, CLI_USAGE, "--approve is auto, list or manual");
         return false;
     }
-    if (!take_number(cli, "--expires", DAYS_MAX, &days) || !take_number(cli, "--max", 100000000, &max))
+    if (cli_take_number(cli, "--expires", DAYS_MAX, &days) != CLI_OK ||
+        cli_take_number(cli, "--max", DEVICES_MAX, &max) != CLI_OK)
         return false;
-    record->expires_s = days ? record->created_s + days * DAY_S : 0;
-    record->max_devices = (uint64_t)max;
+    record->expires_s = days ? record->created_s + (int64_t)days * DAY_S : 0;
+    record->max_devices = max;
     record->per_device = cli_value(cli, "--per-device") != NULL;
     return true;
+}
+
+static int take_texts(const struct cli *cli, struct batch_record *record)
+{
+    const char *pattern = cli_value(cli, "--pattern");
+    if (pattern && !pattern[0]) /* by no slip of the pen every serial number */
+        return cli_fail(cli, CLI_USAGE, "--pattern \"\" is not allowed");
+    int status = cli_take_text(cli, "--pattern", RECORD_PATTERN_MAX, batch_pattern_is_valid, record->pattern);
+    if (status == CLI_OK)
+        status = cli_take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, record->site);
+    if (status == CLI_OK)
+        status = cli_take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags);
+    if (status == CLI_OK)
+        status = cli_take_text(cli, "--profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record->profile);
+    return status;
 }
 
 /* The token with which the batch enrols over HTTP. */
@@ -108,27 +97,24 @@ static int make_token(struct cli *cli, const struct batch_record *batch, char re
 
 static int batch_add(struct cli *cli)
 {
-    struct cli_profile name;
+    struct cli_name name;
     struct batch_record record = {.pattern = "*", .created_s = time(NULL)};
     char token[TOKENS_TEXT_LEN + 1] = "";
-    if (!cli_split_profile(cli, cli->operands[0], &name) ||
-        !take_text(cli, "--pattern", RECORD_PATTERN_MAX, batch_pattern_is_valid, record.pattern) ||
-        !take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, record.site) ||
-        !take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, record.tags) ||
-        !take_text(cli, "--profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record.profile) ||
+    if (!cli_split_profile(cli, cli->operands[0], &name) || take_texts(cli, &record) != CLI_OK ||
         !take_rules(cli, &record) || !take_secrets(cli, &record))
         return CLI_USAGE;
     memcpy(record.tenant, name.tenant, sizeof record.tenant);
     memcpy(record.id, name.id, sizeof record.id);
-    int status = cli_judge(cli, accounts_add_batch(&cli->accounts, &record, cli_value(cli, "--replace") != NULL), "batch",
-                           cli->operands[0]);
+    int status =
+        cli_judge(cli, accounts_add_batch(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
+                  "batch", cli->operands[0]);
     if (status == CLI_OK && cli_value(cli, "--token"))
         status = make_token(cli, &record, token);
     if (status == CLI_OK) {
         printf("batch:    %s/%s\nidentity: %s/+%s%s\n", record.tenant, record.id, record.tenant, record.id,
                record.per_device ? "/SERIAL" : "");
         if (!cli_value(cli, "--psk"))
-            print_hex(record.per_device ? "secret:   " : "psk:      ", &record.secret);
+            print_secret(record.per_device ? "secret:   " : "psk:      ", &record.secret);
         if (token[0])
             printf("token:    %s\n", token);
         puts("Keep what is secret here; it is not shown again.");
@@ -141,7 +127,7 @@ static int batch_add(struct cli *cli)
 
 static int read_batch(struct cli *cli, struct batch_record *ret)
 {
-    struct cli_profile name;
+    struct cli_name name;
     if (!cli_split_profile(cli, cli->operands[0], &name))
         return CLI_USAGE;
     return cli_judge(cli, accounts_get_batch(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id), ret),
@@ -154,7 +140,8 @@ static int batch_list(struct cli *cli)
     struct accounts_ids ids = {0};
     if (!cli_tenant_is_valid(cli, tenant))
         return CLI_USAGE;
-    int status = cli_judge(cli, accounts_list_batches(&cli->accounts, bytes_of_text(tenant), &ids), "batches of", tenant);
+    int status = cli_judge(cli, accounts_list_batches(&cli->accounts, bytes_of_text(tenant), &ids),
+                           "batches of", tenant);
     for (size_t i = 0; i < ids.count && status == CLI_OK; i++) {
         struct batch_record record;
         enum accounts_result result =
@@ -183,42 +170,20 @@ static int batch_show(struct cli *cli)
         return status;
     if (record.max_devices)
         snprintf(max, sizeof max, "%llu", (unsigned long long)record.max_devices);
-    printf("batch:    %s/%s\nstate:    %s\npattern:  %s\napprove:  %s, %llu serial numbers approved beforehand\n"
-           "secret:   %s\nclaim:    %s\nsite:     %s\ntags:     %s\nprofile:  %s\ndevices:  %llu of %s\nexpires:  %s\n",
-           record.tenant, record.id, record.disabled ? "disabled" : batch_is_open_at(&record, time(NULL)) ? "open" : "expired",
-           record.pattern, batch_approval_name(record.approval), (unsigned long long)approved,
-           record.per_device ? "one per device" : "one for all", secret_is_set(&record.claim) ? "wanted" : "none", record.site,
-           record.tags, record.profile, (unsigned long long)used, max, cli_time_text(record.expires_s, expires));
+    printf(
+        "batch:    %s/%s\nstate:    %s\npattern:  %s\napprove:  %s, %llu serial numbers approved beforehand\n"
+        "secret:   %s\nclaim:    %s\nsite:     %s\ntags:     %s\nprofile:  %s\ndevices:  %llu of "
+        "%s\nexpires:  %s\n",
+        record.tenant, record.id,
+        record.disabled                         ? "disabled"
+        : batch_is_open_at(&record, time(NULL)) ? "open"
+                                                : "expired",
+        record.pattern, batch_approval_name(record.approval), (unsigned long long)approved,
+        record.per_device ? "one per device" : "one for all",
+        secret_is_set(&record.claim) ? "wanted" : "none", record.site, record.tags, record.profile,
+        (unsigned long long)used, max, cli_time_text(record.expires_s, expires));
     explicit_bzero(&record, sizeof record);
     return CLI_OK;
-}
-
-static int set_disabled(struct cli *cli, bool disabled)
-{
-    struct cli_profile name;
-    if (!cli_split_profile(cli, cli->operands[0], &name))
-        return CLI_USAGE;
-    return cli_judge(cli, accounts_set_batch_disabled(&cli->accounts, bytes_of_text(name.tenant),
-                                                      bytes_of_text(name.id), disabled), "batch", cli->operands[0]);
-}
-
-static int batch_disable(struct cli *cli)
-{
-    return set_disabled(cli, true);
-}
-
-static int batch_enable(struct cli *cli)
-{
-    return set_disabled(cli, false);
-}
-
-static int batch_remove(struct cli *cli)
-{
-    struct cli_profile name;
-    if (!cli_split_profile(cli, cli->operands[0], &name))
-        return CLI_USAGE;
-    return cli_judge(cli, accounts_remove_batch(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id)),
-                     "batch", cli->operands[0]);
 }
 
 static int batch_claim(struct cli *cli)
@@ -229,11 +194,13 @@ static int batch_claim(struct cli *cli)
     struct bytes serial = bytes_of_text(cli->operands[1]);
     int status = read_batch(cli, &record);
     if (status == CLI_OK && !batch_device_id(&record, serial, device))
-        status = cli_fail(cli, CLI_USAGE, "\"%s\" cannot be a serial number: 1 to %d of A-Z a-z 0-9 : . _ -, a letter or "
-                          "digit first", cli->operands[1], RECORD_SERIAL_MAX);
+        status = cli_fail(cli, CLI_USAGE,
+                          "\"%s\" cannot be a serial number: 1 to %d of A-Z a-z 0-9 : . _ -, a letter or "
+                          "digit first",
+                          cli->operands[1], RECORD_SERIAL_MAX);
     if (status == CLI_OK && bootstrap_psk(&record, serial, &psk) && bootstrap_claim(&record, serial, claim)) {
         printf("device:   %s\nidentity: %s/+%s/%s\n", device, record.tenant, record.id, cli->operands[1]);
-        print_hex("psk:      ", &psk);
+        print_secret("psk:      ", &psk);
         if (record.per_device)
             printf("claim:    %s\n", claim);
     }
@@ -281,12 +248,15 @@ static int batch_approve(struct cli *cli)
     if (status != CLI_OK)
         return status;
     uint8_t *content = path ? cli_read_file(cli, path, SERIALS_FILE_MAX, &len) : NULL;
-    struct bytes *serials = path && !content ? NULL : split_lines(cli, path ? content : (const uint8_t *)serial, len, &count);
+    struct bytes *serials =
+        path && !content ? NULL : split_lines(cli, path ? content : (const uint8_t *)serial, len, &count);
     status = serials ? CLI_OK : CLI_REFUSED;
     if (serials)
-        status = cli_judge(cli, (cli_value(cli, "--forget") ? enrolment_forget_serials : enrolment_approve_serials)(
-                                    &cli->accounts, bytes_of_text(record.tenant), bytes_of_text(record.id), serials, count),
-                           "batch", cli->operands[0]);
+        status = cli_judge(
+            cli,
+            (cli_value(cli, "--forget") ? enrolment_forget_serials : enrolment_approve_serials)(
+                &cli->accounts, bytes_of_text(record.tenant), bytes_of_text(record.id), serials, count),
+            "batch", cli->operands[0]);
     if (status == CLI_OK)
         printf("%zu serial numbers %s\n", count, cli_value(cli, "--forget") ? "forgotten" : "approved");
     free(serials);
@@ -299,7 +269,7 @@ static const struct cli_option add_options[] = {
     {"--pattern", "PATTERN", "ids of its devices, * is the serial number; default: *"},
     {"--approve", "HOW", "auto, list (serial numbers approved beforehand) or manual (default)"},
     {"--per-device", NULL, "each box has a secret of its own (weir batch claim), and the common one opens nothing"},
-    {"--claim", "CODE", "a code of 4 to 64 characters that a request must have"},
+    {"--claim", "CODE", "a code of 6 to 64 characters that a request must have"},
     {"--max", "NUMBER", "of devices; default: no limit"},
     {"--expires", "DAYS", "default: never"},
     {"--site", "SITE", "of its devices"},
@@ -317,22 +287,31 @@ static const struct cli_option approve_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct thing_kind kind = {
+    .name = "batch",
+    .split = cli_split_profile,
+    .set_disabled = accounts_set_batch_disabled,
+    .remove = accounts_remove_batch,
+};
+
 static const struct cli_command commands[] = {
     {"add", "TENANT/BATCH", "add a batch and print its secret, once", add_options, batch_add},
     {"list", "TENANT", "the tenant's batches", NULL, batch_list},
-    {"show", "TENANT/BATCH", "one batch, without its secret, and how many devices came by it", NULL, batch_show},
+    {"show", "TENANT/BATCH", "one batch, without its secret, and how many devices came by it", NULL,
+     batch_show},
     {"claim", "TENANT/BATCH SERIAL", "what is printed on the box with this serial number", NULL, batch_claim},
-    {"approve-serial", "TENANT/BATCH [SERIAL]", "approve serial numbers before they ask", approve_options, batch_approve},
-    {"disable", "TENANT/BATCH", "nobody may enrol with it; sessions end", NULL, batch_disable},
-    {"enable", "TENANT/BATCH", "takes that back", NULL, batch_enable},
-    {"remove", "TENANT/BATCH", "forget it; its devices stay", NULL, batch_remove},
+    {"approve-serial", "TENANT/BATCH [SERIAL]", "approve serial numbers before they ask", approve_options,
+     batch_approve},
+    {"disable", "TENANT/BATCH", "nobody may enrol with it; sessions end", NULL, thing_disable},
+    {"enable", "TENANT/BATCH", "takes that back", NULL, thing_enable},
+    {"remove", "TENANT/BATCH", "forget it; its devices stay", NULL, thing_remove},
 };
 
 int cmd_batch(int argc, char **argv)
 {
     static const struct cli_group group = {
         "batch", "boxes without a credential, and the secret with which they enrol", commands,
-        sizeof commands / sizeof commands[0],
+        sizeof commands / sizeof commands[0], &kind,
     };
     return cli_main(&group, argc, argv);
 }

@@ -5,6 +5,7 @@
  */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
+#include "cmd/thing.h"
 #include "gateway/crypto.h"
 #include "gateway/enrolment.h"
 
@@ -27,14 +28,14 @@ static void next_id(const struct accounts_ids *ids, char ret[static SCHEMA_GROUP
     snprintf(ret, SCHEMA_GROUP_MAX + 1, "ca-%lu", highest + 1);
 }
 
-static int make_record(const struct cli *cli, const char *tenant, const char *id, long days, struct ca_record *ret)
+static int make_record(const struct cli *cli, const char *tenant, const char *id, uint32_t days, struct ca_record *ret)
 {
     struct crypto_cert certificate;
     *ret = (struct ca_record){.created_s = time(NULL)};
-    ret->not_after_s = ret->created_s + days * DAY_S;
+    ret->not_after_s = ret->created_s + (int64_t)days * DAY_S;
     snprintf(ret->tenant, sizeof ret->tenant, "%s", tenant);
     snprintf(ret->id, sizeof ret->id, "%s", id);
-    if (!crypto_cert_make_authority(tenant, id, (unsigned)days, &certificate, &ret->key) ||
+    if (!crypto_cert_make_authority(tenant, id, days, &certificate, &ret->key) ||
         certificate.len > sizeof ret->certificate ||
         !crypto_spki_digest(bytes_of(certificate.der, certificate.len), ret->spki))
         return cli_fail(cli, CLI_REFUSED, "cannot make a certificate");
@@ -45,15 +46,16 @@ static int make_record(const struct cli *cli, const char *tenant, const char *id
 
 static int make(struct cli *cli, const struct accounts_ids *ids)
 {
-    const char *tenant = cli->operands[0], *days_text = cli_value(cli, "--days");
+    const char *tenant = cli->operands[0];
     char id[SCHEMA_GROUP_MAX + 1], name[SCHEMA_TENANT_MAX + SCHEMA_GROUP_MAX + 2];
     struct ca_record record;
-    long days = days_text ? strtol(days_text, NULL, 10) : DAYS_DEFAULT;
-    if (days < 1 || days > DAYS_MAX)
-        return cli_fail(cli, CLI_USAGE, "--days %s: 1 to %d", days_text, DAYS_MAX);
+    uint32_t days = DAYS_DEFAULT;
+    int status = cli_take_number(cli, "--days", DAYS_MAX, &days);
+    if (status != CLI_OK)
+        return status;
     next_id(ids, id);
     snprintf(name, sizeof name, "%s/%s", tenant, id);
-    int status = make_record(cli, tenant, id, days, &record);
+    status = make_record(cli, tenant, id, days, &record);
     if (status == CLI_OK)
         status = cli_judge(cli, accounts_add_ca(&cli->accounts, &record), "authority", name);
     if (status == CLI_OK)
@@ -79,10 +81,12 @@ static int make_or_rotate(struct cli *cli, bool rotates)
     struct accounts_ids ids = {0};
     if (!cli_tenant_is_valid(cli, tenant))
         return CLI_USAGE;
-    int status = cli_judge(cli, accounts_list_cas(&cli->accounts, bytes_of_text(tenant), &ids), "authorities of", tenant);
+    int status = cli_judge(cli, accounts_list_cas(&cli->accounts, bytes_of_text(tenant), &ids),
+                           "authorities of", tenant);
     if (status == CLI_OK && (ids.count > 0) != rotates)
-        status = cli_fail(cli, CLI_REFUSED, rotates ? "%s has no authority; weir ca make" : "%s has one; weir ca rotate",
-                          tenant);
+        status =
+            cli_fail(cli, CLI_REFUSED,
+                     rotates ? "%s has no authority; weir ca make" : "%s has one; weir ca rotate", tenant);
     if (status == CLI_OK)
         status = make(cli, &ids);
     if (status == CLI_OK)
@@ -114,7 +118,8 @@ static int ca_list(struct cli *cli)
     struct accounts_ids ids = {0};
     if (!cli_tenant_is_valid(cli, tenant))
         return CLI_USAGE;
-    int status = cli_judge(cli, accounts_list_cas(&cli->accounts, bytes_of_text(tenant), &ids), "authorities of", tenant);
+    int status = cli_judge(cli, accounts_list_cas(&cli->accounts, bytes_of_text(tenant), &ids),
+                           "authorities of", tenant);
     for (size_t i = 0; i < ids.count && status == CLI_OK; i++) {
         struct ca_record record;
         char until[32];
@@ -130,29 +135,27 @@ static int ca_list(struct cli *cli)
     return status;
 }
 
-static int ca_show(struct cli *cli)
+static enum accounts_result show(struct cli *cli, struct bytes tenant, struct bytes id)
 {
-    struct cli_profile name;
     struct ca_record record;
     char pem[CRYPTO_CERT_PEM_MAX];
-    if (!cli_split_profile(cli, cli->operands[0], &name))
-        return CLI_USAGE;
-    int status = cli_judge(cli, accounts_get_ca(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id), &record),
-                           "authority", cli->operands[0]);
-    if (status == CLI_OK && crypto_cert_to_pem(bytes_of(record.certificate, record.certificate_len), pem))
+    enum accounts_result result = accounts_get_ca(&cli->accounts, tenant, id, &record);
+    if (result == ACCOUNTS_DONE && crypto_cert_to_pem(bytes_of(record.certificate, record.certificate_len), pem))
         fputs(pem, stdout);
     explicit_bzero(&record, sizeof record);
-    return status;
+    return result;
 }
 
-static int ca_remove(struct cli *cli)
+static int ca_show(struct cli *cli)
 {
-    struct cli_profile name;
-    if (!cli_split_profile(cli, cli->operands[0], &name))
-        return CLI_USAGE;
-    return cli_judge(cli, accounts_remove_ca(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id)),
-                     "authority", cli->operands[0]);
+    return thing_do(cli, show);
 }
+
+static const struct thing_kind kind = {
+    .name = "authority",
+    .split = cli_split_profile,
+    .remove = accounts_remove_ca,
+};
 
 static const struct cli_option make_options[] = {
     {"--days", "DAYS", "how long it is good; default: 3650"},
@@ -164,13 +167,15 @@ static const struct cli_command commands[] = {
     {"rotate", "TENANT", "a new one signs; the old ones are still trusted", make_options, ca_rotate},
     {"list", "TENANT", "the tenant's authorities", NULL, ca_list},
     {"show", "TENANT/ID", "its certificate, as PEM", NULL, ca_show},
-    {"remove", "TENANT/ID", "what it signed is good no more", NULL, ca_remove},
+    {"remove", "TENANT/ID", "what it signed is good no more", NULL, thing_remove},
 };
 
 int cmd_ca(int argc, char **argv)
 {
     static const struct cli_group group = {
-        "ca", "authorities of tenants, which sign certificates for devices", commands, sizeof commands / sizeof commands[0],
+        "ca",     "authorities of tenants, which sign certificates for devices",
+        commands, sizeof commands / sizeof commands[0],
+        &kind,
     };
     return cli_main(&group, argc, argv);
 }

@@ -6,6 +6,7 @@
 #include "cmd/cli.h"
 
 #include "cmd/place.h"
+#include "codec/hex.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -83,17 +84,24 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
         return cli_fail(cli, CLI_REFUSED, "%s %s: Redis refused: %s", kind, name, cli->accounts.error);
     case ACCOUNTS_NOT_SEALED:
         if (cli->accounts.is_foreign && cli->vault)
-            return cli_fail(cli, CLI_REFUSED, "%s %s: it has secrets that do not open with this key-encryption key, which "
-                            "is not that of the gateways: --kek or --state-dir name it; what cannot be opened any more is "
-                            "to be removed first", kind, name);
-        return cli_fail(cli, CLI_REFUSED, "%s %s: its secret cannot be wrapped: %s; --kek or --state-dir name the key of "
-                        "the gateways", kind, name, cli->vault ? "encryption failed" : cli->vault_error);
+            return cli_fail(cli, CLI_REFUSED,
+                            "%s %s: it has secrets that do not open with this key-encryption key, which "
+                            "is not that of the gateways: --kek or --state-dir name it; what cannot be "
+                            "opened any more is to be removed first",
+                            kind, name);
+        return cli_fail(cli, CLI_REFUSED,
+                        "%s %s: its secret cannot be wrapped: %s; --kek or --state-dir name the key of "
+                        "the gateways",
+                        kind, name, cli->vault ? "encryption failed" : cli->vault_error);
     case ACCOUNTS_SAME_SECRET:
         if (cli->accounts.holder[0])
-            return cli_fail(cli, CLI_REFUSED, "%s %s: the device %s has this public key; a key is of one device only", kind,
+            return cli_fail(cli, CLI_REFUSED,
+                            "%s %s: the device %s has this public key; a key is of one device only", kind,
                             name, cli->accounts.holder);
-        return cli_fail(cli, CLI_REFUSED, "%s %s: another credential of the device has this secret already; a key is for "
-                        "one use only", kind, name);
+        return cli_fail(cli, CLI_REFUSED,
+                        "%s %s: another credential of the device has this secret already; a key is for "
+                        "one use only",
+                        kind, name);
     case ACCOUNTS_AWAY:
         break;
     }
@@ -118,8 +126,8 @@ static void print_help(const struct cli *cli)
         const struct cli_command *command = &cli->group->commands[i];
         if (cli->command && command != cli->command)
             continue;
-        printf("  weir %s%s%s %s%s%s\n", cli->group->name, command->name[0] ? " " : "", command->name, command->operands,
-               command->operands[0] ? "  " : " ", command->help);
+        printf("  weir %s%s%s %s%s%s\n", cli->group->name, command->name[0] ? " " : "", command->name,
+               command->operands, command->operands[0] ? "  " : " ", command->help);
         print_options(command->options);
     }
     puts("\n  and with each of them:");
@@ -231,7 +239,9 @@ bool cli_tenant_is_valid(const struct cli *cli, const char *tenant)
     return false;
 }
 
-bool cli_split_device(const struct cli *cli, const char *text, struct cli_device *ret)
+_Static_assert(SCHEMA_PROFILE_MAX <= SCHEMA_DEVICE_MAX, "cli_name holds both");
+
+bool cli_split_device(const struct cli *cli, const char *text, struct cli_name *ret)
 {
     const char *slash = strchr(text, '/');
     if (!slash) {
@@ -245,25 +255,51 @@ bool cli_split_device(const struct cli *cli, const char *text, struct cli_device
                  "both begin with a letter or digit", text, SCHEMA_TENANT_MAX, SCHEMA_DEVICE_MAX);
         return false;
     }
-    *ret = (struct cli_device){0};
+    *ret = (struct cli_name){0};
     memcpy(ret->tenant, tenant.ptr, tenant.len);
     memcpy(ret->id, id.ptr, id.len);
     return true;
 }
 
-bool cli_split_profile(const struct cli *cli, const char *text, struct cli_profile *ret)
+bool cli_split_profile(const struct cli *cli, const char *text, struct cli_name *ret)
 {
     const char *slash = strchr(text, '/');
-    struct bytes tenant = bytes_of(text, slash ? (size_t)(slash - text) : 0), id = bytes_of_text(slash ? slash + 1 : "");
+    struct bytes tenant = bytes_of(text, slash ? (size_t)(slash - text) : 0),
+                 id = bytes_of_text(slash ? slash + 1 : "");
     if (!schema_tenant_is_valid(tenant) || !schema_profile_is_valid(id)) {
-        cli_fail(cli, CLI_USAGE, "\"%s\" cannot be TENANT/NAME: both have 1 to %d of a-z 0-9 -, not beginning with -", text,
+        cli_fail(cli, CLI_USAGE,
+                 "\"%s\" cannot be TENANT/NAME: both have 1 to %d of a-z 0-9 -, not beginning with -", text,
                  SCHEMA_PROFILE_MAX);
         return false;
     }
-    *ret = (struct cli_profile){0};
+    *ret = (struct cli_name){0};
     memcpy(ret->tenant, tenant.ptr, tenant.len);
     memcpy(ret->id, id.ptr, id.len);
     return true;
+}
+
+int cli_take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret)
+{
+    const char *text = cli_value(cli, option);
+    if (!text || !text[0])
+        return CLI_OK;
+    if (strlen(text) > max || !is_valid(bytes_of_text(text)))
+        return cli_fail(cli, CLI_USAGE, "%s \"%s\" does not do: at most %zu bytes; see --help", option, text, max);
+    strcpy(ret, text);
+    return CLI_OK;
+}
+
+int cli_take_number(const struct cli *cli, const char *option, uint32_t max, uint32_t *ret)
+{
+    const char *text = cli_value(cli, option);
+    if (!text)
+        return CLI_OK;
+    /* What is too long for strtoull is its greatest, and too large. */
+    unsigned long long number = text[0] && strspn(text, "0123456789") == strlen(text) ? strtoull(text, NULL, 10) : 0;
+    if (number < 1 || number > max)
+        return cli_fail(cli, CLI_USAGE, "%s %s: a number from 1 to %u", option, text, max);
+    *ret = (uint32_t)number;
+    return CLI_OK;
 }
 
 /* Connecting. */
@@ -275,8 +311,8 @@ static bool take_settings(struct cli *cli, char reterr[static SETTINGS_ERROR_MAX
         const char *value = cli_value(cli, option->name);
         bool is_setting = strncmp(option->name, "--redis", 7) == 0 || strcmp(option->name, "--kek") == 0;
         if (value && is_setting &&
-            !settings_set(&cli->settings, bytes_of_text(option->name + 2), bytes_of_text(option->value ? value : "true"),
-                          reterr))
+            !settings_set(&cli->settings, bytes_of_text(option->name + 2),
+                          bytes_of_text(option->value ? value : "true"), reterr))
             return false;
     }
     return true;
@@ -448,4 +484,18 @@ void cli_put_json(const char *text)
         putchar(*text);
     }
     putchar('"');
+}
+
+void cli_put_member(const char *name, const char *text)
+{
+    printf(",\"%s\":", name);
+    cli_put_json(text);
+}
+
+void cli_put_hex(struct bytes octets)
+{
+    for (size_t i = 0; i < octets.len; i++) {
+        putchar(hex_digit(octets.ptr[i] >> 4));
+        putchar(hex_digit(octets.ptr[i]));
+    }
 }

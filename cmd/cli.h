@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * What the commands that administer Redis have in common: a table of subcommands with their operands and options,
- * from which parsing and --help are made; the connection; messages that name the thing and say what to do next.
+ * What the commands that administer Redis have in common: a table of subcommands with their operands and
+ * options, from which parsing and --help are made; the connection; messages that name the thing and say what
+ * to do next.
  *
- * Where Redis is: --redis, else WEIR_REDIS, else the file redis.address in the state folder (--state-dir, else
- * WEIR_STATE_DIR, else ./state), which `weir serve` writes. What goes with the address (--redis-user and so on) is taken
- * from that file, then from WEIR_REDIS_USER and so on unless --state-dir was given, then from the options.
+ * Where Redis is: --redis, else WEIR_REDIS, else the file redis.address in the state folder (--state-dir,
+ * else WEIR_STATE_DIR, else ./state), which `weir serve` writes. What goes with the address (--redis-user and
+ * so on) is taken from that file, then from WEIR_REDIS_USER and so on unless --state-dir was given, then from
+ * the options.
  */
 #pragma once
 
@@ -44,6 +46,7 @@ struct cli_group {
     const char *help;
     const struct cli_command *commands; /* one with an empty name: the group itself is a command */
     size_t count;
+    const struct thing_kind *things; /* whose commands they are (cmd/thing.h); NULL: they use none of it */
 };
 
 struct cli {
@@ -82,18 +85,21 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
 
 /* Checked operands. False: said why. */
 bool cli_tenant_is_valid(const struct cli *cli, const char *tenant);
+struct cli_name {
+    char tenant[SCHEMA_TENANT_MAX + 1];
+    char id[SCHEMA_DEVICE_MAX + 1]; /* of all but a device at most SCHEMA_PROFILE_MAX */
+};
 /* Splits "tenant/device" at the first slash. */
-struct cli_device {
-    char tenant[SCHEMA_TENANT_MAX + 1];
-    char id[SCHEMA_DEVICE_MAX + 1];
-};
-bool cli_split_device(const struct cli *cli, const char *text, struct cli_device *ret);
-/* Splits "tenant/profile"; and "tenant/codec". */
-struct cli_profile {
-    char tenant[SCHEMA_TENANT_MAX + 1];
-    char id[SCHEMA_PROFILE_MAX + 1];
-};
-bool cli_split_profile(const struct cli *cli, const char *text, struct cli_profile *ret);
+bool cli_split_device(const struct cli *cli, const char *text, struct cli_name *ret);
+/* Splits "tenant/profile"; and what else is named so: a group, a batch, a codec, an authority. */
+bool cli_split_profile(const struct cli *cli, const char *text, struct cli_name *ret);
+
+/* The text of an option, or ret as it was if it is not there or empty. Returns an exit status, having said
+ * why. ret holds max octets and a NUL. */
+int cli_take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret);
+/* A whole number from 1 to max, or ret as it was if the option is not there. Returns an exit status, having
+ * said why. */
+int cli_take_number(const struct cli *cli, const char *option, uint32_t max, uint32_t *ret);
 
 /* A moment for people, UTC: "2026-11-21 10:00:00Z", or "-" for 0. */
 const char *cli_time_text(int64_t seconds, char ret[static 32]);
@@ -101,3 +107,7 @@ const char *cli_time_text(int64_t seconds, char ret[static 32]);
 uint8_t *cli_read_file(const struct cli *cli, const char *path, size_t max_bytes, size_t *ret_len);
 /* A JSON string with its quotes on stdout. */
 void cli_put_json(const char *text);
+/* The same as a member behind others: ,"name":"text" */
+void cli_put_member(const char *name, const char *text);
+/* Octets in hexadecimal on stdout. */
+void cli_put_hex(struct bytes octets);

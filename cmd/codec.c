@@ -2,6 +2,7 @@
 /* weir codec: declarative codecs of a tenant, and the messages that they could not read. */
 #include "cmd/codec_source.h"
 #include "cmd/commands.h"
+#include "cmd/thing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,8 @@ static int store(struct cli *cli, const struct codec_source *source)
                custom_kind_name(custom_kind(source->custom)), examples_text(source, examples));
     if (status == CLI_OK && format_by_name(name))
         fprintf(stderr,
-                "weir codec add: %s is a format of weir's own as well: the devices of %s whose profile or query names it "
+                "weir codec add: %s is a format of weir's own as well: the devices of %s whose profile or "
+                "query names it "
                 "are read with this codec from now on\n",
                 record.id, record.tenant);
     return status;
@@ -99,50 +101,36 @@ static struct view look(const struct codec_record *record)
     return view;
 }
 
-static void print_row(const struct codec_record *record, bool json, bool first)
+static void print_json(const struct codec_record *record)
 {
     struct view view = look(record);
-    if (!json) {
-        printf("%-32s %-8s %-11s examples=%zu%s%s\n", record->id, view.kind, view.state, view.examples,
-               view.reason[0] ? " reason: " : "", view.reason);
-        return;
-    }
-    fputs(first ? "\n{\"codec\":" : ",\n{\"codec\":", stdout);
+    fputs("{\"codec\":", stdout);
     cli_put_json(record->id);
-    fputs(",\"kind\":", stdout);
-    cli_put_json(view.kind);
-    fputs(",\"state\":", stdout);
-    cli_put_json(view.state);
-    printf(",\"examples\":%zu,\"reason\":", view.examples);
-    cli_put_json(view.reason);
+    cli_put_member("kind", view.kind);
+    cli_put_member("state", view.state);
+    printf(",\"examples\":%zu", view.examples);
+    cli_put_member("reason", view.reason);
     printf(",\"created\":%lld}", (long long)record->created_s);
 }
 
-static int codec_list(struct cli *cli)
+static void print_line(const struct codec_record *record)
 {
-    const char *tenant = cli->operands[0];
-    bool json = cli_value(cli, "--json") != NULL, first = true;
-    struct accounts_ids ids = {0};
-    if (!cli_tenant_is_valid(cli, tenant))
-        return CLI_USAGE;
-    int status = cli_judge(cli, accounts_list_codecs(&cli->accounts, bytes_of_text(tenant), &ids), "codecs of", tenant);
-    if (json && status == CLI_OK)
-        putchar('[');
-    for (size_t i = 0; i < ids.count && status != CLI_AWAY; i++) {
-        struct codec_record record;
-        enum accounts_result result =
-            accounts_get_codec(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
-        if (result == ACCOUNTS_DONE) {
-            print_row(&record, json, first);
-            first = false;
-        } else if (result != ACCOUNTS_NOT_FOUND) { /* removed in between */
-            status = cli_judge(cli, result, "codec", ids.ids[i]);
-        }
-    }
-    if (json && ids.ids)
-        puts("\n]");
-    free(ids.ids);
-    return status;
+    struct view view = look(record);
+    printf("%-32s %-8s %-11s examples=%zu%s%s\n", record->id, view.kind, view.state, view.examples,
+           view.reason[0] ? " reason: " : "", view.reason);
+}
+
+static enum accounts_result print_one(struct cli *cli, struct bytes tenant, struct bytes id, struct thing_form form)
+{
+    static void (*const print[])(const struct codec_record *record) = {
+        [THING_LINE] = print_line, [THING_JSON] = print_json};
+    struct codec_record record;
+    enum accounts_result result = accounts_get_codec(&cli->accounts, tenant, id, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    fputs(form.before, stdout);
+    print[form.shape](&record);
+    return result;
 }
 
 static int codec_show(struct cli *cli)
@@ -158,24 +146,11 @@ static int codec_show(struct cli *cli)
     return status;
 }
 
-static int codec_remove(struct cli *cli)
-{
-    struct codec_source_name name;
-    if (!codec_source_split(cli, cli->operands[0], &name))
-        return CLI_USAGE;
-    int status = cli_judge(
-        cli, accounts_remove_codec(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id)), "codec",
-        cli->operands[0]);
-    if (status == CLI_OK)
-        printf("codec %s removed; devices whose profile names it are refused\n", cli->operands[0]);
-    return status;
-}
-
 static int codec_release(struct cli *cli)
 {
-    struct codec_source_name name;
+    struct cli_name name;
     struct codec_record record;
-    if (!codec_source_split(cli, cli->operands[0], &name))
+    if (!cli_split_profile(cli, cli->operands[0], &name))
         return CLI_USAGE;
     enum accounts_result found =
         accounts_get_codec(&cli->accounts, bytes_of_text(name.tenant), bytes_of_text(name.id), &record);
@@ -232,9 +207,8 @@ static void print_message(const struct store_reply *fields)
     put_named(" length=", field(fields, "l"));
     put_named("\n  ", field(fields, "e"));
     fputs("\n  ", stdout);
-    for (size_t i = 0; i < payload.len; i++)
-        printf("%02x", payload.ptr[i]);
-    puts("");
+    cli_put_hex(payload);
+    putchar('\n');
 }
 
 static int codec_quarantined(struct cli *cli)
@@ -277,12 +251,23 @@ static const struct cli_option quarantined_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct thing_kind kind = {
+    .name = "codec",
+    .all = "codecs of",
+    .split = cli_split_profile,
+    .list = accounts_list_codecs,
+    .print = print_one,
+    .remove = accounts_remove_codec,
+    .if_removed = "devices whose profile names it are refused",
+};
+
 static const struct cli_command commands[] = {
     {"check", "FILE", "compile a definition and try its examples; needs no gateway", NULL, codec_check},
-    {"add", "TENANT FILE", "compile a definition, try its examples, then have all gateways use it", add_options, codec_add},
-    {"list", "TENANT", "the tenant's codecs and their states", list_options, codec_list},
+    {"add", "TENANT FILE", "compile a definition, try its examples, then have all gateways use it",
+     add_options, codec_add},
+    {"list", "TENANT", "the tenant's codecs and their states", list_options, thing_list},
     {"show", "TENANT/NAME", "the definition", NULL, codec_show},
-    {"remove", "TENANT/NAME", "forget the codec", NULL, codec_remove},
+    {"remove", "TENANT/NAME", "forget the codec", NULL, thing_remove},
     {"release", "TENANT/NAME", "use a quarantined codec again", NULL, codec_release},
     {"quarantined", "TENANT", "messages that a codec could not read, the newest first, in hexadecimal",
      quarantined_options, codec_quarantined},
@@ -291,7 +276,7 @@ static const struct cli_command commands[] = {
 int cmd_codec(int argc, char **argv)
 {
     static const struct cli_group group = {
-        "codec", "formats that are data: declarative codecs", commands, sizeof commands / sizeof commands[0],
+        "codec", "formats that are data: declarative codecs", commands, sizeof commands / sizeof commands[0], &kind,
     };
     bool offline = argc >= 2 && strcmp(argv[1], "check") == 0;
     return (offline ? cli_main_offline : cli_main)(&group, argc, argv);

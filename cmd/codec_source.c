@@ -4,22 +4,6 @@
 
 #include <stdlib.h>
 
-bool codec_source_split(const struct cli *cli, const char *text, struct codec_source_name *ret)
-{
-    const char *slash = strchr(text, '/');
-    struct bytes tenant = bytes_of(text, slash ? (size_t)(slash - text) : 0);
-    struct bytes id = slash ? bytes_of_text(slash + 1) : (struct bytes){0};
-    if (!schema_tenant_is_valid(tenant) || !schema_profile_is_valid(id)) {
-        cli_fail(cli, CLI_USAGE, "\"%s\" cannot be TENANT/NAME: both have 1 to %d of a-z 0-9 -, not beginning with -",
-                 text, SCHEMA_PROFILE_MAX);
-        return false;
-    }
-    *ret = (struct codec_source_name){0};
-    memcpy(ret->tenant, tenant.ptr, tenant.len);
-    memcpy(ret->id, id.ptr, id.len);
-    return true;
-}
-
 int codec_source_from_file(const struct cli *cli, const char *path, struct codec_source *ret)
 {
     *ret = (struct codec_source){0};
@@ -29,10 +13,10 @@ int codec_source_from_file(const struct cli *cli, const char *path, struct codec
 
 int codec_source_from_redis(struct cli *cli, const char *name, struct codec_source *ret)
 {
-    struct codec_source_name parts;
+    struct cli_name parts;
     struct codec_record record;
     *ret = (struct codec_source){0};
-    if (!codec_source_split(cli, name, &parts))
+    if (!cli_split_profile(cli, name, &parts))
         return CLI_USAGE;
     int status = cli_judge(
         cli, accounts_get_codec(&cli->accounts, bytes_of_text(parts.tenant), bytes_of_text(parts.id), &record), "codec",

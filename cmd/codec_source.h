@@ -19,10 +19,3 @@ int codec_source_from_redis(struct cli *cli, const char *name, struct codec_sour
 /* Compiles it and tries the examples; origin is for the message. */
 int codec_source_compile(const struct cli *cli, const char *origin, struct codec_source *source);
 void codec_source_free(struct codec_source *source);
-
-/* Splits "tenant/name" at the slash. False: said why. */
-struct codec_source_name {
-    char tenant[SCHEMA_TENANT_MAX + 1];
-    char id[SCHEMA_PROFILE_MAX + 1];
-};
-bool codec_source_split(const struct cli *cli, const char *text, struct codec_source_name *ret);

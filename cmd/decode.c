@@ -85,7 +85,10 @@ static int take_format(struct decode *decode, const char *name)
 
 static int hex_digit(int c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* A copy with %20 made a space. False: a % without two digits, or no memory. */
@@ -331,6 +334,6 @@ int cmd_decode(int argc, char **argv)
     static const struct cli_command commands[] = {
         {"", "", "what it makes of the bytes on stdin; exit status 1 if it refuses them", options, run},
     };
-    static const struct cli_group group = {"decode", "a codec or a format, tried on bytes", commands, 1};
+    static const struct cli_group group = {"decode", "a codec or a format, tried on bytes", commands, 1, NULL};
     return cli_main_offline(&group, argc, argv);
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Runs once per start, before the workers, on a connection of its own. The secrets stand in state_dir/demo.env in a form
- * that a shell can source; there is no default secret, each state folder gets its own.
+ * Runs once per start, before the workers, on a connection of its own. The secrets stand in
+ * state_dir/demo.env in a form that a shell can source; there is no default secret, each state folder gets
+ * its own.
  */
 #include "cmd/demo.h"
 
 #include "codec/base64url.h"
+#include "codec/hex.h"
 #include "gateway/accounts.h"
 #include "gateway/rt/random.h"
 #include "gateway/tokens.h"
@@ -22,12 +24,6 @@
 #define PSK_RANDOM_BYTES 24
 #define REDIS_TIMEOUT_MS 5000
 #define PATH_TEXT_MAX (SETTINGS_TEXT_MAX + 32)
-
-static void hex(const uint8_t *octets, size_t len, char *ret)
-{
-    for (size_t i = 0; i < len; i++)
-        snprintf(ret + 2 * i, 3, "%02x", octets[i]);
-}
 
 static bool copy_value(const char *line, const char *name, char *ret, size_t ret_size)
 {
@@ -103,7 +99,7 @@ static bool add_device(struct accounts *accounts, struct demo *demo)
     base64url_encode(bytes_of(random, sizeof random), demo->psk_text);
     demo->psk_text[base64url_length(sizeof random)] = '\0';
     secret_set(&psk.secret, bytes_of_text(demo->psk_text));
-    hex(psk.secret.octets, psk.secret.len, demo->psk_hex);
+    demo->psk_hex[hex_write(bytes_of(psk.secret.octets, psk.secret.len), demo->psk_hex)] = '\0';
     bool ok = accounts_add_device(accounts, &device, true) == ACCOUNTS_DONE;
     credential_wipe(&psk);
     explicit_bzero(random, sizeof random);
@@ -221,5 +217,6 @@ void demo_print(const struct demo *demo, const struct settings *settings, const 
     print_coap(demo, settings, out);
     print_http(demo, settings, out);
     print_stream(settings, state_dir, out);
-    fprintf(out, "The secrets are in %s/demo.env; README.md goes on with them. Ctrl-C stops everything.\n\n", state_dir);
+    fprintf(out, "The secrets are in %s/demo.env; README.md goes on with them. Ctrl-C stops everything.\n\n",
+            state_dir);
 }

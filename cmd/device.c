@@ -7,6 +7,7 @@
 #include "cmd/commands.h"
 #include "cmd/enrolment.h"
 #include "cmd/speech.h"
+#include "cmd/thing.h"
 #include "codec/base64url.h"
 #include "gateway/bulk.h"
 #include "gateway/crypto.h"
@@ -48,10 +49,12 @@ static int take_psk(const struct cli *cli, struct draft *ret)
     bool generate = cli_value(cli, "--psk-generate") != NULL;
     if (hex && generate)
         return cli_fail(cli, CLI_USAGE, "either --psk or --psk-generate");
-    if (hex)
-        return secret_set_hex(&draft_credential(ret, "psk", CREDENTIAL_PSK)->secret, bytes_of_text(hex))
-                   ? CLI_OK
-                   : cli_fail(cli, CLI_USAGE, "--psk needs 2 to %d hexadecimal digits, an even number", 2 * SECRET_MAX);
+    if (hex) {
+        struct credential *psk = draft_credential(ret, "psk", CREDENTIAL_PSK);
+        if (!secret_set_hex(&psk->secret, bytes_of_text(hex)))
+            return cli_fail(cli, CLI_USAGE, "--psk needs 2 to %d hexadecimal digits, an even number", 2 * SECRET_MAX);
+        return credential_is_acceptable(psk) ? CLI_OK : cli_fail(cli, CLI_USAGE, "--psk is nothing but zeros");
+    }
     if (!generate && other)
         return CLI_OK;
     uint8_t random[MADE_KEY_RANDOM];
@@ -98,21 +101,10 @@ static int take_rpk(const struct cli *cli, struct draft *ret)
     return CLI_OK;
 }
 
-static int take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret)
-{
-    const char *text = cli_value(cli, option);
-    if (!text || !text[0])
-        return CLI_OK;
-    if (strlen(text) > max || !is_valid(bytes_of_text(text)))
-        return cli_fail(cli, CLI_USAGE, "%s \"%s\" does not do: at most %zu bytes; see --help", option, text, max);
-    strcpy(ret, text);
-    return CLI_OK;
-}
-
 static int take_x509(const struct cli *cli, struct draft *ret)
 {
     char *name = ret->room.names[0];
-    int status = take_text(cli, "--x509", CREDENTIAL_NAME_MAX, record_text_is_valid, name);
+    int status = cli_take_text(cli, "--x509", CREDENTIAL_NAME_MAX, record_text_is_valid, name);
     if (status == CLI_OK && name[0])
         draft_credential(ret, "x509", CREDENTIAL_X509)->name = name;
     return status;
@@ -135,34 +127,25 @@ static int take_frame_key(const struct cli *cli, struct draft *ret)
     }
     secret_wipe(&key_part);
     return ok ? CLI_OK
-              : cli_fail(cli, CLI_USAGE, "--frame-key needs %d hexadecimal digits and --frame-id the node's whole id, %d "
-                         "to %d of them", 2 * FRAME_KEY_OCTETS, 2 * (RECORD_FRAME_KEY_MIN - FRAME_KEY_OCTETS),
+              : cli_fail(cli, CLI_USAGE,
+                         "--frame-key needs %d hexadecimal digits and --frame-id the node's whole id, %d "
+                         "to %d of them",
+                         2 * FRAME_KEY_OCTETS, 2 * (RECORD_FRAME_KEY_MIN - FRAME_KEY_OCTETS),
                          2 * (RECORD_FRAME_KEY_MAX - FRAME_KEY_OCTETS));
-}
-
-static int take_profile(struct cli *cli, struct device_record *ret)
-{
-    const char *profile = cli_value(cli, "--profile");
-    if (!profile || !profile[0])
-        return CLI_OK;
-    int status = speech_check_profile(cli, ret->tenant, profile);
-    if (status == CLI_OK)
-        strcpy(ret->profile, profile);
-    return status;
 }
 
 /* What `set` can change too, but for --concentrator. */
 static int take_fields(struct cli *cli, struct draft *draft)
 {
     struct device_record *ret = &draft->record;
-    int status = take_text(cli, "--prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, ret->prefix);
+    int status = cli_take_text(cli, "--prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, ret->prefix);
     if (status == CLI_OK)
-        status = take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
+        status = cli_take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
     if (status == CLI_OK)
-        status = take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
+        status = cli_take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
     if (status == CLI_OK)
         status = take_frame_key(cli, draft);
-    return status == CLI_OK ? take_profile(cli, ret) : status;
+    return status == CLI_OK ? speech_take_profile(cli, ret->tenant, ret->profile) : status;
 }
 
 /* Of people who come over DTLS; what a device has enrolled with is no role that a record may have. */
@@ -214,15 +197,15 @@ static bool is_typeable(const struct secret *psk)
 static void print_psk(const struct device_record *record, const struct secret *psk)
 {
     printf("psk (hex): ");
-    for (size_t i = 0; i < psk->len; i++)
-        printf("%02x", psk->octets[i]);
+    cli_put_hex(bytes_of(psk->octets, psk->len));
     putchar('\n');
     if (!is_typeable(psk)) {
         puts("coap-client takes keys as text only, and this one is not text; use it in the device, or --psk-generate");
         return;
     }
     printf("psk (text): %.*s\n", psk->len, (const char *)psk->octets);
-    printf("try: coap-client-openssl -m post -u '%s/%s' -k '%.*s' -t 110 -e '[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' "
+    printf("try: coap-client-openssl -m post -u '%s/%s' -k '%.*s' -t 110 -e "
+           "'[{\"n\":\"temp\",\"u\":\"Cel\",\"v\":21.5}]' "
            "coaps://127.0.0.1/obs\n",
            record->tenant, record->id, psk->len, (const char *)psk->octets);
     puts("Keep the key; it is not shown again.");
@@ -243,7 +226,7 @@ static int device_add(struct cli *cli)
 {
     struct draft draft = {.record.created_s = time(NULL)};
     struct device_record *record = &draft.record;
-    struct cli_device device;
+    struct cli_name device;
     if (!cli_split_device(cli, cli->operands[0], &device))
         return CLI_USAGE;
     strcpy(record->tenant, device.tenant);
@@ -266,23 +249,17 @@ static int device_add(struct cli *cli)
 
 /* Showing. */
 
-static void print_hex(const uint8_t *octets, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        printf("%02x", octets[i]);
-}
-
 static void print_digest(const struct credential *rpk)
 {
     if (rpk)
-        print_hex(rpk->public, rpk->public_len);
+        cli_put_hex(bytes_of(rpk->public, rpk->public_len));
 }
 
 /* Behind the key, which is never printed. */
 static void print_frame_id(const struct credential *frame)
 {
     if (frame && frame->secret.len > FRAME_KEY_OCTETS)
-        print_hex(frame->secret.octets + FRAME_KEY_OCTETS, frame->secret.len - FRAME_KEY_OCTETS);
+        cli_put_hex(bytes_of(frame->secret.octets + FRAME_KEY_OCTETS, frame->secret.len - FRAME_KEY_OCTETS));
 }
 
 /* What others may know of it; never a secret. */
@@ -343,12 +320,6 @@ static void print_record(const struct device_record *record)
         puts("key:          none");
 }
 
-static void put_json_member(const char *name, const char *text)
-{
-    printf(",\"%s\":", name);
-    cli_put_json(text);
-}
-
 /* Without the closing brace. */
 static void print_json(const struct device_record *record)
 {
@@ -356,19 +327,19 @@ static void print_json(const struct device_record *record)
     cli_put_json(record->id);
     printf(",\"disabled\":%s,\"concentrator\":%s", record->disabled ? "true" : "false",
            record->concentrator ? "true" : "false");
-    put_json_member("prefix", record->prefix[0] ? record->prefix : record->id);
-    put_json_member("site", record->site);
-    put_json_member("tags", record->tags);
+    cli_put_member("prefix", record->prefix[0] ? record->prefix : record->id);
+    cli_put_member("site", record->site);
+    cli_put_member("tags", record->tags);
     const struct credential *x509 = first_of(record, CREDENTIAL_X509), *frame = first_of(record, CREDENTIAL_FRAME);
-    put_json_member("x509", x509 ? x509->name : "");
+    cli_put_member("x509", x509 ? x509->name : "");
     printf(",\"psk\":%s,\"rpk\":\"", first_of(record, CREDENTIAL_PSK) ? "true" : "false");
     print_digest(first_of(record, CREDENTIAL_RPK));
     printf("\",\"frame_key\":%s,\"frame_id\":\"", frame ? "true" : "false");
     print_frame_id(frame);
     putchar('"');
-    put_json_member("profile", record->profile);
-    put_json_member("role", role_name(record->role));
-    put_json_member("group", record->group);
+    cli_put_member("profile", record->profile);
+    cli_put_member("role", role_name(record->role));
+    cli_put_member("group", record->group);
     print_json_keys(record);
     printf(",\"created\":%lld", (long long)record->created_s);
 }
@@ -380,10 +351,9 @@ struct delivery {
     struct history history;
 };
 
-static struct delivery read_delivery(struct cli *cli, const struct cli_device *device, struct arena *arena)
+static struct delivery read_delivery(struct cli *cli, struct bytes tenant, struct bytes id, struct arena *arena)
 {
     struct delivery delivery = {.known = true, .history.arena = arena};
-    struct bytes tenant = bytes_of_text(device->tenant), id = bytes_of_text(device->id);
     struct tenant_record record;
     struct history_question question;
     if (accounts_get_tenant(&cli->accounts, tenant, &record) == ACCOUNTS_DONE)
@@ -402,8 +372,8 @@ static void print_totals(const struct history *history)
     char moment[32];
     for (size_t i = 0; i < history->total_count; i++) {
         const struct history_total *total = &history->totals[i];
-        printf("counter:      %.*s %.*s (%s)\n", (int)total->name.len, (const char *)total->name.ptr, (int)total->total.len,
-               (const char *)total->total.ptr, cli_time_text(total->time_s, moment));
+        printf("counter:      %.*s %.*s (%s)\n", (int)total->name.len, (const char *)total->name.ptr,
+               (int)total->total.len, (const char *)total->total.ptr, cli_time_text(total->time_s, moment));
     }
 }
 
@@ -475,21 +445,15 @@ static void print_json_delivery(const struct delivery *delivery)
         print_json_totals(history);
 }
 
-static int device_show(struct cli *cli)
+static enum accounts_result show(struct cli *cli, struct bytes tenant, struct bytes id)
 {
-    struct cli_device device;
     struct device_record record;
     struct record_room room;
-    if (!cli_split_device(cli, cli->operands[0], &device))
-        return CLI_USAGE;
-    int status = cli_judge(cli,
-                           accounts_get_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id),
-                                               &room, &record),
-                           "device", cli->operands[0]);
-    if (status != CLI_OK)
-        return status;
+    enum accounts_result result = accounts_get_device(&cli->accounts, tenant, id, &room, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
     struct arena *arena = arena_new(TOTALS_MEMORY_BYTES);
-    struct delivery delivery = read_delivery(cli, &device, arena);
+    struct delivery delivery = read_delivery(cli, tenant, id, arena);
     if (cli_value(cli, "--json")) {
         print_json(&record);
         print_json_delivery(&delivery);
@@ -500,7 +464,12 @@ static int device_show(struct cli *cli)
     }
     arena_free(arena);
     record_wipe_room(&room);
-    return status;
+    return result;
+}
+
+static int device_show(struct cli *cli)
+{
+    return thing_do(cli, show);
 }
 
 static void append_word(char *text, size_t size, const char *word)
@@ -526,49 +495,26 @@ static void print_line(const struct device_record *record)
            record->profile[0] ? "profile=" : "", record->profile);
 }
 
-static int list_device(struct cli *cli, const char *tenant, const char *id, bool json, bool *first)
+/* As it stands in a list, where nothing is told of its deliveries. */
+static void print_json_alone(const struct device_record *record)
 {
-    struct device_record record;
-    struct record_room room;
-    enum accounts_result result =
-        accounts_get_device(&cli->accounts, bytes_of_text(tenant), bytes_of_text(id), &room, &record);
-    if (result == ACCOUNTS_NOT_FOUND) /* removed in between */
-        return CLI_OK;
-    if (result != ACCOUNTS_DONE)
-        return cli_judge(cli, result, "device", id);
-    if (json) {
-        fputs(*first ? "\n" : ",\n", stdout);
-        print_json(&record);
-        putchar('}');
-    } else {
-        print_line(&record);
-    }
-    *first = false;
-    record_wipe_room(&room);
-    return CLI_OK;
+    print_json(record);
+    putchar('}');
 }
 
-static int device_list(struct cli *cli)
+static enum accounts_result print_one(struct cli *cli, struct bytes tenant, struct bytes id, struct thing_form form)
 {
-    const char *tenant = cli->operands[0];
-    bool json = cli_value(cli, "--json") != NULL, first = true;
-    struct accounts_ids ids;
-    if (!cli_tenant_is_valid(cli, tenant))
-        return CLI_USAGE;
-    int status =
-        cli_judge(cli, accounts_list_devices(&cli->accounts, bytes_of_text(tenant), &ids), "devices of", tenant);
-    if (status != CLI_OK)
-        return status;
-    if (json)
-        putchar('[');
-    for (size_t i = 0; i < ids.count && status != CLI_AWAY; i++) {
-        int one = list_device(cli, tenant, ids.ids[i], json, &first);
-        status = one != CLI_OK ? one : status;
-    }
-    if (json)
-        puts("\n]");
-    free(ids.ids);
-    return status;
+    static void (*const print[])(const struct device_record *record) = {
+        [THING_LINE] = print_line, [THING_JSON] = print_json_alone};
+    struct device_record record;
+    struct record_room room;
+    enum accounts_result result = accounts_get_device(&cli->accounts, tenant, id, &room, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    fputs(form.before, stdout);
+    print[form.shape](&record);
+    record_wipe_room(&room);
+    return result;
 }
 
 /* Changing. */
@@ -606,7 +552,7 @@ static size_t fields_given(const struct cli *cli, const struct device_record *re
 }
 
 /* Its key is a credential, with a place of its own; an empty option takes it away. */
-static enum accounts_result set_frame_key(struct cli *cli, const struct cli_device *device, const struct draft *draft)
+static enum accounts_result set_frame_key(struct cli *cli, const struct cli_name *device, const struct draft *draft)
 {
     struct bytes tenant = bytes_of_text(device->tenant), id = bytes_of_text(device->id);
     const struct credential *frame = first_of(&draft->record, CREDENTIAL_FRAME);
@@ -625,7 +571,7 @@ static int device_set(struct cli *cli)
     struct device_record *record = &draft.record;
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
-    struct cli_device device;
+    struct cli_name device;
     if (!cli_split_device(cli, cli->operands[0], &device))
         return CLI_USAGE;
     strcpy(record->tenant, device.tenant);
@@ -647,43 +593,6 @@ static int device_set(struct cli *cli)
         printf("device %s changed\n", cli->operands[0]);
     explicit_bzero(scratch, sizeof scratch);
     record_wipe_room(&draft.room);
-    return status;
-}
-
-static int set_disabled(struct cli *cli, bool disabled)
-{
-    struct cli_device device;
-    if (!cli_split_device(cli, cli->operands[0], &device))
-        return CLI_USAGE;
-    int status = cli_judge(cli,
-                           accounts_set_device_disabled(&cli->accounts, bytes_of_text(device.tenant),
-                                                        bytes_of_text(device.id), disabled),
-                           "device", cli->operands[0]);
-    if (status == CLI_OK)
-        printf("device %s %s\n", cli->operands[0], disabled ? "disabled; its sessions end within seconds" : "enabled");
-    return status;
-}
-
-static int device_disable(struct cli *cli)
-{
-    return set_disabled(cli, true);
-}
-
-static int device_enable(struct cli *cli)
-{
-    return set_disabled(cli, false);
-}
-
-static int device_remove(struct cli *cli)
-{
-    struct cli_device device;
-    if (!cli_split_device(cli, cli->operands[0], &device))
-        return CLI_USAGE;
-    int status = cli_judge(
-        cli, accounts_remove_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id)), "device",
-        cli->operands[0]);
-    if (status == CLI_OK)
-        printf("device %s removed; what it has sent stays\n", cli->operands[0]);
     return status;
 }
 
@@ -724,9 +633,9 @@ static int device_import(struct cli *cli)
     FILE *file = is_stdin ? stdin : fopen(path, "re");
     if (!file)
         return cli_fail(cli, CLI_REFUSED, "%s cannot be read", path);
-    struct bulk_options options = {.tenant = bytes_of_text(cli->operands[0]), .restores_times = true, .restores_key_times = true,
-                                   .replaces = cli_value(cli, "--replace") != NULL, .role_max = ROLE_ADMIN,
-                                   .now_s = time(NULL)};
+    struct bulk_options options = {.tenant = bytes_of_text(cli->operands[0]), .restores_times = true,
+                                   .restores_key_times = true, .replaces = cli_value(cli, "--replace") != NULL,
+                                   .role_max = ROLE_ADMIN, .now_s = time(NULL)};
     int status = import_file(cli, file, &options, &report);
     if (!is_stdin)
         fclose(file);
@@ -809,18 +718,30 @@ static const struct cli_option reject_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct thing_kind kind = {
+    .name = "device",
+    .all = "devices of",
+    .split = cli_split_device,
+    .list = accounts_list_devices,
+    .print = print_one,
+    .set_disabled = accounts_set_device_disabled,
+    .if_disabled = "its sessions end within seconds",
+    .remove = accounts_remove_device,
+    .if_removed = "what it has sent stays",
+};
+
 static const struct cli_command commands[] = {
     {"add", "TENANT/ID", "add a device and print its key, once", add_options, device_add},
-    {"list", "TENANT", "the tenant's devices", list_options, device_list},
+    {"list", "TENANT", "the tenant's devices", list_options, thing_list},
     {"show", "TENANT/ID", "one device, without its secrets, and what is missing of it", show_options, device_show},
     {"set", "TENANT/ID", "change single fields; an empty value (--site=) takes one away", set_options, device_set},
-    {"disable", "TENANT/ID", "it may not speak any more; its sessions end", NULL, device_disable},
-    {"enable", "TENANT/ID", "takes that back", NULL, device_enable},
+    {"disable", "TENANT/ID", "it may not speak any more; its sessions end", NULL, thing_disable},
+    {"enable", "TENANT/ID", "takes that back", NULL, thing_enable},
     {"waiting", "TENANT", "devices that are enrolling", NULL, enrolment_waiting},
     {"approve", "TENANT/DEVICE", "one that waits gets its credential when it asks again; its serial number does too, "
      "if no other enrols with it", NULL, enrolment_approve},
     {"reject", "TENANT/DEVICE", "one that waits gets none", reject_options, enrolment_reject},
-    {"remove", "TENANT/ID", "forget the device and its totals; what it sent stays", NULL, device_remove},
+    {"remove", "TENANT/ID", "forget the device and its totals; what it sent stays", NULL, thing_remove},
     {"import", "TENANT FILE", "add devices from lines of JSON; - is standard input", import_options, device_import},
     {"export", "TENANT", "all devices as lines of JSON", export_options, device_export},
 };
@@ -828,7 +749,7 @@ static const struct cli_command commands[] = {
 int cmd_device(int argc, char **argv)
 {
     static const struct cli_group group = {
-        "device", "devices, their credentials and rights", commands, sizeof commands / sizeof commands[0],
+        "device", "devices, their credentials and rights", commands, sizeof commands / sizeof commands[0], &kind,
     };
     return cli_main(&group, argc, argv);
 }

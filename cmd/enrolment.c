@@ -46,7 +46,7 @@ static int decide(struct cli *cli, enum enrolment_decision decision)
         [ENROLMENT_REJECT] = "rejected",
         [ENROLMENT_FORGET] = "forgotten; it may be asked for again",
     };
-    struct cli_device name;
+    struct cli_name name;
     struct enrolment_decided decided = {0};
     struct enrolment_policy policy = default_policy(cli);
     if (!cli_split_device(cli, cli->operands[0], &name))

@@ -6,10 +6,10 @@
 #include "cmd/cli.h"
 #include "cmd/commands.h"
 #include "cmd/speech.h"
+#include "cmd/thing.h"
 #include "gateway/rt/random.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 #define KEY_MIN 32 /* octets */
@@ -28,39 +28,17 @@ static int take_key(const struct cli *cli, struct group_record *ret)
     return CLI_OK;
 }
 
-static int take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret)
-{
-    const char *text = cli_value(cli, option);
-    if (!text || !text[0])
-        return CLI_OK;
-    if (strlen(text) > max || !is_valid(bytes_of_text(text)))
-        return cli_fail(cli, CLI_USAGE, "%s \"%s\" does not do: at most %zu bytes; see --help", option, text, max);
-    strcpy(ret, text);
-    return CLI_OK;
-}
-
-static int take_profile(struct cli *cli, struct group_record *ret)
-{
-    const char *profile = cli_value(cli, "--profile");
-    if (!profile || !profile[0])
-        return CLI_OK;
-    int status = speech_check_profile(cli, ret->tenant, profile);
-    if (status == CLI_OK)
-        strcpy(ret->profile, profile);
-    return status;
-}
-
 static int take_options(struct cli *cli, struct group_record *ret)
 {
-    int status = take_text(cli, "--pattern", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->pattern);
+    int status = cli_take_text(cli, "--pattern", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->pattern);
     if (status == CLI_OK && !ret->pattern[0])
         status = cli_fail(cli, CLI_USAGE, "needs --pattern: which device ids belong to it, as meter-*");
     if (status == CLI_OK)
-        status = take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
+        status = cli_take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
     if (status == CLI_OK)
-        status = take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
+        status = cli_take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
     if (status == CLI_OK)
-        status = take_profile(cli, ret);
+        status = speech_take_profile(cli, ret->tenant, ret->profile);
     return status == CLI_OK ? take_key(cli, ret) : status;
 }
 
@@ -68,8 +46,7 @@ static int take_options(struct cli *cli, struct group_record *ret)
 static void print_key(const struct group_record *record)
 {
     printf("key (hex): ");
-    for (size_t i = 0; i < record->key.len; i++)
-        printf("%02x", record->key.octets[i]);
+    cli_put_hex(bytes_of(record->key.octets, record->key.len));
     puts("\nKeep the key; it is not shown again. A device's PSK is HMAC-SHA-256(key, device id), of its signatures "
          "HMAC-SHA-256(key, \"mac:\" and device id).");
 }
@@ -77,7 +54,7 @@ static void print_key(const struct group_record *record)
 static int group_add(struct cli *cli)
 {
     struct group_record record = {.created_s = time(NULL)};
-    struct cli_profile group;
+    struct cli_name group;
     if (!cli_split_profile(cli, cli->operands[0], &group))
         return CLI_USAGE;
     strcpy(record.tenant, group.tenant);
@@ -94,21 +71,15 @@ static int group_add(struct cli *cli)
     return status;
 }
 
-static void put_member(const char *name, const char *text)
-{
-    printf(",\"%s\":", name);
-    cli_put_json(text);
-}
-
 static void print_json(const struct group_record *record)
 {
     printf("{\"group\":");
     cli_put_json(record->id);
     printf(",\"disabled\":%s", record->disabled ? "true" : "false");
-    put_member("pattern", record->pattern);
-    put_member("site", record->site);
-    put_member("tags", record->tags);
-    put_member("profile", record->profile);
+    cli_put_member("pattern", record->pattern);
+    cli_put_member("site", record->site);
+    cli_put_member("tags", record->tags);
+    cli_put_member("profile", record->profile);
     printf(",\"created\":%lld}", (long long)record->created_s);
 }
 
@@ -121,115 +92,39 @@ static void print_line(const struct group_record *record)
 static void print_record(const struct group_record *record)
 {
     char time_text[32];
-    printf("group:   %s/%s\nstate:   %s\npattern: %s\nsite:    %s\ntags:    %s\nprofile: %s\nkey:     %s\ncreated: %s\n",
-           record->tenant, record->id, record->disabled ? "disabled" : "enabled", record->pattern, record->site,
-           record->tags, record->profile[0] ? record->profile : "none",
+    printf("group:   %s/%s\nstate:   %s\npattern: %s\nsite:    %s\ntags:    %s\nprofile: %s\nkey:     "
+           "%s\ncreated: %s\n",
+           record->tenant, record->id, record->disabled ? "disabled" : "enabled", record->pattern,
+           record->site, record->tags, record->profile[0] ? record->profile : "none",
            secret_is_set(&record->key) ? "set" : "cannot be opened with this --kek",
            cli_time_text(record->created_s, time_text));
 }
 
-static int group_show(struct cli *cli)
+static enum accounts_result print_one(struct cli *cli, struct bytes tenant, struct bytes id, struct thing_form form)
 {
+    static void (*const print[])(const struct group_record *record) = {
+        [THING_LINE] = print_line, [THING_WHOLE] = print_record, [THING_JSON] = print_json};
     struct group_record record;
-    struct cli_profile group;
-    if (!cli_split_profile(cli, cli->operands[0], &group))
-        return CLI_USAGE;
-    int status = cli_judge(
-        cli, accounts_get_group(&cli->accounts, bytes_of_text(group.tenant), bytes_of_text(group.id), &record), "group",
-        cli->operands[0]);
-    if (status != CLI_OK)
-        return status;
-    if (cli_value(cli, "--json")) {
-        print_json(&record);
-        putchar('\n');
-    } else {
-        print_record(&record);
-    }
-    secret_wipe(&record.key);
-    return status;
-}
-
-static int list_one(struct cli *cli, const char *tenant, const char *id, bool json, bool *first)
-{
-    struct group_record record;
-    enum accounts_result result =
-        accounts_get_group(&cli->accounts, bytes_of_text(tenant), bytes_of_text(id), &record);
-    if (result == ACCOUNTS_NOT_FOUND) /* removed in between */
-        return CLI_OK;
+    enum accounts_result result = accounts_get_group(&cli->accounts, tenant, id, &record);
     if (result != ACCOUNTS_DONE)
-        return cli_judge(cli, result, "group", id);
-    if (json) {
-        fputs(*first ? "\n" : ",\n", stdout);
-        print_json(&record);
-    } else {
-        print_line(&record);
-    }
-    *first = false;
+        return result;
+    fputs(form.before, stdout);
+    print[form.shape](&record);
     secret_wipe(&record.key);
-    return CLI_OK;
+    return result;
 }
 
-static int group_list(struct cli *cli)
-{
-    const char *tenant = cli->operands[0];
-    bool json = cli_value(cli, "--json") != NULL, first = true;
-    struct accounts_ids ids;
-    if (!cli_tenant_is_valid(cli, tenant))
-        return CLI_USAGE;
-    int status =
-        cli_judge(cli, accounts_list_groups(&cli->accounts, bytes_of_text(tenant), &ids), "groups of", tenant);
-    if (status != CLI_OK)
-        return status;
-    if (json)
-        putchar('[');
-    for (size_t i = 0; i < ids.count && status != CLI_AWAY; i++) {
-        int one = list_one(cli, tenant, ids.ids[i], json, &first);
-        status = one != CLI_OK ? one : status;
-    }
-    if (json)
-        puts("\n]");
-    free(ids.ids);
-    return status;
-}
-
-static int set_disabled(struct cli *cli, bool disabled)
-{
-    struct cli_profile group;
-    if (!cli_split_profile(cli, cli->operands[0], &group))
-        return CLI_USAGE;
-    int status = cli_judge(cli,
-                           accounts_set_group_disabled(&cli->accounts, bytes_of_text(group.tenant),
-                                                       bytes_of_text(group.id), disabled),
-                           "group", cli->operands[0]);
-    if (status == CLI_OK)
-        printf("group %s %s\n", cli->operands[0],
-               disabled ? "disabled; sessions with keys of it end within seconds" : "enabled");
-    return status;
-}
-
-static int group_disable(struct cli *cli)
-{
-    return set_disabled(cli, true);
-}
-
-static int group_enable(struct cli *cli)
-{
-    return set_disabled(cli, false);
-}
-
-static int group_remove(struct cli *cli)
-{
-    struct cli_profile group;
-    if (!cli_split_profile(cli, cli->operands[0], &group))
-        return CLI_USAGE;
-    int status = cli_judge(
-        cli, accounts_remove_group(&cli->accounts, bytes_of_text(group.tenant), bytes_of_text(group.id)), "group",
-        cli->operands[0]);
-    if (status == CLI_OK)
-        printf("group %s removed; records of its devices stay, and their derived keys are good no more\n",
-               cli->operands[0]);
-    return status;
-}
+static const struct thing_kind kind = {
+    .name = "group",
+    .all = "groups of",
+    .split = cli_split_profile,
+    .list = accounts_list_groups,
+    .print = print_one,
+    .set_disabled = accounts_set_group_disabled,
+    .if_disabled = "sessions with keys of it end within seconds",
+    .remove = accounts_remove_group,
+    .if_removed = "records of its devices stay, and their derived keys are good no more",
+};
 
 static const struct cli_option add_options[] = {
     {"--pattern", "P", "which device ids belong to it; * is any run of characters"},
@@ -248,17 +143,18 @@ static const struct cli_option json_options[] = {
 
 static const struct cli_command commands[] = {
     {"add", "TENANT/NAME", "let a batch of devices in by one key; prints it, once", add_options, group_add},
-    {"list", "TENANT", "the tenant's groups", json_options, group_list},
-    {"show", "TENANT/NAME", "one group, without its key", json_options, group_show},
-    {"disable", "TENANT/NAME", "derived keys are good no more; sessions with them end", NULL, group_disable},
-    {"enable", "TENANT/NAME", "takes that back", NULL, group_enable},
-    {"remove", "TENANT/NAME", "forget the group; records of its devices stay", NULL, group_remove},
+    {"list", "TENANT", "the tenant's groups", json_options, thing_list},
+    {"show", "TENANT/NAME", "one group, without its key", json_options, thing_show},
+    {"disable", "TENANT/NAME", "derived keys are good no more; sessions with them end", NULL, thing_disable},
+    {"enable", "TENANT/NAME", "takes that back", NULL, thing_enable},
+    {"remove", "TENANT/NAME", "forget the group; records of its devices stay", NULL, thing_remove},
 };
 
 int cmd_group(int argc, char **argv)
 {
     static const struct cli_group group = {
         "group", "keys from which a batch of devices derives its own", commands, sizeof commands / sizeof commands[0],
+        &kind,
     };
     return cli_main(&group, argc, argv);
 }

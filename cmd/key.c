@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * `weir key`: the credentials of one device, several at once, so that a new one is there before the old one goes. A secret
- * or a private key that is made here is printed once, and never again: `list` tells ids, kinds, times and digests.
+ * `weir key`: the credentials of one device, several at once, so that a new one is there before the old one
+ * goes. A secret or a private key that is made here is printed once, and never again: `list` tells ids,
+ * kinds, times and digests.
  */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
 #include "cmd/keyring.h"
 #include "cmd/moment.h"
+#include "cmd/thing.h"
 #include "codec/base64url.h"
+#include "codec/hex.h"
 #include "codec/jwk.h"
 #include "gateway/crypto.h"
 #include "gateway/rt/random.h"
@@ -54,6 +57,7 @@ static int take_kind(const struct cli *cli, struct credential *ret)
 {
     const char *kind = cli_value(cli, "--kind"), *id = cli_value(cli, "--id");
     uint8_t random[ID_RANDOM_BYTES];
+    char digits[2 * ID_RANDOM_BYTES];
     if (!kind || !credential_kind_of_name(bytes_of_text(kind), &ret->kind))
         return cli_fail(cli, CLI_USAGE, "--kind psk, x509, ca, rpk, frame, es256, eddsa, hs256, hs256-64 or hmac");
     if (id && !credential_id_is_valid(bytes_of_text(id)))
@@ -63,7 +67,8 @@ static int take_kind(const struct cli *cli, struct credential *ret)
     if (id)
         strcpy(ret->id, id);
     else
-        snprintf(ret->id, sizeof ret->id, "%s-%02x%02x%02x%02x", kind, random[0], random[1], random[2], random[3]);
+        snprintf(ret->id, sizeof ret->id, "%s-%.*s", kind,
+                 (int)hex_write(bytes_of(random, sizeof random), digits), digits);
     return CLI_OK;
 }
 
@@ -102,7 +107,9 @@ static int take_hex(const struct cli *cli, const char *hex, struct credential *r
         ret->public_len = octets.len;
     }
     secret_wipe(&octets);
-    return ok ? CLI_OK : cli_fail(cli, CLI_USAGE, "--hex needs 2 to %d hexadecimal digits, an even number", 2 * SECRET_MAX);
+    return ok ? CLI_OK
+              : cli_fail(cli, CLI_USAGE, "--hex needs 2 to %d hexadecimal digits, an even number",
+                         2 * SECRET_MAX);
 }
 
 static int take_key_file(const struct cli *cli, const char *path, enum signed_algorithm algorithm, struct draft *ret)
@@ -183,27 +190,18 @@ static int take_name(const struct cli *cli, struct draft *ret)
                     CREDENTIAL_NAME_MAX);
 }
 
-/* What a file that was never filled gives. */
-static bool is_zero(const struct secret *secret)
-{
-    uint8_t any = 0;
-    for (size_t i = 0; i < secret->len; i++)
-        any |= secret->octets[i];
-    return any == 0;
-}
-
 /* What the kinds can have, in the words of their options. */
 static int check(const struct cli *cli, const struct credential *credential)
 {
     enum signed_algorithm algorithm;
-    bool sound = credential_is_sound(credential) &&
-                 !(credential_is_signature(credential->kind) && credential_is_secret(credential->kind) &&
-                   is_zero(&credential->secret));
+    bool sound = credential_is_acceptable(credential);
     if (sound && !credential_is_secret(credential->kind) && algorithm_of(credential->kind, &algorithm))
         sound = crypto_sign_public_is_valid(algorithm, bytes_of(credential->public, credential->public_len));
     return sound ? CLI_OK
-                 : cli_fail(cli, CLI_USAGE, "that is no key of --kind=%s: wrong length, no point of the curve, nothing but zeros, or a name "
-                            "with control characters", credential_kind_name(credential->kind));
+                 : cli_fail(cli, CLI_USAGE,
+                            "that is no key of --kind=%s: wrong length, no point of the curve, nothing but zeros, or a "
+                            "name with control characters",
+                            credential_kind_name(credential->kind));
 }
 
 static int take_draft(const struct cli *cli, struct draft *ret)
@@ -218,12 +216,6 @@ static int take_draft(const struct cli *cli, struct draft *ret)
     return status == CLI_OK ? check(cli, &ret->credential) : status;
 }
 
-static void print_hex(const uint8_t *octets, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        printf("%02x", octets[i]);
-}
-
 /* The only time that it is seen. */
 static void print_made(const struct draft *draft)
 {
@@ -233,7 +225,7 @@ static void print_made(const struct draft *draft)
         return;
     if (credential_is_secret(credential->kind)) {
         printf("%s (hex): ", credential_kind_name(credential->kind));
-        print_hex(credential->secret.octets, credential->secret.len);
+        cli_put_hex(bytes_of(credential->secret.octets, credential->secret.len));
         putchar('\n');
         if (credential->kind == CREDENTIAL_PSK)
             printf("psk (text): %.*s\n", credential->secret.len, (const char *)credential->secret.octets);
@@ -258,21 +250,24 @@ static int judge_add(const struct cli *cli, enum accounts_result result, const c
 {
     const char *device = cli->operands[0];
     if (result == ACCOUNTS_FULL)
-        return cli_fail(cli, CLI_REFUSED, "device %s has %d keys, which is the most; see weir key list %s, and remove one",
+        return cli_fail(cli, CLI_REFUSED,
+                        "device %s has %d keys, which is the most; see weir key list %s, and remove one",
                         device, CREDENTIALS_MAX, device);
     if (result == ACCOUNTS_EXISTS && cli->accounts.holder[0])
-        return cli_fail(cli, CLI_REFUSED, "key %s is one of the device %s; a key that signs needs an id of its own in the "
-                        "tenant: --id", id, cli->accounts.holder);
+        return cli_fail(cli, CLI_REFUSED,
+                        "key %s is one of the device %s; a key that signs needs an id of its own in the "
+                        "tenant: --id",
+                        id, cli->accounts.holder);
     if (result == ACCOUNTS_EXISTS)
-        return cli_fail(cli, CLI_REFUSED, "device %s has a key %s already; --replace puts this one in its place", device,
-                        id);
+        return cli_fail(cli, CLI_REFUSED,
+                        "device %s has a key %s already; --replace puts this one in its place", device, id);
     return cli_judge(cli, result == ACCOUNTS_NOT_FOUND ? ACCOUNTS_NO_DEVICE : result, "key of device", device);
 }
 
 static int key_add(struct cli *cli)
 {
     struct draft draft = {.credential.created_s = time(NULL)};
-    struct cli_device device;
+    struct cli_name device;
     if (!cli_split_device(cli, cli->operands[0], &device))
         return CLI_USAGE;
     int status = take_draft(cli, &draft);
@@ -331,7 +326,7 @@ static void print_public(const struct credential *credential)
     if (thumbprint(credential, text))
         printf("%s", text);
     else if (credential->kind == CREDENTIAL_RPK || credential->kind == CREDENTIAL_CA)
-        print_hex(credential->public, credential->public_len);
+        cli_put_hex(bytes_of(credential->public, credential->public_len));
     if (credential->name)
         printf("%s%s", credential->kind == CREDENTIAL_CA ? " " : "", credential->name);
 }
@@ -358,11 +353,11 @@ static void print_json(const struct credential *credential)
         printf(",\"thumbprint\":\"%s\"", text);
     if (credential->kind == CREDENTIAL_RPK || credential->kind == CREDENTIAL_CA) {
         printf(",\"spki\":\"");
-        print_hex(credential->public, CREDENTIAL_DIGEST_BYTES);
+        cli_put_hex(bytes_of(credential->public, CREDENTIAL_DIGEST_BYTES));
         putchar('"');
         if (credential->public_len == CREDENTIAL_CA_LEAF) {
             printf(",\"leaf\":\"");
-            print_hex(credential->public + CREDENTIAL_DIGEST_BYTES, CREDENTIAL_DIGEST_BYTES);
+            cli_put_hex(bytes_of(credential->public + CREDENTIAL_DIGEST_BYTES, CREDENTIAL_DIGEST_BYTES));
             putchar('"');
         }
     }
@@ -387,27 +382,26 @@ static void print_all(const struct device_record *record, bool json)
         puts(record->credential_count ? "\n]" : "[]");
 }
 
-static int key_list(struct cli *cli)
+static enum accounts_result print_keys(struct cli *cli, struct bytes tenant, struct bytes id)
 {
-    struct cli_device device;
     struct device_record record;
     struct record_room room;
-    if (!cli_split_device(cli, cli->operands[0], &device))
-        return CLI_USAGE;
-    int status = cli_judge(cli,
-                           accounts_get_device(&cli->accounts, bytes_of_text(device.tenant), bytes_of_text(device.id),
-                                               &room, &record),
-                           "device", cli->operands[0]);
-    if (status != CLI_OK)
-        return status;
+    enum accounts_result result = accounts_get_device(&cli->accounts, tenant, id, &room, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
     print_all(&record, cli_value(cli, "--json") != NULL);
     record_wipe_room(&room);
-    return status;
+    return result;
+}
+
+static int key_list(struct cli *cli)
+{
+    return thing_do(cli, print_keys);
 }
 
 static int key_remove(struct cli *cli)
 {
-    struct cli_device device;
+    struct cli_name device;
     const char *id = cli->operands[1];
     if (!cli_split_device(cli, cli->operands[0], &device))
         return CLI_USAGE;
@@ -468,9 +462,11 @@ static const struct cli_command commands[] = {
 
 int cmd_key(int argc, char **argv)
 {
+    /* Keys are named by theirs. */
+    static const struct thing_kind device = {.name = "device", .split = cli_split_device};
     static const struct cli_group group = {
         "key", "the credentials of one device: several at once, each with its time", commands,
-        sizeof commands / sizeof commands[0],
+        sizeof commands / sizeof commands[0], &device,
     };
     bool offline = argc >= 2 && strcmp(argv[1], "generate") == 0;
     return offline ? cli_main_offline(&group, argc, argv) : cli_main(&group, argc, argv);

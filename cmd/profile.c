@@ -3,6 +3,7 @@
 #include "cmd/cli.h"
 #include "cmd/commands.h"
 #include "cmd/speech.h"
+#include "cmd/thing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,21 +40,10 @@ static int take_cumulative(const struct cli *cli, struct profile_record *ret)
     return CLI_OK;
 }
 
-static int take_format(struct cli *cli, struct profile_record *ret)
-{
-    const char *format = cli_value(cli, "--format");
-    if (!format || !format[0])
-        return CLI_OK;
-    int status = speech_check_format(cli, ret->tenant, format);
-    if (status == CLI_OK)
-        strcpy(ret->format, format);
-    return status;
-}
-
 static int profile_add(struct cli *cli)
 {
     struct profile_record record = {.created_s = time(NULL)};
-    struct cli_profile profile;
+    struct cli_name profile;
     if (!cli_split_profile(cli, cli->operands[0], &profile))
         return CLI_USAGE;
     strcpy(record.tenant, profile.tenant);
@@ -62,7 +52,7 @@ static int profile_add(struct cli *cli)
     if (status == CLI_OK)
         status = take_cumulative(cli, &record);
     if (status == CLI_OK)
-        status = take_format(cli, &record);
+        status = speech_take_format(cli, record.tenant, record.format);
     if (status == CLI_OK)
         status = cli_judge(cli, accounts_add_profile(&cli->accounts, &record, cli_value(cli, "--replace") != NULL),
                            "profile", cli->operands[0]);
@@ -88,103 +78,49 @@ static void print_line(const struct profile_record *record)
            record_clock_name(record->clock), window, record->cumulative[0] ? " cumulative=" : "", record->cumulative);
 }
 
-static void put_member(const char *name, const char *text)
-{
-    printf(",\"%s\":", name);
-    cli_put_json(text);
-}
-
 static void print_json(const struct profile_record *record)
 {
     printf("{\"profile\":");
     cli_put_json(record->id);
-    put_member("format", record->format);
-    put_member("clock", record_clock_name(record->clock));
+    cli_put_member("format", record->format);
+    cli_put_member("clock", record_clock_name(record->clock));
     printf(",\"clock_window_s\":%u", record->clock_window_s);
-    put_member("cumulative", record->cumulative);
+    cli_put_member("cumulative", record->cumulative);
     printf(",\"created\":%lld}", (long long)record->created_s);
 }
 
-static int list_profile(struct cli *cli, const char *tenant, const char *id, bool json, bool *first)
+static void print_record(const struct profile_record *record)
 {
-    struct profile_record record;
-    enum accounts_result result =
-        accounts_get_profile(&cli->accounts, bytes_of_text(tenant), bytes_of_text(id), &record);
-    if (result == ACCOUNTS_NOT_FOUND) /* removed in between */
-        return CLI_OK;
-    if (result != ACCOUNTS_DONE)
-        return cli_judge(cli, result, "profile", id);
-    if (json) {
-        fputs(*first ? "\n" : ",\n", stdout);
-        print_json(&record);
-    } else {
-        print_line(&record);
-    }
-    *first = false;
-    return CLI_OK;
-}
-
-static int profile_list(struct cli *cli)
-{
-    const char *tenant = cli->operands[0];
-    bool json = cli_value(cli, "--json") != NULL, first = true;
-    struct accounts_ids ids;
-    if (!cli_tenant_is_valid(cli, tenant))
-        return CLI_USAGE;
-    int status =
-        cli_judge(cli, accounts_list_profiles(&cli->accounts, bytes_of_text(tenant), &ids), "profiles of", tenant);
-    if (status != CLI_OK)
-        return status;
-    if (json)
-        putchar('[');
-    for (size_t i = 0; i < ids.count && status != CLI_AWAY; i++) {
-        int one = list_profile(cli, tenant, ids.ids[i], json, &first);
-        status = one != CLI_OK ? one : status;
-    }
-    if (json)
-        puts("\n]");
-    free(ids.ids);
-    return status;
-}
-
-static int profile_show(struct cli *cli)
-{
-    struct profile_record record;
-    struct cli_profile profile;
     char window[24], time_text[32];
-    if (!cli_split_profile(cli, cli->operands[0], &profile))
-        return CLI_USAGE;
-    int status = cli_judge(
-        cli, accounts_get_profile(&cli->accounts, bytes_of_text(profile.tenant), bytes_of_text(profile.id), &record),
-        "profile", cli->operands[0]);
-    if (status != CLI_OK)
-        return status;
-    if (cli_value(cli, "--json")) {
-        print_json(&record);
-        putchar('\n');
-        return status;
-    }
-    window_text(&record, window);
-    printf("profile:    %s/%s\nformat:     %s\nclock:      %s%s\ncumulative: %s\ncreated:    %s\n", record.tenant,
-           record.id, record.format[0] ? record.format : "as each request says", record_clock_name(record.clock), window,
-           record.cumulative[0] ? record.cumulative : "as unit and format say",
-           cli_time_text(record.created_s, time_text));
-    return status;
+    window_text(record, window);
+    printf("profile:    %s/%s\nformat:     %s\nclock:      %s%s\ncumulative: %s\ncreated:    %s\n", record->tenant,
+           record->id, record->format[0] ? record->format : "as each request says", record_clock_name(record->clock),
+           window, record->cumulative[0] ? record->cumulative : "as unit and format say",
+           cli_time_text(record->created_s, time_text));
 }
 
-static int profile_remove(struct cli *cli)
+static enum accounts_result print_one(struct cli *cli, struct bytes tenant, struct bytes id, struct thing_form form)
 {
-    struct cli_profile profile;
-    if (!cli_split_profile(cli, cli->operands[0], &profile))
-        return CLI_USAGE;
-    int status = cli_judge(
-        cli, accounts_remove_profile(&cli->accounts, bytes_of_text(profile.tenant), bytes_of_text(profile.id)),
-        "profile", cli->operands[0]);
-    if (status == CLI_OK)
-        printf("profile %s removed; devices that name it speak as a codec or format of that name, or as they say\n",
-               cli->operands[0]);
-    return status;
+    static void (*const print[])(const struct profile_record *record) = {
+        [THING_LINE] = print_line, [THING_WHOLE] = print_record, [THING_JSON] = print_json};
+    struct profile_record record;
+    enum accounts_result result = accounts_get_profile(&cli->accounts, tenant, id, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    fputs(form.before, stdout);
+    print[form.shape](&record);
+    return result;
 }
+
+static const struct thing_kind kind = {
+    .name = "profile",
+    .all = "profiles of",
+    .split = cli_split_profile,
+    .list = accounts_list_profiles,
+    .print = print_one,
+    .remove = accounts_remove_profile,
+    .if_removed = "devices that name it speak as a codec or format of that name, or as they say",
+};
 
 static const struct cli_option add_options[] = {
     {"--format", "F", "a codec of the tenant or a format of docs/formats.md; default: as each request says"},
@@ -202,15 +138,15 @@ static const struct cli_option json_options[] = {
 
 static const struct cli_command commands[] = {
     {"add", "TENANT/NAME", "say how a batch of devices speaks", add_options, profile_add},
-    {"list", "TENANT", "the tenant's profiles", json_options, profile_list},
-    {"show", "TENANT/NAME", "one profile", json_options, profile_show},
-    {"remove", "TENANT/NAME", "forget the profile; its devices stay", NULL, profile_remove},
+    {"list", "TENANT", "the tenant's profiles", json_options, thing_list},
+    {"show", "TENANT/NAME", "one profile", json_options, thing_show},
+    {"remove", "TENANT/NAME", "forget the profile; its devices stay", NULL, thing_remove},
 };
 
 int cmd_profile(int argc, char **argv)
 {
     static const struct cli_group group = {
-        "profile", "how batches of devices speak", commands, sizeof commands / sizeof commands[0],
+        "profile", "how batches of devices speak", commands, sizeof commands / sizeof commands[0], &kind,
     };
     return cli_main(&group, argc, argv);
 }

@@ -23,17 +23,6 @@ static int take_order(const struct cli *cli, struct rule_record *ret)
     return CLI_OK;
 }
 
-static int take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret)
-{
-    const char *text = cli_value(cli, option);
-    if (!text || !text[0])
-        return CLI_OK;
-    if (strlen(text) > max || !is_valid(bytes_of_text(text)))
-        return cli_fail(cli, CLI_USAGE, "%s \"%s\" does not do: at most %zu bytes; see --help", option, text, max);
-    strcpy(ret, text);
-    return CLI_OK;
-}
-
 static int take_tags(const struct cli *cli, struct rule_record *ret)
 {
     const char *text = cli_value(cli, "--tag");
@@ -49,15 +38,15 @@ static int take_options(const struct cli *cli, struct rule_record *ret)
 {
     int status = take_order(cli, ret);
     if (status == CLI_OK)
-        status = take_text(cli, "--device", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->device);
+        status = cli_take_text(cli, "--device", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->device);
     if (status == CLI_OK)
-        status = take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
+        status = cli_take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
     if (status == CLI_OK)
-        status = take_text(cli, "--name", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->name);
+        status = cli_take_text(cli, "--name", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->name);
     if (status == CLI_OK)
-        status = take_text(cli, "--class", sizeof ret->class - 1, record_class_is_valid, ret->class);
+        status = cli_take_text(cli, "--class", sizeof ret->class - 1, record_class_is_valid, ret->class);
     if (status == CLI_OK)
-        status = take_text(cli, "--stream", SCHEMA_STREAM_MAX, schema_rule_stream_is_valid, ret->stream);
+        status = cli_take_text(cli, "--stream", SCHEMA_STREAM_MAX, schema_rule_stream_is_valid, ret->stream);
     return status == CLI_OK ? take_tags(cli, ret) : status;
 }
 
@@ -107,22 +96,16 @@ static void print_line(const struct rule_record *record)
            tags[0] ? " " : "", tags);
 }
 
-static void put_member(const char *name, const char *text)
-{
-    printf(",\"%s\":", name);
-    cli_put_json(text);
-}
-
 static void print_json(const struct rule_record *record)
 {
     printf("{\"rule\":");
     cli_put_json(record->id);
     printf(",\"order\":%u", record->order);
-    put_member("device", record->device);
-    put_member("site", record->site);
-    put_member("name", record->name);
-    put_member("class", record->class);
-    put_member("stream", stream_of(record));
+    cli_put_member("device", record->device);
+    cli_put_member("site", record->site);
+    cli_put_member("name", record->name);
+    cli_put_member("class", record->class);
+    cli_put_member("stream", stream_of(record));
     fputs(",\"tags\":{", stdout);
     for (size_t i = 0; i < record->tag_count; i++) {
         fputs(i ? "," : "", stdout);
@@ -253,7 +236,7 @@ static const struct cli_command commands[] = {
 int cmd_rule(int argc, char **argv)
 {
     static const struct cli_group group = {
-        "rule", "which observations go to which stream", commands, sizeof commands / sizeof commands[0],
+        "rule", "which observations go to which stream", commands, sizeof commands / sizeof commands[0], NULL,
     };
     return cli_main(&group, argc, argv);
 }

@@ -305,6 +305,7 @@ int cmd_sign(int argc, char **argv)
     static const struct cli_command commands[] = {
         {"", "[FILE]", "the signed message on stdout; FILE is what is signed, - or none: stdin", options, run},
     };
-    static const struct cli_group group = {"sign", "sign a message as a device does; make a key for it", commands, 1};
+    static const struct cli_group group = {"sign", "sign a message as a device does; make a key for it",
+                                           commands, 1, NULL};
     return cli_main_offline(&group, argc, argv);
 }

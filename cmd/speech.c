@@ -78,12 +78,24 @@ static int check(struct cli *cli, const char *tenant, const char *name, bool pro
     return status != CLI_OK || there ? status : refuse(cli, tenant, name, profiles);
 }
 
-int speech_check_format(struct cli *cli, const char *tenant, const char *name)
+static int take(struct cli *cli, const char *option, const char *tenant, bool profiles,
+                char ret[static SCHEMA_PROFILE_MAX + 1])
 {
-    return check(cli, tenant, name, false);
+    const char *name = cli_value(cli, option);
+    if (!name || !name[0])
+        return CLI_OK;
+    int status = check(cli, tenant, name, profiles);
+    if (status == CLI_OK)
+        strcpy(ret, name);
+    return status;
 }
 
-int speech_check_profile(struct cli *cli, const char *tenant, const char *name)
+int speech_take_format(struct cli *cli, const char *tenant, char ret[static SCHEMA_PROFILE_MAX + 1])
 {
-    return check(cli, tenant, name, true);
+    return take(cli, "--format", tenant, false, ret);
+}
+
+int speech_take_profile(struct cli *cli, const char *tenant, char ret[static SCHEMA_PROFILE_MAX + 1])
+{
+    return take(cli, "--profile", tenant, true, ret);
 }

@@ -4,7 +4,8 @@
 
 #include "cmd/cli.h"
 
-/* CLI_OK, or a status after having said which names there are. */
-int speech_check_format(struct cli *cli, const char *tenant, const char *name);
-/* The same; a profile will do too. */
-int speech_check_profile(struct cli *cli, const char *tenant, const char *name);
+/* The name that --format says; ret as it was if there is none. CLI_OK, or a status after having said which
+ * there are. */
+int speech_take_format(struct cli *cli, const char *tenant, char ret[static SCHEMA_PROFILE_MAX + 1]);
+/* The same of --profile, where a profile will do too. */
+int speech_take_profile(struct cli *cli, const char *tenant, char ret[static SCHEMA_PROFILE_MAX + 1]);

@@ -202,7 +202,7 @@ int cmd_spool(int argc, char **argv)
 {
     static const struct cli_group group = {
         "spool", "what is acknowledged and still on this disk; FOLDER: a spool or state folder, else --state-dir",
-        commands, sizeof commands / sizeof commands[0],
+        commands, sizeof commands / sizeof commands[0], NULL,
     };
     return cli_main_offline(&group, argc, argv);
 }

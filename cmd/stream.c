@@ -313,7 +313,7 @@ int cmd_stream(int argc, char **argv)
 {
     static const struct cli_group group = {
         "stream", "how long streams keep what they have; without a word, for ever", commands,
-        sizeof commands / sizeof commands[0],
+        sizeof commands / sizeof commands[0], NULL,
     };
     return cli_main(&group, argc, argv);
 }

@@ -154,7 +154,7 @@ int cmd_tenant(int argc, char **argv)
 {
     static const struct cli_group group = {
         "tenant", "tenants: owners of devices, each with streams of its own", commands,
-        sizeof commands / sizeof commands[0],
+        sizeof commands / sizeof commands[0], NULL,
     };
     return cli_main(&group, argc, argv);
 }

@@ -268,7 +268,9 @@ static const struct cli_command commands[] = {
 int cmd_token(int argc, char **argv)
 {
     static const struct cli_group group = {
-        "token", "bearer tokens for HTTP, and keys of legacy senders", commands, sizeof commands / sizeof commands[0],
+        "token",  "bearer tokens for HTTP, and keys of legacy senders",
+        commands, sizeof commands / sizeof commands[0],
+        NULL,
     };
     return cli_main(&group, argc, argv);
 }

@@ -162,8 +162,8 @@ static int check_range(struct verify *verify, const char *key, const char *from,
     }
 }
 
-/* Records that say they were signed, of which there is no evidence. What is older than the evidence that retention has left
- * is not judged. */
+/* Records that say they were signed, of which there is no evidence. What is older than the evidence that
+ * retention has left is not judged. */
 static int check_orphans(struct verify *verify, const char *key)
 {
     struct bytes arguments[] = {BYTES_LITERAL("XINFO"), BYTES_LITERAL("STREAM"), bytes_of_text(key)};
@@ -191,8 +191,8 @@ static int check_orphans(struct verify *verify, const char *key)
     return CLI_OK;
 }
 
-/* Nothing that was checked is no proof of anything; nor is an entry that names no key, of which nobody can say whether its
- * key was forgotten. */
+/* Nothing that was checked is no proof of anything; nor is an entry that names no key, of which nobody can
+ * say whether its key was forgotten. */
 static int conclude(const struct verify *verify)
 {
     printf("%zu hold, %zu do not, %zu not checked\n", verify->results[VERIFY_HOLDS], verify->results[VERIFY_FAILS],
@@ -338,6 +338,7 @@ int cmd_verify(int argc, char **argv)
     static const struct cli_command commands[] = {
         {"", "[TENANT]", "check the evidence of signed messages again; exit 1 if an entry does not hold", options, run},
     };
-    static const struct cli_group group = {"verify", "whether what signed messages prove still holds", commands, 1};
+    static const struct cli_group group = {"verify", "whether what signed messages prove still holds",
+                                           commands, 1, NULL};
     return cli_main_offline(&group, argc, argv);
 }

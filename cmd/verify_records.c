@@ -14,7 +14,8 @@
 #define PAGE "1000"
 
 /* Places in SCHEMA_OBS_FIELDS. */
-enum { DEVICE = 0, NAME = 1, UNIT = 2, TIME = 3, SOURCE = 4, KIND = 5, VALUE = 6, SUM = 7, EVIDENCE = 9, MESSAGE = 11, TYPE = 13 };
+enum { DEVICE = 0, NAME = 1, UNIT = 2, TIME = 3, SOURCE = 4, KIND = 5, VALUE = 6, SUM = 7 };
+enum { EVIDENCE = 9, MESSAGE = 11, TYPE = 13 };
 
 struct search {
     struct verify_place *place;
@@ -126,7 +127,8 @@ static bool keep(struct verify_place *place, const struct store_reply *entry)
 }
 
 /* False: Redis did not answer, or there is no room. */
-static bool read_stream(struct verify_place *place, const char *key, struct streaminfo_id low, struct streaminfo_id high)
+static bool read_stream(struct verify_place *place, const char *key, struct streaminfo_id low,
+                        struct streaminfo_id high)
 {
     char from[STREAMINFO_ID_MAX], to[STREAMINFO_ID_MAX];
     struct streaminfo_id last;
@@ -242,8 +244,8 @@ static bool is_same(const struct verify_record *found, const struct bytes *wante
     return is_same_name(found->fields[NAME], wanted[NAME], node) && is_same_time(found->fields, wanted, times);
 }
 
-/* A local name is of the device that signed. A name that begins with the id of another device is that device's; which one
- * a node's is, the registry says. */
+/* A local name is of the device that signed. A name that begins with the id of another device is that
+ * device's; which one a node's is, the registry says. */
 static bool is_of_device(const struct verify_record *found, struct bytes device, struct bytes node)
 {
     struct bytes filed = found->fields[DEVICE];

@@ -143,7 +143,8 @@ def test_cli_refuses_nonsense(gateway):
     """the CLI says what is wrong and exits with an error"""
     for arguments in (["device", "add", "demo"], ["device", "add", "no-such-tenant/x", "--psk", "00112233445566778899"],
                       ["device", "add", "demo/bad id", "--psk", "0011223344556677"],
-                      ["device", "add", "demo/x", "--psk", "zz"], ["device", "show", "demo/never"],
+                      ["device", "add", "demo/x", "--psk", "zz"], ["device", "add", "demo/x", "--psk", "0000"],
+                      ["device", "show", "demo/never"],
                       ["tenant", "add", "UPPER"], ["tenant", "add", "a{b}"], ["frobnicate"], ["device", "frobnicate"]):
         result = gateway.cli(*arguments, check=False)
         assert result.status != 0 and result.err.strip(), (arguments, result)

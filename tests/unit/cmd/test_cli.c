@@ -27,7 +27,7 @@ static const struct cli_command commands[] = {
     {"must", "FOLDER LSN", "takes two", options, run},
     {"mixed", "FOLDER [LSN]", "takes one or two", options, run},
 };
-static const struct cli_group group = {"test", "a group", commands, sizeof commands / sizeof commands[0]};
+static const struct cli_group group = {"test", "a group", commands, sizeof commands / sizeof commands[0], NULL};
 
 static int call(int argc, char **argv)
 {
@@ -73,10 +73,35 @@ Test(cli, options)
     cr_expect_eq(runs, 2);
 }
 
+static uint32_t number;
+
+static int run_number(struct cli *cli)
+{
+    return cli_take_number(cli, "--days", 36500, &number);
+}
+
+Test(cli, a_number_is_digits_from_1_to_its_limit)
+{
+    static const struct cli_option days[] = {{"--days", "DAYS", "how long"}, {NULL, NULL, NULL}};
+    static const struct cli_command only[] = {{"", "", "does it", days, run_number}};
+    static const struct cli_group single = {"alone", "a command", only, 1, NULL};
+    static char *const refused[] = {"--days=", "--days=0", "--days=36501", "--days=10x", "--days=-1", "--days=+1",
+                                    "--days= 1", "--days=99999999999999999999"};
+    char *bare[] = {"alone", NULL}, *given[] = {"alone", "--days=36500", NULL};
+    number = 7;
+    cr_expect_eq(cli_main_offline(&single, 1, bare), CLI_OK);
+    cr_expect_eq(number, 7);
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        cr_expect_eq(cli_main_offline(&single, 2, (char *[]){"alone", refused[i], NULL}), CLI_USAGE, "%s", refused[i]);
+    cr_expect_eq(number, 7);
+    cr_expect_eq(cli_main_offline(&single, 2, given), CLI_OK);
+    cr_expect_eq(number, 36500);
+}
+
 Test(cli, a_group_can_be_a_command_itself)
 {
     static const struct cli_command only[] = {{"", "[FILE]", "does it", options, run}};
-    static const struct cli_group single = {"alone", "a command", only, 1};
+    static const struct cli_group single = {"alone", "a command", only, 1, NULL};
     char *bare[] = {"alone", NULL}, *with[] = {"alone", "x", "--key-file", "k", NULL}, *much[] = {"alone", "x", "y", NULL};
     runs = 0;
     cr_expect_eq(cli_main_offline(&single, 1, bare), CLI_OK);
