@@ -7,6 +7,8 @@
  */
 #include "cmd/codec_source.h"
 #include "cmd/commands.h"
+#include "codec/hex.h"
+#include "codec/naming.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,14 +85,6 @@ static int take_format(struct decode *decode, const char *name)
 
 /* Parameters, as a query has them. */
 
-static int hex_digit(int c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* A copy with %20 made a space. False: a % without two digits, or no memory. */
 static bool unescape(struct arena *arena, struct bytes text, struct bytes *ret)
 {
@@ -101,10 +95,10 @@ static bool unescape(struct arena *arena, struct bytes text, struct bytes *ret)
             out[len++] = text.ptr[i];
             continue;
         }
-        int high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1, low = high < 0 ? -1 : hex_digit(text.ptr[i + 2]);
-        if (low < 0)
+        int octet = i + 2 < text.len ? hex_octet(text.ptr + i + 1) : -1;
+        if (octet < 0)
             return false;
-        out[len++] = (uint8_t)(high << 4 | low);
+        out[len++] = (uint8_t)octet;
         i += 2;
     }
     *ret = bytes_of(out, len);
@@ -154,7 +148,7 @@ static bool from_hex(uint8_t *text, size_t *len)
 {
     size_t digits = 0;
     for (size_t i = 0; i < *len; i++) {
-        int digit = hex_digit(text[i]);
+        int digit = hex_value(text[i]);
         if (digit < 0 && (!text[i] || !strchr(" \t\r\n:", text[i])))
             return false;
         if (digit < 0)
@@ -211,28 +205,13 @@ static void print_steps(const struct custom_steps *steps)
         print_step(&steps->items[i]);
 }
 
-/* A node is told as the stream tells it where no device has its name. */
-static bool name_node(struct arena *arena, struct observation *observation)
-{
-    struct bytes node = observation->node, name = observation->name;
-    uint8_t *text = node.len ? arena_alloc(arena, node.len + 1 + name.len) : NULL;
-    if (node.len == 0)
-        return true;
-    if (!text)
-        return false;
-    memcpy(text, node.ptr, node.len);
-    text[node.len] = '.';
-    memcpy(text + node.len + 1, name.ptr, name.len);
-    observation->name = bytes_of(text, node.len + 1 + name.len);
-    return true;
-}
-
 static int print_list(const struct decode *decode, struct observation_list *list)
 {
     struct bytes senml;
     bool named = true;
     for (size_t i = 0; i < list->count; i++)
-        named = named && name_node(decode->message, &list->items[i]);
+        /* As the stream tells it where no device has the node's name. */
+        named = named && (list->items[i].node.len == 0 || naming_join_node(decode->message, &list->items[i]));
     const struct format *out = format_by_content_format(CONTENT_FORMAT_SENML_JSON);
     if (!named || !outcome_is_success(out->encode(list, decode->message, &senml)))
         return cli_fail(decode->cli, CLI_REFUSED, "out of memory");

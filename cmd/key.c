@@ -34,23 +34,6 @@ struct draft {
     struct crypto_sign_key signer; /* es256, eddsa that were made: the private half */
 };
 
-static bool algorithm_of(enum credential_kind kind, enum signed_algorithm *ret)
-{
-    static const struct {
-        enum credential_kind kind;
-        enum signed_algorithm algorithm;
-    } rows[] = {
-        {CREDENTIAL_ES256, SIGNED_ES256},       {CREDENTIAL_EDDSA, SIGNED_EDDSA}, {CREDENTIAL_HS256, SIGNED_HS256},
-        {CREDENTIAL_HS256_64, SIGNED_HS256_64}, {CREDENTIAL_HMAC, SIGNED_HS256},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].kind == kind) {
-            *ret = rows[i].algorithm;
-            return true;
-        }
-    return false;
-}
-
 /* Adding: each take_ reads its options into the draft and returns an exit status. */
 
 static int take_kind(const struct cli *cli, struct credential *ret)
@@ -144,7 +127,7 @@ static bool generate(struct draft *draft)
     } else if (credential_is_secret(credential->kind)) {
         random_bytes(random, sizeof random);
         secret_set(&credential->secret, bytes_of(random, sizeof random));
-    } else if (algorithm_of(credential->kind, &algorithm) && crypto_sign_generate(algorithm, &draft->signer)) {
+    } else if (credential_algorithm(credential->kind, &algorithm) && crypto_sign_generate(algorithm, &draft->signer)) {
         memcpy(credential->public, draft->signer.public, draft->signer.public_len);
         credential->public_len = (uint8_t)draft->signer.public_len;
     } else {
@@ -169,7 +152,7 @@ static int take_material(const struct cli *cli, struct draft *ret)
         return take_hex(cli, hex, &ret->credential);
     if (file && (kind == CREDENTIAL_RPK || kind == CREDENTIAL_CA))
         return take_digest_of_file(cli, file, &ret->credential);
-    if (file && algorithm_of(kind, &algorithm))
+    if (file && credential_algorithm(kind, &algorithm))
         return take_key_file(cli, file, algorithm, ret);
     if (makes && kind != CREDENTIAL_FRAME && generate(ret))
         return CLI_OK;
@@ -195,7 +178,7 @@ static int check(const struct cli *cli, const struct credential *credential)
 {
     enum signed_algorithm algorithm;
     bool sound = credential_is_acceptable(credential);
-    if (sound && !credential_is_secret(credential->kind) && algorithm_of(credential->kind, &algorithm))
+    if (sound && !credential_is_secret(credential->kind) && credential_algorithm(credential->kind, &algorithm))
         sound = crypto_sign_public_is_valid(algorithm, bytes_of(credential->public, credential->public_len));
     return sound ? CLI_OK
                  : cli_fail(cli, CLI_USAGE,
@@ -306,7 +289,7 @@ static bool thumbprint(const struct credential *credential, char ret[static THUM
     struct arena *arena = arena_new(ARENA_BYTES);
     struct bytes text;
     uint8_t digest[CRYPTO_SHA256_BYTES];
-    bool ok = arena && !credential_is_secret(credential->kind) && algorithm_of(credential->kind, &jwk.algorithm);
+    bool ok = arena && !credential_is_secret(credential->kind) && credential_algorithm(credential->kind, &jwk.algorithm);
     if (ok) {
         memcpy(jwk.octets, credential->public, jwk.len);
         ok = jwk_thumbprint_text(&jwk, arena, &text) && crypto_sha256(text, (struct bytes){0}, digest);

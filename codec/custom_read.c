@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "codec/hex.h"
 #include "codec/utf8.h"
 
 /* A text that was cut off in the middle of a character is no UTF-8, and goes into answers that must be. */
@@ -167,17 +168,6 @@ bool custom_get_bool(struct custom_object *object, const char *name, bool *ret)
     return true;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 bool custom_parse_integer(struct bytes text, struct custom_integer *ret)
 {
     struct custom_integer integer = {0};
@@ -194,7 +184,7 @@ bool custom_parse_integer(struct bytes text, struct custom_integer *ret)
         return false;
     unsigned base = integer.hex ? 16 : 10;
     for (; at < text.len; at++) {
-        int digit = hex_digit(text.ptr[at]);
+        int digit = hex_value(text.ptr[at]);
         if (digit < 0 || (unsigned)digit >= base ||
             __builtin_mul_overflow(integer.magnitude, base, &integer.magnitude) ||
             __builtin_add_overflow(integer.magnitude, (unsigned)digit, &integer.magnitude))
@@ -277,7 +267,7 @@ bool custom_read_hex(struct custom_compiler *compiler, struct bytes digits, stru
     if (!octets)
         return custom_fail_memory(compiler);
     for (size_t i = 0; i < digits.len; i++) {
-        int digit = hex_digit(digits.ptr[i]);
+        int digit = hex_value(digits.ptr[i]);
         if (digit < 0 && memchr(" \t\r\n", digits.ptr[i], 4))
             continue;
         if (digit < 0)

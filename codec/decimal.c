@@ -6,6 +6,8 @@
  */
 #include "codec/decimal.h"
 
+#include "codec/digits.h"
+
 #include <float.h>
 #include <locale.h>
 #include <math.h>
@@ -111,20 +113,6 @@ enum decimal_error decimal_parse(struct bytes text, struct decimal *ret)
     return DECIMAL_OK;
 }
 
-static char *put_digits(char *at, const uint8_t *digits, int count)
-{
-    for (int i = 0; i < count; i++)
-        *at++ = (char)('0' + digits[i]);
-    return at;
-}
-
-static char *put_zeros(char *at, int count)
-{
-    for (int i = 0; i < count; i++)
-        *at++ = '0';
-    return at;
-}
-
 static char *put_exponent(char *at, int exponent)
 {
     *at++ = 'e';
@@ -147,14 +135,14 @@ static char *put_fraction(char *at, const struct decimal *decimal)
 {
     int whole = decimal->count + decimal->exponent; /* digits before the point */
     if (whole > 0) {
-        at = put_digits(at, decimal->digits, whole);
+        at = digits_put(at, decimal->digits, whole);
         *at++ = '.';
-        return put_digits(at, decimal->digits + whole, decimal->count - whole);
+        return digits_put(at, decimal->digits + whole, decimal->count - whole);
     }
     *at++ = '0';
     *at++ = '.';
-    at = put_zeros(at, -whole);
-    return put_digits(at, decimal->digits, decimal->count);
+    at = digits_put_zeros(at, -whole);
+    return digits_put(at, decimal->digits, decimal->count);
 }
 
 size_t decimal_write(const struct decimal *decimal, char out[static DECIMAL_TEXT_MAX])
@@ -165,11 +153,11 @@ size_t decimal_write(const struct decimal *decimal, char out[static DECIMAL_TEXT
     if (decimal->exponent < 0 && decimal->count + decimal->exponent >= -PLAIN_ZEROS_MAX) {
         at = put_fraction(at, decimal);
     } else {
-        at = put_digits(at, decimal->digits, decimal->count);
+        at = digits_put(at, decimal->digits, decimal->count);
         if (decimal->exponent > 0 && decimal_is_zero(decimal))
             return (size_t)(at - out);
         if (decimal->exponent > 0 && decimal->count + decimal->exponent <= PLAIN_INTEGER_MAX)
-            at = put_zeros(at, decimal->exponent);
+            at = digits_put_zeros(at, decimal->exponent);
         else if (decimal->exponent != 0)
             at = put_exponent(at, decimal->exponent);
     }
@@ -196,7 +184,7 @@ static double slow_to_double(const struct decimal *decimal)
     char *at = text;
     if (decimal->negative)
         *at++ = '-';
-    at = put_digits(at, decimal->digits, decimal->count);
+    at = digits_put(at, decimal->digits, decimal->count);
     *put_exponent(at, decimal->exponent) = '\0';
     return read_double(text);
 }

@@ -6,6 +6,7 @@
 #include "codec/emoncms.h"
 
 #include "codec/datetime.h"
+#include "codec/hex.h"
 #include "codec/inflate.h"
 #include "codec/json.h"
 #include "codec/naming.h"
@@ -476,14 +477,6 @@ static bool read_rows(struct list *list)
     return true;
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool unhex(struct list *list)
 {
     struct bytes hex = relaxed_trim(list->data);
@@ -491,10 +484,10 @@ static bool unhex(struct list *list)
     if (!out)
         return refuse_memory(list->reterr);
     for (size_t i = 0; i < hex.len; i += 2) {
-        int high = hex_digit(hex.ptr[i]), low = i + 1 < hex.len ? hex_digit(hex.ptr[i + 1]) : -1;
-        if (high < 0 || low < 0)
+        int octet = i + 1 < hex.len ? hex_octet(hex.ptr + i) : -1;
+        if (octet < 0)
             return refuse(list->reterr, OUTCOME_MALFORMED, "The compressed data is not hexadecimal.", i);
-        out[i / 2] = (uint8_t)(high << 4 | low);
+        out[i / 2] = (uint8_t)octet;
     }
     list->data = bytes_of(out, hex.len / 2);
     return true;

@@ -92,6 +92,19 @@ bool naming_node(struct bytes raw, struct arena *arena, struct observation *obse
     return true;
 }
 
+bool naming_join_node(struct arena *arena, struct observation *observation)
+{
+    struct bytes node = observation->node, name = observation->name;
+    uint8_t *text = arena_alloc(arena, node.len + 1 + name.len);
+    if (!text)
+        return false;
+    memcpy(text, node.ptr, node.len);
+    text[node.len] = '.';
+    memcpy(text + node.len + 1, name.ptr, name.len);
+    observation->name = bytes_of(text, node.len + 1 + name.len);
+    return true;
+}
+
 static int compare_names(const void *a, const void *b)
 {
     struct bytes x = ((const struct observation *)a)->name, y = ((const struct observation *)b)->name;

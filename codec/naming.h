@@ -28,6 +28,9 @@ bool naming_clean(struct bytes raw, size_t max, struct arena *arena, struct byte
  */
 bool naming_node(struct bytes raw, struct arena *arena, struct observation *observation, struct refusal *reterr);
 
+/* Gives the observation the name NODE.NAME, in the arena. False: it is full. */
+bool naming_join_node(struct arena *arena, struct observation *observation);
+
 /*
  * Whether the observations have names of their own; two names that were different may be one when they are clean.
  * False: duplicate-key, or the arena is full. Few are compared each with each, many are sorted.

@@ -4,6 +4,7 @@
 
 #include "codec/crc7.h"
 #include "codec/datetime.h"
+#include "codec/hex.h"
 #include "codec/json.h"
 #include "codec/opentrv_leaf.h"
 #include "codec/scale.h"
@@ -106,14 +107,6 @@ struct section {
 
 #define SECTION_DEGREES_MAX 4 /* digits */
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /*
  * 19C7: degrees in decimal and sixteenths in hexadecimal. Senders print the number of sixteenths shifted right by 4 and
  * its last four bits, so that -4.75 is -5C4 and -0 does not occur.
@@ -126,7 +119,7 @@ static bool take_degrees(const struct section *section, struct arena *arena, str
     size_t i = negative, degrees = 0;
     for (; i < text.len && i < SECTION_DEGREES_MAX + (size_t)negative && text.ptr[i] >= '0' && text.ptr[i] <= '9'; i++)
         degrees = degrees * 10 + (size_t)(text.ptr[i] - '0');
-    int sixteenths = i + 2 == text.len && text.ptr[i] == 'C' ? hex_digit(text.ptr[i + 1]) : -1;
+    int sixteenths = i + 2 == text.len && text.ptr[i] == 'C' ? hex_value(text.ptr[i + 1]) : -1;
     if (i == (size_t)negative || sixteenths < 0 || (negative && degrees == 0))
         return refuse(reterr, OUTCOME_MALFORMED, "A temperature is not degrees, C and one hexadecimal digit.",
                       section->offset);

@@ -5,6 +5,7 @@
  */
 #include "codec/pyjson.h"
 
+#include "codec/digits.h"
 #include "codec/json.h"
 #include "codec/jsonout.h"
 #include "codec/sort.h"
@@ -12,20 +13,6 @@
 /* Where the point stands decides: from 0.0001 to 9999999999999998.0 there is no exponent. */
 #define POINT_MIN (-4)
 #define POINT_MAX 16
-
-static char *put_digits(char *at, const uint8_t *digits, int count)
-{
-    for (int i = 0; i < count; i++)
-        *at++ = (char)('0' + digits[i]);
-    return at;
-}
-
-static char *put_zeros(char *at, int count)
-{
-    for (int i = 0; i < count; i++)
-        *at++ = '0';
-    return at;
-}
 
 static char *put_exponent(char *at, int exponent)
 {
@@ -43,22 +30,22 @@ static char *put_exponent(char *at, int exponent)
 static char *put_number(char *at, const uint8_t *digits, int count, int point)
 {
     if (point <= POINT_MIN || point > POINT_MAX) {
-        at = put_digits(at, digits, 1);
+        at = digits_put(at, digits, 1);
         if (count > 1) {
             *at++ = '.';
-            at = put_digits(at, digits + 1, count - 1);
+            at = digits_put(at, digits + 1, count - 1);
         }
         return put_exponent(at, point - 1);
     }
     if (point <= 0) {
         *at++ = '0';
         *at++ = '.';
-        return put_digits(put_zeros(at, -point), digits, count);
+        return digits_put(digits_put_zeros(at, -point), digits, count);
     }
     int whole = count < point ? count : point;
-    at = put_zeros(put_digits(at, digits, whole), point - whole);
+    at = digits_put_zeros(digits_put(at, digits, whole), point - whole);
     *at++ = '.';
-    return whole < count ? put_digits(at, digits + whole, count - whole) : put_zeros(at, 1);
+    return whole < count ? digits_put(at, digits + whole, count - whole) : digits_put_zeros(at, 1);
 }
 
 size_t pyjson_float(double number, char ret[static PYJSON_FLOAT_MAX])

@@ -447,8 +447,7 @@ static enum accounts_result tell(struct accounts *accounts, const struct thing *
     return run(accounts, arguments, COUNT_OF(arguments));
 }
 
-/* EXEC. ACCOUNTS_BUSY: a watched key changed and nothing was written. */
-static enum accounts_result execute(struct accounts *accounts)
+enum accounts_result accounts_execute(struct accounts *accounts)
 {
     struct bytes argument = WORD("EXEC");
     const struct store_reply *reply = NULL;
@@ -499,7 +498,7 @@ static enum accounts_result transact(struct accounts *accounts, write_fn *write,
     if (result == ACCOUNTS_DONE && tells)
         result = tell(accounts, change->thing);
     if (result == ACCOUNTS_DONE)
-        result = execute(accounts);
+        result = accounts_execute(accounts);
     else if (result != ACCOUNTS_AWAY)
         (void)run_word(accounts, "DISCARD");
     return result == ACCOUNTS_DONE ? finish_apart(accounts, change->thing) : result;

@@ -67,6 +67,8 @@ enum accounts_result accounts_refused(struct accounts *accounts, struct bytes er
  * and borrows from the client, until its next call. */
 enum accounts_result accounts_call(struct accounts *accounts, const struct bytes *arguments, size_t count,
                                    const struct store_reply **ret_reply);
+/* EXEC. ACCOUNTS_BUSY: a watched key changed and nothing was written. */
+enum accounts_result accounts_execute(struct accounts *accounts);
 
 /*
  * weir:{T}:kids: which device of a tenant has what can be of one only. The name there of what a credential

@@ -23,14 +23,6 @@ static void fail(struct settled *settled, enum outcome outcome, const char *deta
     settled->has_block2 = false;
 }
 
-static bool has_etag(const struct answer_terms *terms, const struct etag *etag)
-{
-    for (unsigned i = 0; i < terms->etag_count; i++)
-        if (terms->etags[i].len == etag->len && memcmp(terms->etags[i].octets, etag->octets, etag->len) == 0)
-            return true;
-    return false;
-}
-
 static void make_etag(const struct answer_terms *terms, struct response *response)
 {
     uint64_t digest = hash_bytes(terms->hash_key, response->body);
@@ -41,7 +33,7 @@ static void make_etag(const struct answer_terms *terms, struct response *respons
 /* RFC 7252 5.10.6.2: the client has it already. */
 static void settle_validity(const struct answer_terms *terms, struct response *response)
 {
-    if (response->outcome != OUTCOME_CONTENT || response->etag.len == 0 || !has_etag(terms, &response->etag))
+    if (response->outcome != OUTCOME_CONTENT || response->etag.len == 0 || !etag_is_in(&response->etag, terms->etags, terms->etag_count))
         return;
     response->outcome = OUTCOME_VALID;
     response->content_format = CONTENT_FORMAT_NONE;

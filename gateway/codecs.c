@@ -26,24 +26,6 @@ static void refuse(struct request *request, enum outcome outcome, const char *de
     request_finish(request, &response);
 }
 
-static bool etag_of(struct bytes definition, struct etag *ret)
-{
-    uint8_t digest[CRYPTO_SHA256_BYTES];
-    if (!crypto_sha256(definition, (struct bytes){0}, digest))
-        return false;
-    ret->len = REQUEST_ETAG_BYTES;
-    memcpy(ret->octets, digest, ret->len);
-    return true;
-}
-
-static bool is_in(const struct etag *etag, const struct etag *list, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (list[i].len == etag->len && memcmp(list[i].octets, etag->octets, etag->len) == 0)
-            return true;
-    return false;
-}
-
 /* The list. */
 
 struct listing {
@@ -154,7 +136,7 @@ void codecs_handle_one(struct request *request)
         refuse(request, OUTCOME_OUT_OF_MEMORY, NULL);
         return;
     }
-    if (is_in(&response.etag, request->etags, request->etag_count)) {
+    if (etag_is_in(&response.etag, request->etags, request->etag_count)) {
         response.outcome = OUTCOME_VALID;
         response.body = (struct bytes){0};
     } else {
@@ -179,19 +161,6 @@ struct change {
     struct custom_error error; /* with OUTCOME_UNPROCESSABLE */
 };
 
-/* What the request demands of what is there (RFC 9110 13.1, RFC 7252 5.10.8). The ETag option of CoAP says nothing in
- * a request that writes. */
-static bool preconditions_hold(const struct request *request, bool exists, const struct etag *etag)
-{
-    const struct etag any = {0};
-    if (exists && (request->if_none_match ||
-                   (request->wire == WIRE_HTTP && is_in(etag, request->etags, request->etag_count))))
-        return false;
-    return request->if_match_count == 0 ||
-           (exists && (is_in(&any, request->if_match, request->if_match_count) ||
-                       is_in(etag, request->if_match, request->if_match_count)));
-}
-
 /* False: change->verdict or *ret_result says why. */
 static bool look(struct change *change, struct accounts *accounts, enum accounts_result *ret_result)
 {
@@ -207,7 +176,7 @@ static bool look(struct change *change, struct accounts *accounts, enum accounts
     }
     if (result == ACCOUNTS_DONE && !etag_of(record.definition, &etag))
         change->verdict = OUTCOME_OUT_OF_MEMORY;
-    else if (!preconditions_hold(request, change->existed, &etag))
+    else if (!request_preconditions_hold(request, change->existed, &etag))
         change->verdict = OUTCOME_PRECONDITION;
     change->version = accounts->last_read;
     accounts->only_if = &change->version;

@@ -141,23 +141,6 @@ void draft_wipe_key(struct draft_key *key)
     crypto_sign_wipe(&key->signer);
 }
 
-static bool algorithm_of(enum credential_kind kind, enum signed_algorithm *ret)
-{
-    static const struct {
-        enum credential_kind kind;
-        enum signed_algorithm algorithm;
-    } rows[] = {
-        {CREDENTIAL_ES256, SIGNED_ES256},       {CREDENTIAL_EDDSA, SIGNED_EDDSA}, {CREDENTIAL_HS256, SIGNED_HS256},
-        {CREDENTIAL_HS256_64, SIGNED_HS256_64}, {CREDENTIAL_HMAC, SIGNED_HS256},
-    };
-    for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (rows[i].kind == kind) {
-            *ret = rows[i].algorithm;
-            return true;
-        }
-    return false;
-}
-
 /* Whose it is, and where its material was found. */
 struct key_reading {
     const struct draft_rules *rules;
@@ -270,7 +253,7 @@ static bool take_jwk(struct key_reading *reading, struct draft_error *reterr)
     struct credential *credential = &reading->key->credential;
     if (!jwk_read(json_value_text(reading->rules->payload, reading->jwk), reading->rules->arena, &jwk, &refusal))
         return wrong(reterr, BYTES_LITERAL("jwk"), refusal.detail);
-    bool fits = algorithm_of(credential->kind, &algorithm) && algorithm == jwk.algorithm;
+    bool fits = credential_algorithm(credential->kind, &algorithm) && algorithm == jwk.algorithm;
     bool is_private = jwk.is_private;
     if (fits)
         set_octets(credential, jwk.octets, jwk.len);
@@ -324,7 +307,7 @@ static bool generate(struct key_reading *reading, struct draft_error *reterr)
         reading->rules->random(random, sizeof random);
         set_octets(&key->credential, random, sizeof random);
     } else {
-        made = made && algorithm_of(kind, &algorithm) && crypto_sign_generate(algorithm, &key->signer);
+        made = made && credential_algorithm(kind, &algorithm) && crypto_sign_generate(algorithm, &key->signer);
         if (made)
             set_octets(&key->credential, key->signer.public, key->signer.public_len);
     }
@@ -360,7 +343,7 @@ static bool check_key(const struct credential *credential, struct draft_error *r
 {
     enum signed_algorithm algorithm;
     bool sound = credential_is_acceptable(credential);
-    if (sound && !credential_is_secret(credential->kind) && algorithm_of(credential->kind, &algorithm))
+    if (sound && !credential_is_secret(credential->kind) && credential_algorithm(credential->kind, &algorithm))
         sound = crypto_sign_public_is_valid(algorithm, bytes_of(credential->public, credential->public_len));
     return sound ||
            wrong(reterr, BYTES_LITERAL("hex"),

@@ -3,6 +3,7 @@
 #include "gateway/emoncms_sealed.h"
 
 #include "codec/base64url.h"
+#include "codec/hex.h"
 #include "codec/inflate.h"
 #include "codec/refusal.h"
 #include "gateway/crypto.h"
@@ -27,25 +28,10 @@ bool emoncms_sealed_is(struct bytes media_type, bool *ret_compressed)
     return *ret_compressed || equals_in_any_case(media_type, "aes128cbc");
 }
 
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool read_hex(struct bytes hex, uint8_t *ret, size_t len)
 {
-    if (hex.len != 2 * len)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        int high = hex_digit(hex.ptr[2 * i]), low = hex_digit(hex.ptr[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    size_t read;
+    return hex_read(hex, ret, len, &read) && read == len;
 }
 
 /* Tenants have no '/', MACs no ':'. */

@@ -60,22 +60,6 @@ static enum accounts_result ask_number(struct accounts *accounts, const struct b
     return result;
 }
 
-/* ACCOUNTS_BUSY: a watched key changed and nothing was written. */
-static enum accounts_result execute(struct accounts *accounts)
-{
-    struct bytes argument = WORD("EXEC");
-    const struct store_reply *reply = NULL;
-    enum accounts_result result = accounts_call(accounts, &argument, 1, &reply);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    if (reply->type != STORE_LIST)
-        return ACCOUNTS_BUSY;
-    for (size_t i = 0; i < reply->count; i++)
-        if (reply->items[i].type == STORE_ERROR)
-            return accounts_refused(accounts, reply->items[i].text);
-    return ACCOUNTS_DONE;
-}
-
 static enum accounts_result unwatch(struct accounts *accounts, enum accounts_result result)
 {
     if (result != ACCOUNTS_AWAY)
@@ -104,21 +88,6 @@ static struct place place_of(struct bytes tenant, struct bytes device, struct by
 static struct bytes hex_of(const uint8_t *octets, size_t len, char *ret)
 {
     return bytes_of(ret, hex_write(bytes_of(octets, len), ret));
-}
-
-static bool from_hex(struct bytes text, uint8_t *ret, size_t max, size_t *ret_len)
-{
-    if (text.len % 2 || text.len / 2 > max)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.ptr[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-        if (digit < 0)
-            return false;
-        ret[i / 2] = (uint8_t)(i % 2 ? ret[i / 2] << 4 | digit : digit);
-    }
-    *ret_len = text.len / 2;
-    return true;
 }
 
 static bool copy_text(struct bytes text, char *ret, size_t size)
@@ -175,11 +144,11 @@ static bool take_record(const struct store_reply *reply, struct enrolment_record
         !copy_text(field(reply, "old"), ret->old, sizeof ret->old) ||
         !copy_text(field(reply, "from"), ret->from, sizeof ret->from) ||
         !copy_text(field(reply, "issuer"), ret->issuer, sizeof ret->issuer) ||
-        !from_hex(field(reply, "digest"), ret->digest, sizeof ret->digest, &digest_len) ||
+        !hex_read(field(reply, "digest"), ret->digest, sizeof ret->digest, &digest_len) ||
         digest_len != sizeof ret->digest || !take_seconds(field(reply, "asked"), &ret->asked_s) ||
         !take_seconds(field(reply, "expires"), &ret->expires_s) ||
         !take_seconds(field(reply, "until"), &ret->good_until_s) ||
-        !from_hex(field(reply, "certificate"), ret->certificate, sizeof ret->certificate, &certificate_len))
+        !hex_read(field(reply, "certificate"), ret->certificate, sizeof ret->certificate, &certificate_len))
         return false;
     ret->certificate_len = (uint16_t)certificate_len;
     return true;
@@ -267,7 +236,7 @@ static enum accounts_result write_record(struct accounts *accounts, const struct
                                                                .tenant = place->tenant, .id = place->device,
                                                                .key = bytes_of_text(record->key)});
     if (result == ACCOUNTS_DONE)
-        return execute(accounts);
+        return accounts_execute(accounts);
     if (result != ACCOUNTS_AWAY)
         (void)run_word(accounts, "DISCARD");
     return result;
@@ -287,7 +256,7 @@ static enum accounts_result write_end(struct accounts *accounts, const struct pl
     if (result == ACCOUNTS_DONE && leaves && place->used_key[0])
         result = run(accounts, used, COUNT_OF(used));
     if (result == ACCOUNTS_DONE)
-        return execute(accounts);
+        return accounts_execute(accounts);
     if (result != ACCOUNTS_AWAY)
         (void)run_word(accounts, "DISCARD");
     return result;

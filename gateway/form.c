@@ -2,13 +2,7 @@
 /* Cut at the separators first, then each part is decoded: no decoded character can act as a separator. */
 #include "gateway/form.h"
 
-static int hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "codec/hex.h"
 
 /* One octet, decoded; -1: not one. */
 static int take_octet(struct bytes *rest)
@@ -17,10 +11,9 @@ static int take_octet(struct bytes *rest)
     size_t taken = 1;
     int octet = c == '+' ? ' ' : c;
     if (c == '%') {
-        int high = rest->len > 2 ? hex_value(rest->ptr[1]) : -1, low = rest->len > 2 ? hex_value(rest->ptr[2]) : -1;
-        if (high < 0 || low < 0)
+        octet = rest->len > 2 ? hex_octet(rest->ptr + 1) : -1;
+        if (octet < 0)
             return -1;
-        octet = high << 4 | low;
         taken = 3;
     }
     *rest = bytes_of(rest->ptr + taken, rest->len - taken);

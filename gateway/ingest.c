@@ -8,6 +8,7 @@
  */
 #include "gateway/ingest.h"
 
+#include "codec/naming.h"
 #include "gateway/cumulative.h"
 #include "gateway/prove.h"
 #include "gateway/quarantine.h"
@@ -153,20 +154,6 @@ static bool repeats_too_much(const struct request *request, const struct observa
     return false;
 }
 
-/* NODE.NAME */
-static bool join_node(struct arena *arena, struct observation *observation)
-{
-    struct bytes node = observation->node, name = observation->name;
-    uint8_t *text = arena_alloc(arena, node.len + 1 + name.len);
-    if (!text)
-        return false;
-    memcpy(text, node.ptr, node.len);
-    text[node.len] = '.';
-    memcpy(text + node.len + 1, name.ptr, name.len);
-    observation->name = bytes_of(text, node.len + 1 + name.len);
-    return true;
-}
-
 /* Whose record is each one? The ids are copied: the registry may change before the sink confirms. */
 static enum outcome assign_devices(const struct request *request, struct observation_list *list,
                                    struct bytes named_device, struct sink_record *records)
@@ -187,7 +174,7 @@ static enum outcome assign_devices(const struct request *request, struct observa
         if (list->proven && i > 0 && !bytes_equal(answer.device, last))
             return OUTCOME_FOREIGN_NAME;
         if ((!bytes_equal(answer.device, last) && !arena_copy(request->arena, answer.device, &last)) ||
-            (answer.keeps_node && !join_node(request->arena, &list->items[i])))
+            (answer.keeps_node && !naming_join_node(request->arena, &list->items[i])))
             return OUTCOME_OUT_OF_MEMORY;
         records[i] = (struct sink_record){.device = last, .observation = &list->items[i]};
     }

@@ -249,29 +249,10 @@ static bool settle_tenant(struct attempt *attempt, struct refusal *reterr)
 
 /* --- the key --- */
 
-static bool algorithm_of_kind(enum credential_kind kind, enum signed_algorithm *ret)
-{
-    static const struct {
-        enum credential_kind kind;
-        enum signed_algorithm algorithm;
-    } rows[] = {{CREDENTIAL_ES256, SIGNED_ES256},
-                {CREDENTIAL_EDDSA, SIGNED_EDDSA},
-                {CREDENTIAL_HS256, SIGNED_HS256},
-                {CREDENTIAL_HS256_64, SIGNED_HS256_64},
-                {CREDENTIAL_HMAC, SIGNED_HS256}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].kind == kind) {
-            *ret = rows[i].algorithm;
-            return true;
-        }
-    }
-    return false;
-}
-
 static void add_key(struct attempt *attempt, const struct credential *credential)
 {
     struct crypto_sign_key *key = &attempt->keys[attempt->key_count].key;
-    if (!algorithm_of_kind(credential->kind, &key->algorithm))
+    if (!credential_algorithm(credential->kind, &key->algorithm))
         return;
     if (credential_is_secret(credential->kind)) {
         key->secret = credential->secret;
@@ -301,7 +282,7 @@ static void find_by_kid(struct attempt *attempt)
     enum signed_algorithm algorithm;
     if (credential) {
         attempt->device = bytes_of_text(device->id);
-        if (algorithm_of_kind(credential->kind, &algorithm) && algorithm == message->algorithm &&
+        if (credential_algorithm(credential->kind, &algorithm) && algorithm == message->algorithm &&
             credential_is_good_at(credential, attempt->now_s))
             add_key(attempt, credential);
     } else if (message->algorithm == SIGNED_HS256 && schema_device_is_valid(attempt->kid)) {

@@ -187,10 +187,8 @@ static void answer(struct request *request, struct bytes body)
     response.etag.len = sizeof digest;
     memcpy(response.etag.octets, &digest, sizeof digest);
     response.observable = request->route->observable;
-    for (unsigned i = 0; i < request->etag_count; i++)
-        if (request->etags[i].len == response.etag.len &&
-            memcmp(request->etags[i].octets, response.etag.octets, response.etag.len) == 0)
-            response.outcome = OUTCOME_VALID;
+    if (etag_is_in(&response.etag, request->etags, request->etag_count))
+        response.outcome = OUTCOME_VALID;
     if (response.outcome == OUTCOME_CONTENT) {
         response.content_format = request->accept;
         response.body = body;

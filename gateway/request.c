@@ -31,6 +31,18 @@ struct bytes request_named_device(const struct request *request, bool *ret_found
     return device;
 }
 
+/* The ETag option of CoAP says nothing in a request that writes. */
+bool request_preconditions_hold(const struct request *request, bool exists, const struct etag *etag)
+{
+    const struct etag any = {0};
+    if (exists && (request->if_none_match ||
+                   (request->wire == WIRE_HTTP && etag_is_in(etag, request->etags, request->etag_count))))
+        return false;
+    return request->if_match_count == 0 ||
+           (exists && (etag_is_in(&any, request->if_match, request->if_match_count) ||
+                       etag_is_in(etag, request->if_match, request->if_match_count)));
+}
+
 void request_exchange_key(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES])
 {
     request->exchange_key(request, ret);

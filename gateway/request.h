@@ -12,20 +12,15 @@
 #include "codec/format.h"
 #include "codec/signed.h"
 #include "gateway/address.h"
+#include "gateway/etag.h"
 #include "gateway/identity.h"
 
 enum method { METHOD_GET = 1, METHOD_POST, METHOD_PUT, METHOD_DELETE, METHOD_FETCH, METHOD_PATCH, METHOD_IPATCH };
 enum wire { WIRE_COAP, WIRE_HTTP, WIRE_OPS };
 
 #define REQUEST_ETAGS_MAX 8
-#define REQUEST_ETAG_BYTES 8
 #define REQUEST_KEY_BYTES 16
 #define REQUEST_PATH_PARAMETERS_MAX 6
-
-struct etag {
-    uint8_t octets[REQUEST_ETAG_BYTES];
-    uint8_t len; /* 0: none; in an If-Match: "exists" */
-};
 
 struct query_parameter {
     struct bytes name, value; /* decoded; value empty if there is no '=' */
@@ -108,6 +103,10 @@ struct bytes request_query(const struct request *request, const char *name, bool
 
 /* The device that the query names: d, or device in full. Empty if none. */
 struct bytes request_named_device(const struct request *request, bool *ret_found);
+
+/* Whether what the request demands of what is there holds (RFC 9110 13.1, RFC 7252 5.10.8). etag: of what is there, if
+ * exists. */
+bool request_preconditions_hold(const struct request *request, bool exists, const struct etag *etag);
 
 void request_exchange_key(const struct request *request, uint8_t ret[static REQUEST_KEY_BYTES]);
 

@@ -180,36 +180,12 @@ bool rest_is_refused(struct rest *rest)
 
 /* Preconditions and entity tags. */
 
-static bool is_in(const struct etag *etag, const struct etag *list, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (list[i].len == etag->len && memcmp(list[i].octets, etag->octets, etag->len) == 0)
-            return true;
-    return false;
-}
-
 bool rest_preconditions_hold(struct rest *rest, bool exists, const struct etag *etag)
 {
-    const struct request *request = rest->request;
-    const struct etag any = {0};
-    bool holds = !(exists && (request->if_none_match ||
-                              (request->wire == WIRE_HTTP && is_in(etag, request->etags, request->etag_count))));
-    if (holds && request->if_match_count)
-        holds = exists && (is_in(&any, request->if_match, request->if_match_count) ||
-                           is_in(etag, request->if_match, request->if_match_count));
+    bool holds = request_preconditions_hold(rest->request, exists, etag);
     if (!holds)
         rest->outcome = OUTCOME_PRECONDITION;
     return holds;
-}
-
-bool rest_etag_of(struct bytes text, struct etag *ret)
-{
-    uint8_t digest[CRYPTO_SHA256_BYTES];
-    if (!crypto_sha256(text, (struct bytes){0}, digest))
-        return false;
-    ret->len = REQUEST_ETAG_BYTES;
-    memcpy(ret->octets, digest, ret->len);
-    return true;
 }
 
 struct text {
@@ -239,7 +215,7 @@ bool rest_etag_of_fields(const struct record_field *fields, size_t count, struct
 {
     struct text text = {.len = 0};
     add_fields(&text, fields, count);
-    return rest_etag_of(bytes_of(text.at, text.len), ret);
+    return etag_of(bytes_of(text.at, text.len), ret);
 }
 
 static void add_key(struct text *text, const struct credential *key)
@@ -265,7 +241,7 @@ bool rest_device_etag(const struct device_record *record, struct etag *ret)
     add_fields(&text, fields, record_of_device(&bare, NULL, fields, scratch));
     for (size_t i = 0; i < record->credential_count; i++)
         add_key(&text, &record->credentials[i]);
-    return rest_etag_of(bytes_of(text.at, text.len), ret);
+    return etag_of(bytes_of(text.at, text.len), ret);
 }
 
 /* Answers. */
@@ -286,7 +262,7 @@ void rest_answer_content(struct rest *rest, struct report *report)
     response.content_format = request->accept;
     response.max_age_s = 0;
     response.etag = rest->etag;
-    if (rest->etag.len && is_in(&rest->etag, request->etags, request->etag_count)) {
+    if (rest->etag.len && etag_is_in(&rest->etag, request->etags, request->etag_count)) {
         response.outcome = OUTCOME_VALID;
         response.content_format = CONTENT_FORMAT_NONE;
         response.body = (struct bytes){0};

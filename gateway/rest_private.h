@@ -52,7 +52,6 @@ void rest_explain(struct request *request, const struct draft_error *error);
 
 /* Whether what the request demands of what is there holds; refuses with 4.12 if not. */
 bool rest_preconditions_hold(struct rest *rest, bool exists, const struct etag *etag);
-bool rest_etag_of(struct bytes text, struct etag *ret);
 bool rest_etag_of_fields(const struct record_field *fields, size_t count, struct etag *ret);
 
 /* 2.05 with the body and entity tag, or 2.03. */

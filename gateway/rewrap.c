@@ -250,10 +250,10 @@ static enum accounts_result write(struct accounts *accounts, const struct chunk 
     for (size_t i = 0; i < chunk->count && result == ACCOUNTS_DONE; i++)
         result = accounts_call(accounts, chunk->rewrites[i].arguments, chunk->rewrites[i].count, &reply);
     if (result == ACCOUNTS_DONE)
-        result = run_word(accounts, "EXEC", &reply);
-    else if (result != ACCOUNTS_AWAY)
+        return accounts_execute(accounts);
+    if (result != ACCOUNTS_AWAY)
         (void)run_word(accounts, "DISCARD", &reply);
-    return result == ACCOUNTS_DONE && reply->type != STORE_LIST ? ACCOUNTS_BUSY : result;
+    return result;
 }
 
 static enum accounts_result try_chunk(struct accounts *accounts, struct chunk *chunk,

@@ -106,31 +106,22 @@ const char *http_field_etag_text(const struct etag *etag, char ret[static HTTP_F
 {
     char *to = ret;
     *to++ = '"';
-    to += hex_write(bytes_of(etag->octets, etag->len < REQUEST_ETAG_BYTES ? etag->len : REQUEST_ETAG_BYTES), to);
+    to += hex_write(bytes_of(etag->octets, etag->len < ETAG_BYTES ? etag->len : ETAG_BYTES), to);
     *to++ = '"';
     *to = 0;
     return ret;
 }
 
-static int hex_value(uint8_t c)
-{
-    if (http_text_is_digit(c))
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* False: a tag that weir never gave out. Upper case is not ours either: tags are compared byte for byte. */
 static bool parse_own_etag(struct bytes opaque, struct etag *ret)
 {
-    struct etag etag = {.len = (uint8_t)(opaque.len / 2)};
-    if (opaque.len == 0 || opaque.len % 2 || opaque.len > 2 * REQUEST_ETAG_BYTES)
+    struct etag etag = {.len = 0};
+    char text[2 * ETAG_BYTES];
+    size_t len;
+    if (opaque.len == 0 || !hex_read(opaque, etag.octets, sizeof etag.octets, &len) ||
+        !bytes_equal(opaque, bytes_of(text, hex_write(bytes_of(etag.octets, len), text))))
         return false;
-    for (size_t i = 0; i < opaque.len; i++) {
-        int digit = hex_value(opaque.ptr[i]);
-        if (digit < 0)
-            return false;
-        etag.octets[i / 2] = (uint8_t)(etag.octets[i / 2] << 4 | digit);
-    }
+    etag.len = (uint8_t)len;
     *ret = etag;
     return true;
 }

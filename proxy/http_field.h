@@ -14,7 +14,7 @@ int http_field_media_type(struct bytes value);
  * REQUEST_FORMAT_UNKNOWN: nothing that weir could make. */
 int http_field_accept(struct bytes value);
 
-#define HTTP_FIELD_ETAG_TEXT_MAX (2 * REQUEST_ETAG_BYTES + 3)
+#define HTTP_FIELD_ETAG_TEXT_MAX (2 * ETAG_BYTES + 3)
 /* The entity tag in hexadecimal, quoted, with NUL; returns ret. */
 const char *http_field_etag_text(const struct etag *etag, char ret[static HTTP_FIELD_ETAG_TEXT_MAX]);
 

@@ -5,6 +5,7 @@
  */
 #include "proxy/http_target.h"
 
+#include "codec/hex.h"
 #include "codec/utf8.h"
 #include "proxy/http_text.h"
 
@@ -14,26 +15,17 @@ static bool bad(struct http_refusal *reterr, const char *detail)
     return false;
 }
 
-static int hex_value(uint8_t c)
-{
-    if (http_text_is_digit(c))
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One character of the target, decoded. False: not a character that a URI may hold. */
 static bool decode_one(const uint8_t **at, const uint8_t *end, uint8_t *ret, bool *ret_was_encoded)
 {
     uint8_t c = *(*at)++;
     *ret_was_encoded = c == '%';
     if (c == '%') {
-        int high = *at < end ? hex_value((*at)[0]) : -1;
-        int low = end - *at >= 2 ? hex_value((*at)[1]) : -1;
-        if (high < 0 || low < 0)
+        int octet = end - *at >= 2 ? hex_octet(*at) : -1;
+        if (octet < 0)
             return false;
         *at += 2;
-        c = (uint8_t)(high << 4 | low);
+        c = (uint8_t)octet;
         *ret = c;
         return c >= 0x20 && c != 0x7f;
     }

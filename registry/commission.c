@@ -8,9 +8,8 @@
  */
 #include "registry/commission.h"
 
-#include "codec/hex.h"
+#include "registry/fields.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <urcu/urcu-qsbr.h>
@@ -70,85 +69,25 @@ bool batch_device_id(const struct batch_record *batch, struct bytes serial, char
 
 /* Fields. */
 
-struct writer {
-    struct record_field *fields;
-    size_t count;
-    char *text;
-    size_t used;
-};
-
-static void put_bytes(struct writer *w, const char *name, struct bytes value)
-{
-    if (value.len > 0)
-        w->fields[w->count++] = (struct record_field){bytes_of_text(name), value};
-}
-
-static void put_text(struct writer *w, const char *name, const char *value)
-{
-    put_bytes(w, name, bytes_of_text(value));
-}
-
-static void put_flag(struct writer *w, const char *name, bool flag)
-{
-    put_text(w, name, flag ? "1" : "0");
-}
-
-static void put_number(struct writer *w, const char *name, uint64_t number)
-{
-    char *text = w->text + w->used;
-    int len = snprintf(text, RECORD_TEXT_MAX - w->used, "%" PRIu64, number);
-    w->used += (size_t)len;
-    put_bytes(w, name, bytes_of(text, (size_t)len));
-}
-
-static void put_hex(struct writer *w, const char *name, const uint8_t *octets, size_t len)
-{
-    char *text = w->text + w->used;
-    size_t text_len = hex_write(bytes_of(octets, len), text);
-    w->used += text_len;
-    put_bytes(w, name, bytes_of(text, text_len));
-}
-
-/* Whose a secret is, for its vault. */
-struct place {
-    const struct record_vault *vault; /* NULL: as it is */
-    struct bytes tenant, owner;
-};
-
-/* False: it could not be wrapped. */
-static bool put_secret(struct writer *w, const struct place *place, const char *name, const char *label,
-                       const struct secret *secret)
-{
-    char *text = w->text + w->used;
-    if (!place->vault) {
-        put_hex(w, name, secret->octets, secret->len);
-        return true;
-    }
-    size_t len = place->vault->seal(place->vault->ctx, place->tenant, place->owner, bytes_of_text(label), secret, text);
-    w->used += len;
-    put_bytes(w, name, bytes_of(text, len));
-    return len > 0;
-}
-
 _Static_assert(RECORD_TEXT_MAX >= 2 * RECORD_SEALED_MAX + 2 * CA_CERTIFICATE_MAX + 128, "all of either record");
 
 size_t record_of_batch(const struct batch_record *record, const struct record_vault *vault,
                        struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    struct place place = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
-    put_flag(&w, "disabled", record->disabled);
-    put_flag(&w, "per_device", record->per_device);
-    put_text(&w, "approval", batch_approval_name(record->approval));
-    put_text(&w, "pattern", record->pattern);
-    put_text(&w, "site", record->site);
-    put_text(&w, "tags", record->tags);
-    put_text(&w, "profile", record->profile);
-    put_number(&w, "max", record->max_devices);
-    put_number(&w, "created", (uint64_t)record->created_s);
-    put_number(&w, "expires", (uint64_t)record->expires_s);
-    if (!put_secret(&w, &place, "secret", LABEL_SECRET, &record->secret) ||
-        (secret_is_set(&record->claim) && !put_secret(&w, &place, "claim", LABEL_CLAIM, &record->claim)))
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    struct fields_owner owner = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    fields_put_flag(&w, "disabled", record->disabled);
+    fields_put_flag(&w, "per_device", record->per_device);
+    fields_put_text(&w, "approval", batch_approval_name(record->approval));
+    fields_put_text(&w, "pattern", record->pattern);
+    fields_put_text(&w, "site", record->site);
+    fields_put_text(&w, "tags", record->tags);
+    fields_put_text(&w, "profile", record->profile);
+    fields_put_number(&w, "max", (int64_t)record->max_devices);
+    fields_put_number(&w, "created", record->created_s);
+    fields_put_number(&w, "expires", record->expires_s);
+    if (!fields_put_secret(&w, &owner, "secret", LABEL_SECRET, &record->secret) ||
+        (secret_is_set(&record->claim) && !fields_put_secret(&w, &owner, "claim", LABEL_CLAIM, &record->claim)))
         return 0;
     return w.count;
 }
@@ -156,132 +95,59 @@ size_t record_of_batch(const struct batch_record *record, const struct record_va
 size_t record_of_ca(const struct ca_record *record, const struct record_vault *vault,
                     struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    struct place place = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
-    put_flag(&w, "retired", record->retired);
-    put_hex(&w, "spki", record->spki, sizeof record->spki);
-    put_hex(&w, "certificate", record->certificate, record->certificate_len);
-    put_number(&w, "created", (uint64_t)record->created_s);
-    put_number(&w, "not_after", (uint64_t)record->not_after_s);
-    return put_secret(&w, &place, "key", LABEL_CA_KEY, &record->key) ? w.count : 0;
-}
-
-/* Reading: each read_ returns whether the field is valid or absent. */
-
-struct reader {
-    const struct record_field *fields;
-    size_t count;
-};
-
-static struct bytes find(const struct reader *r, const char *name)
-{
-    for (size_t i = 0; i < r->count; i++)
-        if (bytes_equal_text(r->fields[i].name, name))
-            return r->fields[i].value;
-    return (struct bytes){0};
-}
-
-static bool read_flag(const struct reader *r, const char *name, bool *ret)
-{
-    struct bytes value = find(r, name);
-    *ret = bytes_equal_text(value, "1");
-    return value.len == 0 || *ret || bytes_equal_text(value, "0");
-}
-
-static bool read_number(const struct reader *r, const char *name, uint64_t *ret)
-{
-    struct bytes value = find(r, name);
-    uint64_t number = 0;
-    if (value.len > 12)
-        return false;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9')
-            return false;
-        number = 10 * number + (uint64_t)(value.ptr[i] - '0');
-    }
-    *ret = number;
-    return true;
-}
-
-static bool read_seconds(const struct reader *r, const char *name, int64_t *ret)
-{
-    uint64_t number;
-    if (!read_number(r, name, &number))
-        return false;
-    *ret = (int64_t)number;
-    return true;
-}
-
-static bool read_text(const struct reader *r, const char *name, size_t max, bool (*is_valid)(struct bytes), char *ret)
-{
-    struct bytes value = find(r, name);
-    if (value.len > max || (value.len && !is_valid(value)))
-        return false;
-    if (value.len)
-        memcpy(ret, value.ptr, value.len);
-    ret[value.len] = '\0';
-    return true;
-}
-
-static int digit_of(uint8_t c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Octets of hexadecimal digits, at most max. */
-static bool read_hex(const struct reader *r, const char *name, size_t max, uint8_t *ret, size_t *ret_len)
-{
-    struct bytes value = find(r, name);
-    if (value.len == 0 || value.len % 2 || value.len / 2 > max)
-        return false;
-    for (size_t i = 0; i < value.len; i++) {
-        int digit = digit_of(value.ptr[i]);
-        if (digit < 0)
-            return false;
-        ret[i / 2] = (uint8_t)(i % 2 ? ret[i / 2] << 4 | digit : digit);
-    }
-    *ret_len = value.len / 2;
-    return true;
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    struct fields_owner owner = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    fields_put_flag(&w, "retired", record->retired);
+    fields_put_hex(&w, "spki", record->spki, sizeof record->spki);
+    fields_put_hex(&w, "certificate", record->certificate, record->certificate_len);
+    fields_put_number(&w, "created", record->created_s);
+    fields_put_number(&w, "not_after", record->not_after_s);
+    return fields_put_secret(&w, &owner, "key", LABEL_CA_KEY, &record->key) ? w.count : 0;
 }
 
 /* False: the field is there and cannot be opened. */
-static bool read_secret(const struct reader *r, const struct place *place, const char *name, const char *label,
-                        struct secret *ret)
+static bool read_secret(const struct fields_reader *r, const struct fields_owner *owner, const char *name,
+                        const char *label, struct secret *ret)
 {
-    struct bytes value = find(r, name);
-    const struct record_vault *vault = place->vault;
-    if (value.len == 0)
-        return true;
-    if (!bytes_starts_with(value, BYTES_LITERAL(RECORD_SEALED_PREFIX)))
-        return secret_set_hex(ret, value);
-    return vault && vault->open(vault->ctx, place->tenant, place->owner, bytes_of_text(label), value, ret);
+    struct bytes value = fields_find(r, name);
+    return value.len == 0 || fields_open_secret(owner, bytes_of_text(label), value, ret) == FIELDS_SECRET_OPEN;
 }
 
-static bool read_batch(const struct reader *r, const struct place *place, struct batch_record *record)
+static bool read_max(const struct fields_reader *r, uint64_t *ret)
 {
-    return batch_approval_of_name(find(r, "approval"), &record->approval) &&
-           read_flag(r, "disabled", &record->disabled) && read_flag(r, "per_device", &record->per_device) &&
-           read_text(r, "pattern", RECORD_PATTERN_MAX, batch_pattern_is_valid, record->pattern) && record->pattern[0] &&
-           read_text(r, "site", RECORD_SITE_MAX, record_text_is_valid, record->site) &&
-           read_text(r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags) &&
-           read_text(r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record->profile) &&
-           read_number(r, "max", &record->max_devices) && read_seconds(r, "created", &record->created_s) &&
-           read_seconds(r, "expires", &record->expires_s) &&
-           read_secret(r, place, "secret", LABEL_SECRET, &record->secret) &&
-           record->secret.len >= BATCH_SECRET_MIN && read_secret(r, place, "claim", LABEL_CLAIM, &record->claim);
+    int64_t number;
+    bool ok = fields_read_number(r, "max", &number);
+    *ret = ok ? (uint64_t)number : 0;
+    return ok;
+}
+
+static bool read_batch(const struct fields_reader *r, const struct fields_owner *owner, struct batch_record *record)
+{
+    return batch_approval_of_name(fields_find(r, "approval"), &record->approval) &&
+           fields_read_flag(r, "disabled", &record->disabled) &&
+           fields_read_flag(r, "per_device", &record->per_device) &&
+           fields_read_text(r, "pattern", RECORD_PATTERN_MAX, batch_pattern_is_valid, record->pattern) &&
+           record->pattern[0] &&
+           fields_read_text(r, "site", RECORD_SITE_MAX, record_text_is_valid, record->site) &&
+           fields_read_text(r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags) &&
+           fields_read_text(r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record->profile) &&
+           read_max(r, &record->max_devices) && fields_read_number(r, "created", &record->created_s) &&
+           fields_read_number(r, "expires", &record->expires_s) &&
+           read_secret(r, owner, "secret", LABEL_SECRET, &record->secret) &&
+           record->secret.len >= BATCH_SECRET_MIN && read_secret(r, owner, "claim", LABEL_CLAIM, &record->claim);
 }
 
 bool record_to_batch(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      const struct record_vault *vault, struct batch_record *ret)
 {
-    struct reader r = {fields, count};
-    struct place place = {vault, tenant, id};
+    struct fields_reader r = {fields, count};
+    struct fields_owner owner = {vault, tenant, id};
     struct batch_record record = {0};
     if (!schema_tenant_is_valid(tenant) || !schema_group_is_valid(id))
         return false;
     memcpy(record.tenant, tenant.ptr, tenant.len);
     memcpy(record.id, id.ptr, id.len);
-    bool valid = read_batch(&r, &place, &record);
+    bool valid = read_batch(&r, &owner, &record);
     if (valid)
         *ret = record;
     explicit_bzero(&record, sizeof record);
@@ -291,21 +157,22 @@ bool record_to_batch(struct bytes tenant, struct bytes id, const struct record_f
 bool record_to_ca(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                   const struct record_vault *vault, struct ca_record *ret)
 {
-    struct reader r = {fields, count};
-    struct place place = {vault, tenant, id};
+    struct fields_reader r = {fields, count};
+    struct fields_owner owner = {vault, tenant, id};
     struct ca_record record = {0};
     size_t spki_len = 0, certificate_len = 0;
     if (!schema_tenant_is_valid(tenant) || !schema_group_is_valid(id))
         return false;
     memcpy(record.tenant, tenant.ptr, tenant.len);
     memcpy(record.id, id.ptr, id.len);
-    if (!read_flag(&r, "retired", &record.retired) ||
-        !read_hex(&r, "spki", sizeof record.spki, record.spki, &spki_len) || spki_len != sizeof record.spki ||
-        !read_hex(&r, "certificate", sizeof record.certificate, record.certificate, &certificate_len) ||
-        !read_seconds(&r, "created", &record.created_s) || !read_seconds(&r, "not_after", &record.not_after_s))
+    if (!fields_read_flag(&r, "retired", &record.retired) ||
+        !fields_read_hex(&r, "spki", sizeof record.spki, record.spki, &spki_len) || spki_len != sizeof record.spki ||
+        !fields_read_hex(&r, "certificate", sizeof record.certificate, record.certificate, &certificate_len) ||
+        certificate_len == 0 || !fields_read_number(&r, "created", &record.created_s) ||
+        !fields_read_number(&r, "not_after", &record.not_after_s))
         return false;
     record.certificate_len = (uint16_t)certificate_len;
-    if (!read_secret(&r, &place, "key", LABEL_CA_KEY, &record.key) || record.key.len != CA_KEY_BYTES)
+    if (!read_secret(&r, &owner, "key", LABEL_CA_KEY, &record.key) || record.key.len != CA_KEY_BYTES)
         secret_wipe(&record.key);
     *ret = record;
     explicit_bzero(&record, sizeof record);

@@ -66,6 +66,23 @@ static bool is_letter_or_digit(uint8_t c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+bool credential_algorithm(enum credential_kind kind, enum signed_algorithm *ret)
+{
+    static const struct {
+        enum credential_kind kind;
+        enum signed_algorithm algorithm;
+    } rows[] = {
+        {CREDENTIAL_ES256, SIGNED_ES256},       {CREDENTIAL_EDDSA, SIGNED_EDDSA}, {CREDENTIAL_HS256, SIGNED_HS256},
+        {CREDENTIAL_HS256_64, SIGNED_HS256_64}, {CREDENTIAL_HMAC, SIGNED_HS256},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].kind == kind) {
+            *ret = rows[i].algorithm;
+            return true;
+        }
+    return false;
+}
+
 bool credential_id_is_valid(struct bytes id)
 {
     if (id.len == 0 || id.len > CREDENTIAL_ID_MAX || !is_letter_or_digit(id.ptr[0]))

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "codec/signed.h"
 #include "registry/secret.h"
 
 #include <stddef.h>
@@ -64,6 +65,8 @@ const char *credential_kind_name(enum credential_kind kind);
 bool credential_kind_of_name(struct bytes name, enum credential_kind *ret);
 bool credential_is_secret(enum credential_kind kind);    /* symmetric */
 bool credential_is_signature(enum credential_kind kind); /* found by kid */
+/* What a key of a signature kind signs and checks; false: of the other kinds. */
+bool credential_algorithm(enum credential_kind kind, enum signed_algorithm *ret);
 bool credential_id_is_valid(struct bytes id);
 /* Whether secret or public have a length that the kind can have. Whether a point is on its curve is not looked at. */
 bool credential_is_sound(const struct credential *credential);

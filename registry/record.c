@@ -8,6 +8,7 @@
 
 #include "codec/hex.h"
 #include "codec/utf8.h"
+#include "registry/fields.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -79,76 +80,7 @@ bool record_secrets_are_distinct(const struct device_record *device)
     return true;
 }
 
-/* Writing: a column of puts. Empty fields are left out, so a hash holds only what the device has. */
-
-struct writer {
-    struct record_field *fields;
-    size_t count;
-    char *text;
-    size_t used;
-};
-
-static void put_bytes(struct writer *w, const char *name, struct bytes value)
-{
-    if (value.len > 0)
-        w->fields[w->count++] = (struct record_field){bytes_of_text(name), value};
-}
-
-static void put_text(struct writer *w, const char *name, const char *value)
-{
-    put_bytes(w, name, bytes_of_text(value));
-}
-
-static void put_flag(struct writer *w, const char *name, bool flag)
-{
-    put_bytes(w, name, flag ? BYTES_LITERAL("1") : BYTES_LITERAL("0"));
-}
-
-static void put_number(struct writer *w, const char *name, int64_t number)
-{
-    char *text = w->text + w->used;
-    int len = snprintf(text, RECORD_TEXT_MAX - w->used, "%" PRId64, number);
-    w->used += (size_t)len + 1;
-    put_bytes(w, name, bytes_of(text, (size_t)len));
-}
-
-static struct bytes add_text(struct writer *w, struct bytes text)
-{
-    char *at = w->text + w->used;
-    if (text.len)
-        memcpy(at, text.ptr, text.len);
-    w->used += text.len;
-    return bytes_of(at, text.len);
-}
-
-static struct bytes add_hex(struct writer *w, const uint8_t *octets, size_t len)
-{
-    char *text = w->text + w->used;
-    size_t text_len = hex_write(bytes_of(octets, len), text);
-    w->used += text_len;
-    return bytes_of(text, text_len);
-}
-
-static void put_hex(struct writer *w, const char *name, const uint8_t *octets, size_t len)
-{
-    put_bytes(w, name, add_hex(w, octets, len));
-}
-
-/* Whose a secret is, for its vault. */
-struct place {
-    const struct record_vault *vault; /* NULL: as it is */
-    struct bytes tenant, owner;
-};
-
-/* Empty: it could not be wrapped. */
-static struct bytes add_sealed(struct writer *w, const struct place *place, struct bytes label,
-                               const struct secret *secret)
-{
-    char sealed[RECORD_SEALED_MAX];
-    const struct record_vault *vault = place->vault;
-    size_t len = vault->seal(vault->ctx, place->tenant, place->owner, label, secret, sealed);
-    return add_text(w, bytes_of(sealed, len));
-}
+/* Writing: columns of puts. */
 
 static struct bytes label_of(const struct credential *credential, char ret[static 2 * CREDENTIAL_ID_MAX])
 {
@@ -157,32 +89,32 @@ static struct bytes label_of(const struct credential *credential, char ret[stati
 }
 
 /* False: a secret could not be wrapped. */
-static bool add_material(struct writer *w, const struct place *place, const struct credential *credential)
+static bool add_material(struct fields_writer *w, const struct fields_owner *owner,
+                         const struct credential *credential)
 {
     char label[2 * CREDENTIAL_ID_MAX];
     if (credential_is_secret(credential->kind))
-        return (place->vault ? add_sealed(w, place, label_of(credential, label), &credential->secret)
-                             : add_hex(w, credential->secret.octets, credential->secret.len))
-                   .len > 0;
-    add_hex(w, credential->public, credential->public_len);
+        return fields_add_secret(w, owner, label_of(credential, label), &credential->secret).len > 0;
+    fields_add_hex(w, credential->public, credential->public_len);
     if (credential->public_len && credential->name)
-        add_text(w, BYTES_LITERAL(" "));
-    add_text(w, credential_name(credential));
+        fields_add(w, BYTES_LITERAL(" "));
+    fields_add(w, credential_name(credential));
     return true;
 }
 
 /* One field: key:ID, "KIND CREATED NOT_BEFORE NOT_AFTER MATERIAL". */
-static bool put_credential(struct writer *w, const struct place *place, const struct credential *credential)
+static bool put_credential(struct fields_writer *w, const struct fields_owner *owner,
+                           const struct credential *credential)
 {
     char text[128];
     int len = snprintf(text, sizeof text, SCHEMA_DEVICE_KEY_PREFIX "%s", credential->id);
-    struct bytes name = add_text(w, bytes_of(text, (size_t)len));
+    struct bytes name = fields_add(w, bytes_of(text, (size_t)len));
     size_t start = w->used;
     len = snprintf(text, sizeof text, "%s%s %" PRId64 " %" PRId64 " %" PRId64 " ",
                    credential_kind_name(credential->kind), credential->offered ? OFFERED_MARK : "",
                    credential->created_s, credential->not_before_s, credential->not_after_s);
-    add_text(w, bytes_of(text, (size_t)len));
-    if (!add_material(w, place, credential))
+    fields_add(w, bytes_of(text, (size_t)len));
+    if (!add_material(w, owner, credential))
         return false;
     w->fields[w->count++] = (struct record_field){name, bytes_of(w->text + start, w->used - start)};
     return true;
@@ -198,33 +130,33 @@ _Static_assert(RECORD_APIKEY_MAX <= SECRET_MAX && RECORD_FRAME_KEY_MAX <= SECRET
 size_t record_of_tenant(const struct tenant_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                         char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    put_flag(&w, "disabled", record->disabled);
-    put_text(&w, "level", levels[record->level]);
-    put_number(&w, "created", record->created_s);
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    fields_put_flag(&w, "disabled", record->disabled);
+    fields_put_text(&w, "level", levels[record->level]);
+    fields_put_number(&w, "created", record->created_s);
     return w.count;
 }
 
 size_t record_of_device(const struct device_record *record, const struct record_vault *vault,
                         struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    struct place place = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    struct fields_owner owner = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
     if (record->credential_count > CREDENTIALS_MAX || !record_secrets_are_distinct(record))
         return 0;
-    put_flag(&w, "disabled", record->disabled);
-    put_flag(&w, "concentrator", record->concentrator);
-    put_text(&w, "role", record->role == ROLE_DEVICE ? "" : role_name(record->role));
-    put_text(&w, "prefix", record->prefix);
-    put_text(&w, "site", record->site);
-    put_text(&w, "tags", record->tags);
-    put_text(&w, "group", record->group);
-    put_text(&w, "serial", record->serial);
-    put_text(&w, "model", record->model);
-    put_text(&w, "profile", record->profile);
-    put_number(&w, "created", record->created_s);
+    fields_put_flag(&w, "disabled", record->disabled);
+    fields_put_flag(&w, "concentrator", record->concentrator);
+    fields_put_text(&w, "role", record->role == ROLE_DEVICE ? "" : role_name(record->role));
+    fields_put_text(&w, "prefix", record->prefix);
+    fields_put_text(&w, "site", record->site);
+    fields_put_text(&w, "tags", record->tags);
+    fields_put_text(&w, "group", record->group);
+    fields_put_text(&w, "serial", record->serial);
+    fields_put_text(&w, "model", record->model);
+    fields_put_text(&w, "profile", record->profile);
+    fields_put_number(&w, "created", record->created_s);
     for (size_t i = 0; i < record->credential_count; i++)
-        if (!put_credential(&w, &place, &record->credentials[i]))
+        if (!put_credential(&w, &owner, &record->credentials[i]))
             return 0;
     return w.count;
 }
@@ -232,45 +164,42 @@ size_t record_of_device(const struct device_record *record, const struct record_
 size_t record_of_token(const struct token_record *record, const struct record_vault *vault,
                        struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    struct place place = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    struct fields_owner owner = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
     struct bytes apikey = bytes_of(record->apikey.octets, record->apikey.len);
-    put_text(&w, "role", role_name(record->role));
-    put_text(&w, "device", record->device);
-    put_text(&w, "sites", record->sites);
-    put_text(&w, "label", record->label);
+    fields_put_text(&w, "role", role_name(record->role));
+    fields_put_text(&w, "device", record->device);
+    fields_put_text(&w, "sites", record->sites);
+    fields_put_text(&w, "label", record->label);
     if (apikey.len) {
         if (vault)
-            apikey = add_sealed(&w, &place, BYTES_LITERAL(LABEL_APIKEY), &record->apikey);
+            apikey = fields_add_secret(&w, &owner, BYTES_LITERAL(LABEL_APIKEY), &record->apikey);
         if (apikey.len == 0)
             return 0;
-        put_bytes(&w, "apikey", apikey);
+        fields_put(&w, "apikey", apikey);
     } else {
-        put_hex(&w, "salt", record->salt, sizeof record->salt);
-        put_hex(&w, "digest", record->digest, sizeof record->digest);
+        fields_put_hex(&w, "salt", record->salt, sizeof record->salt);
+        fields_put_hex(&w, "digest", record->digest, sizeof record->digest);
     }
-    put_number(&w, "created", record->created_s);
-    put_number(&w, "expires", record->expires_s);
-    put_flag(&w, "revoked", record->revoked);
+    fields_put_number(&w, "created", record->created_s);
+    fields_put_number(&w, "expires", record->expires_s);
+    fields_put_flag(&w, "revoked", record->revoked);
     return w.count;
 }
 
 size_t record_of_group(const struct group_record *record, const struct record_vault *vault,
                        struct record_field ret[static RECORD_FIELDS_MAX], char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    struct place place = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
-    struct bytes key = vault ? add_sealed(&w, &place, BYTES_LITERAL(LABEL_GROUP_KEY), &record->key)
-                             : add_hex(&w, record->key.octets, record->key.len);
-    if (key.len == 0)
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    struct fields_owner owner = {vault, bytes_of_text(record->tenant), bytes_of_text(record->id)};
+    fields_put_flag(&w, "disabled", record->disabled);
+    fields_put_text(&w, "pattern", record->pattern);
+    if (!fields_put_secret(&w, &owner, "key", LABEL_GROUP_KEY, &record->key))
         return 0;
-    put_flag(&w, "disabled", record->disabled);
-    put_text(&w, "pattern", record->pattern);
-    put_bytes(&w, "key", key);
-    put_text(&w, "site", record->site);
-    put_text(&w, "tags", record->tags);
-    put_text(&w, "profile", record->profile);
-    put_number(&w, "created", record->created_s);
+    fields_put_text(&w, "site", record->site);
+    fields_put_text(&w, "tags", record->tags);
+    fields_put_text(&w, "profile", record->profile);
+    fields_put_number(&w, "created", record->created_s);
     return w.count;
 }
 
@@ -289,97 +218,56 @@ _Static_assert(RECORD_TEXT_MAX >= RECORD_RULE_TAGS_TEXT_MAX + 2 * 24, "tags and 
 size_t record_of_rule(const struct rule_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                       char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
+    struct fields_writer w = {.fields = ret, .text = scratch};
     size_t tags_len = record_rule_tags_text(record, scratch);
     w.used = RECORD_RULE_TAGS_TEXT_MAX;
-    put_number(&w, "order", record->order);
-    put_text(&w, "device", record->device);
-    put_text(&w, "site", record->site);
-    put_text(&w, "name", record->name);
-    put_text(&w, "class", record->class);
-    put_text(&w, "stream", record->stream);
-    put_bytes(&w, "tags", bytes_of(scratch, tags_len));
-    put_number(&w, "created", record->created_s);
+    fields_put_number(&w, "order", record->order);
+    fields_put_text(&w, "device", record->device);
+    fields_put_text(&w, "site", record->site);
+    fields_put_text(&w, "name", record->name);
+    fields_put_text(&w, "class", record->class);
+    fields_put_text(&w, "stream", record->stream);
+    fields_put(&w, "tags", bytes_of(scratch, tags_len));
+    fields_put_number(&w, "created", record->created_s);
     return w.count;
 }
 
 size_t record_of_stream(const struct stream_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                         char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    put_number(&w, "max_age_s", (int64_t)record->max_age_s);
-    put_number(&w, "max_entries", (int64_t)record->max_entries);
-    put_text(&w, "groups", record->groups[0] ? record->groups : GROUPS_NONE);
-    put_number(&w, "created", record->created_s);
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    fields_put_number(&w, "max_age_s", (int64_t)record->max_age_s);
+    fields_put_number(&w, "max_entries", (int64_t)record->max_entries);
+    fields_put_text(&w, "groups", record->groups[0] ? record->groups : GROUPS_NONE);
+    fields_put_number(&w, "created", record->created_s);
     return w.count;
 }
 
 size_t record_of_profile(const struct profile_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                          char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    put_text(&w, "format", record->format);
-    put_text(&w, "clock", record_clock_name(record->clock));
-    put_number(&w, "clock_window_s", record->clock_window_s);
-    put_text(&w, "cumulative", record->cumulative);
-    put_number(&w, "created", record->created_s);
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    fields_put_text(&w, "format", record->format);
+    fields_put_text(&w, "clock", record_clock_name(record->clock));
+    fields_put_number(&w, "clock_window_s", record->clock_window_s);
+    fields_put_text(&w, "cumulative", record->cumulative);
+    fields_put_number(&w, "created", record->created_s);
     return w.count;
 }
 
 size_t record_of_codec(const struct codec_record *record, struct record_field ret[static RECORD_FIELDS_MAX],
                        char scratch[static RECORD_TEXT_MAX])
 {
-    struct writer w = {.fields = ret, .text = scratch};
-    put_bytes(&w, "definition", record->definition);
-    put_flag(&w, "quarantined", record->quarantined);
-    put_text(&w, "reason", record->reason);
-    put_text(&w, "witnesses", record->witnesses);
-    put_number(&w, "created", record->created_s);
+    struct fields_writer w = {.fields = ret, .text = scratch};
+    fields_put(&w, "definition", record->definition);
+    fields_put_flag(&w, "quarantined", record->quarantined);
+    fields_put_text(&w, "reason", record->reason);
+    fields_put_text(&w, "witnesses", record->witnesses);
+    fields_put_number(&w, "created", record->created_s);
     return w.count;
 }
 
-/* Reading: each read_ returns whether the field is valid or absent. */
-
-struct reader {
-    const struct record_field *fields;
-    size_t count;
-};
-
-/* The value; empty if absent. A name that comes twice cannot happen in a hash; the first counts. */
-static struct bytes find(const struct reader *r, const char *name)
-{
-    for (size_t i = 0; i < r->count; i++)
-        if (bytes_equal_text(r->fields[i].name, name))
-            return r->fields[i].value;
-    return bytes_of(NULL, 0);
-}
-
-static bool read_flag(const struct reader *r, const char *name, bool *ret)
-{
-    struct bytes value = find(r, name);
-    *ret = bytes_equal_text(value, "1");
-    return value.len == 0 || *ret || bytes_equal_text(value, "0");
-}
-
-/* Unix seconds: at most 12 digits, no sign. */
-static bool parse_seconds(struct bytes value, int64_t *ret)
-{
-    int64_t seconds = 0;
-    if (value.len > 12)
-        return false;
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < '0' || value.ptr[i] > '9')
-            return false;
-        seconds = 10 * seconds + (value.ptr[i] - '0');
-    }
-    *ret = seconds;
-    return true;
-}
-
-static bool read_seconds(const struct reader *r, const char *name, int64_t *ret)
-{
-    return parse_seconds(find(r, name), ret);
-}
+/* Reading: each read_ returns whether the field is valid or absent; if it must be there, whether it is. */
 
 static void copy_text(char *ret, struct bytes value)
 {
@@ -388,27 +276,10 @@ static void copy_text(char *ret, struct bytes value)
     ret[value.len] = '\0';
 }
 
-static bool read_text(const struct reader *r, const char *name, size_t max, bool (*is_valid)(struct bytes), char *ret)
+static bool read_exactly(const struct fields_reader *r, const char *name, size_t len, uint8_t *ret)
 {
-    struct bytes value = find(r, name);
-    if (value.len == 0)
-        return true;
-    if (value.len > max || !is_valid(value))
-        return false;
-    copy_text(ret, value);
-    return true;
-}
-
-/* True only if there are exactly 2 * len digits. */
-static bool read_hex(const struct reader *r, const char *name, size_t len, uint8_t *ret)
-{
-    struct bytes value = find(r, name);
-    struct secret octets;
-    if (value.len != 2 * len || !secret_set_hex(&octets, value))
-        return false;
-    memcpy(ret, octets.octets, len);
-    secret_wipe(&octets);
-    return true;
+    size_t found;
+    return fields_read_hex(r, name, len, ret, &found) && found == len;
 }
 
 bool record_text_is_valid(struct bytes text)
@@ -462,9 +333,9 @@ bool record_prefix_is_valid(struct bytes prefix)
 }
 
 /* Absent: the first. */
-static bool read_level(const struct reader *r, uint8_t *ret)
+static bool read_level(const struct fields_reader *r, uint8_t *ret)
 {
-    struct bytes value = find(r, "level");
+    struct bytes value = fields_find(r, "level");
     *ret = 0;
     if (value.len == 0)
         return true;
@@ -478,13 +349,13 @@ static bool read_level(const struct reader *r, uint8_t *ret)
 
 bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t count, struct tenant_record *ret)
 {
-    struct reader r = {fields, count};
+    struct fields_reader r = {fields, count};
     struct tenant_record record = {0};
     if (!schema_tenant_is_valid(id))
         return false;
     copy_text(record.id, id);
-    if (!read_flag(&r, "disabled", &record.disabled) || !read_level(&r, &record.level) ||
-        !read_seconds(&r, "created", &record.created_s))
+    if (!fields_read_flag(&r, "disabled", &record.disabled) || !read_level(&r, &record.level) ||
+        !fields_read_number(&r, "created", &record.created_s))
         return false;
     *ret = record;
     return true;
@@ -494,27 +365,11 @@ bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t
 
 /* Where a record is read from, and what was found. */
 struct reading {
-    const struct reader *r;
-    struct place place;
+    const struct fields_reader *r;
+    struct fields_owner owner;
     struct record_room *room;
     uint8_t count;
 };
-
-enum found { FOUND, LEFT_OUT, NOT_VALID };
-
-static bool is_sealed(struct bytes text)
-{
-    return bytes_starts_with(text, BYTES_LITERAL(RECORD_SEALED_PREFIX));
-}
-
-/* A secret as it stands in Redis: wrapped, or as an older weir wrote it. */
-static enum found open_secret(const struct place *place, struct bytes label, struct bytes text, struct secret *ret)
-{
-    const struct record_vault *vault = place->vault;
-    if (!is_sealed(text))
-        return secret_set_hex(ret, text) ? FOUND : NOT_VALID;
-    return vault && vault->open(vault->ctx, place->tenant, place->owner, label, text, ret) ? FOUND : LEFT_OUT;
-}
 
 /* The next word of a text, and the blank behind it. */
 static struct bytes take_word(struct bytes *text)
@@ -529,11 +384,10 @@ static struct bytes take_word(struct bytes *text)
 /* Digits, as many as there are. */
 static bool read_public(struct bytes digits, struct credential *credential)
 {
-    struct secret octets;
-    if (!secret_set_hex(&octets, digits) || octets.len > CREDENTIAL_PUBLIC_MAX)
+    size_t len;
+    if (!hex_read(digits, credential->public, CREDENTIAL_PUBLIC_MAX, &len) || len == 0)
         return false;
-    memcpy(credential->public, octets.octets, octets.len);
-    credential->public_len = octets.len;
+    credential->public_len = (uint8_t)len;
     return true;
 }
 
@@ -557,12 +411,14 @@ static bool read_shown(struct bytes material, char name[static CREDENTIAL_NAME_M
     return ok;
 }
 
-static enum found read_material(const struct reading *reading, struct bytes material, struct credential *credential)
+static enum fields_secret read_material(const struct reading *reading, struct bytes material,
+                                        struct credential *credential)
 {
     char label[2 * CREDENTIAL_ID_MAX];
     if (credential_is_secret(credential->kind))
-        return open_secret(&reading->place, label_of(credential, label), material, &credential->secret);
-    return read_shown(material, reading->room->names[reading->count], credential) ? FOUND : NOT_VALID;
+        return fields_open_secret(&reading->owner, label_of(credential, label), material, &credential->secret);
+    return read_shown(material, reading->room->names[reading->count], credential) ? FIELDS_SECRET_OPEN
+                                                                                   : FIELDS_SECRET_BAD;
 }
 
 static bool read_kind(struct bytes word, struct credential *credential)
@@ -572,12 +428,12 @@ static bool read_kind(struct bytes word, struct credential *credential)
 }
 
 /* Enters what was found; false: there is no room, or it is not sound. */
-static bool keep(struct reading *reading, enum found found, struct bytes id)
+static bool keep(struct reading *reading, enum fields_secret found, struct bytes id)
 {
     struct credential *credential = &reading->room->credentials[reading->count];
-    if (found == LEFT_OUT)
+    if (found == FIELDS_SECRET_CLOSED)
         return true;
-    if (found == NOT_VALID || !credential_is_sound(credential))
+    if (found == FIELDS_SECRET_BAD || !credential_is_sound(credential))
         return false;
     for (size_t i = 0; i < reading->count; i++)
         if (bytes_equal_text(id, reading->room->credentials[i].id))
@@ -601,9 +457,9 @@ static bool read_credential(struct reading *reading, struct bytes id, struct byt
 {
     struct credential *credential = begin_credential(reading, id);
     if (!credential || !read_kind(take_word(&text), credential) ||
-        !parse_seconds(take_word(&text), &credential->created_s) ||
-        !parse_seconds(take_word(&text), &credential->not_before_s) ||
-        !parse_seconds(take_word(&text), &credential->not_after_s))
+        !fields_parse_number(take_word(&text), &credential->created_s) ||
+        !fields_parse_number(take_word(&text), &credential->not_before_s) ||
+        !fields_parse_number(take_word(&text), &credential->not_after_s))
         return false;
     return keep(reading, read_material(reading, text, credential), id);
 }
@@ -618,7 +474,7 @@ static const struct {
 /* Good at all times, and as old as the record. */
 static bool read_old_field(struct reading *reading, size_t which, int64_t created_s)
 {
-    struct bytes id = bytes_of_text(old_fields[which].name), value = find(reading->r, old_fields[which].name);
+    struct bytes id = bytes_of_text(old_fields[which].name), value = fields_find(reading->r, old_fields[which].name);
     if (value.len == 0)
         return true;
     struct credential *credential = begin_credential(reading, id);
@@ -689,32 +545,33 @@ static bool read_credentials(struct reading *reading, struct device_record *reco
 }
 
 /* Absent: a device. */
-static bool read_device_role(const struct reader *r, enum role *ret)
+static bool read_device_role(const struct fields_reader *r, enum role *ret)
 {
-    struct bytes value = find(r, "role");
+    struct bytes value = fields_find(r, "role");
     *ret = ROLE_DEVICE;
     return value.len == 0 || (role_of_name(value, ret) && *ret != ROLE_BOOTSTRAP);
 }
 
-static bool read_device(const struct reader *r, struct device_record *record)
+static bool read_device(const struct fields_reader *r, struct device_record *record)
 {
-    return read_flag(r, "disabled", &record->disabled) && read_flag(r, "concentrator", &record->concentrator) &&
+    return fields_read_flag(r, "disabled", &record->disabled) &&
+           fields_read_flag(r, "concentrator", &record->concentrator) &&
            read_device_role(r, &record->role) &&
-           read_text(r, "prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, record->prefix) &&
-           read_text(r, "site", RECORD_SITE_MAX, record_text_is_valid, record->site) &&
-           read_text(r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags) &&
-           read_text(r, "group", SCHEMA_GROUP_MAX, schema_group_is_valid, record->group) &&
-           read_text(r, "serial", RECORD_SERIAL_MAX, record_text_is_valid, record->serial) &&
-           read_text(r, "model", RECORD_SERIAL_MAX, record_text_is_valid, record->model) &&
-           read_text(r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record->profile) &&
-           read_seconds(r, "created", &record->created_s);
+           fields_read_text(r, "prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, record->prefix) &&
+           fields_read_text(r, "site", RECORD_SITE_MAX, record_text_is_valid, record->site) &&
+           fields_read_text(r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record->tags) &&
+           fields_read_text(r, "group", SCHEMA_GROUP_MAX, schema_group_is_valid, record->group) &&
+           fields_read_text(r, "serial", RECORD_SERIAL_MAX, record_text_is_valid, record->serial) &&
+           fields_read_text(r, "model", RECORD_SERIAL_MAX, record_text_is_valid, record->model) &&
+           fields_read_text(r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record->profile) &&
+           fields_read_number(r, "created", &record->created_s);
 }
 
 bool record_to_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                       const struct record_vault *vault, struct record_room *room, struct device_record *ret)
 {
-    struct reader r = {fields, count};
-    struct reading reading = {.r = &r, .place = {vault, tenant, id}, .room = room};
+    struct fields_reader r = {fields, count};
+    struct reading reading = {.r = &r, .owner = {vault, tenant, id}, .room = room};
     struct device_record record = {0};
     if (!schema_tenant_is_valid(tenant) || !schema_device_is_valid(id))
         return false;
@@ -733,23 +590,24 @@ bool record_to_device(struct bytes tenant, struct bytes id, const struct record_
 bool record_to_group(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      const struct record_vault *vault, struct group_record *ret)
 {
-    struct reader r = {fields, count};
-    struct place place = {vault, tenant, id};
+    struct fields_reader r = {fields, count};
+    struct fields_owner owner = {vault, tenant, id};
     struct group_record record = {0};
-    struct bytes pattern = find(&r, "pattern");
+    struct bytes pattern = fields_find(&r, "pattern");
     if (!schema_tenant_is_valid(tenant) || !schema_group_is_valid(id) || pattern.len == 0 ||
         pattern.len > RECORD_PATTERN_MAX || !record_pattern_is_valid(pattern))
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
     copy_text(record.pattern, pattern);
-    enum found found = open_secret(&place, BYTES_LITERAL(LABEL_GROUP_KEY), find(&r, "key"), &record.key);
-    bool valid = (found == LEFT_OUT || (found == FOUND && record.key.len >= GROUP_KEY_MIN)) &&
-                 read_flag(&r, "disabled", &record.disabled) &&
-                 read_text(&r, "site", RECORD_SITE_MAX, record_text_is_valid, record.site) &&
-                 read_text(&r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record.tags) &&
-                 read_text(&r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record.profile) &&
-                 read_seconds(&r, "created", &record.created_s);
+    enum fields_secret found =
+        fields_open_secret(&owner, BYTES_LITERAL(LABEL_GROUP_KEY), fields_find(&r, "key"), &record.key);
+    bool valid = (found == FIELDS_SECRET_CLOSED || (found == FIELDS_SECRET_OPEN && record.key.len >= GROUP_KEY_MIN)) &&
+                 fields_read_flag(&r, "disabled", &record.disabled) &&
+                 fields_read_text(&r, "site", RECORD_SITE_MAX, record_text_is_valid, record.site) &&
+                 fields_read_text(&r, "tags", RECORD_TAGS_MAX, record_tags_are_valid, record.tags) &&
+                 fields_read_text(&r, "profile", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record.profile) &&
+                 fields_read_number(&r, "created", &record.created_s);
     if (valid)
         *ret = record;
     secret_wipe(&record.key);
@@ -769,12 +627,12 @@ bool record_token_id_is_valid(struct bytes id)
 }
 
 /* A token of a device must name it, one of a person must not; only a person's is limited to sites. */
-static bool read_role(const struct reader *r, struct token_record *record)
+static bool read_role(const struct fields_reader *r, struct token_record *record)
 {
-    if (!role_of_name(find(r, "role"), &record->role) ||
-        !read_text(r, "device", SCHEMA_DEVICE_MAX, schema_device_is_valid, record->device) ||
-        !read_text(r, "sites", RECORD_SITES_MAX, record_sites_are_valid, record->sites) ||
-        !read_text(r, "label", RECORD_SITE_MAX, record_text_is_valid, record->label))
+    if (!role_of_name(fields_find(r, "role"), &record->role) ||
+        !fields_read_text(r, "device", SCHEMA_DEVICE_MAX, schema_device_is_valid, record->device) ||
+        !fields_read_text(r, "sites", RECORD_SITES_MAX, record_sites_are_valid, record->sites) ||
+        !fields_read_text(r, "label", RECORD_SITE_MAX, record_text_is_valid, record->label))
         return false;
     bool is_person = record->role >= ROLE_VIEWER, names_device = record->device[0] != '\0';
     return (is_person || !record->sites[0]) && !(is_person && names_device) &&
@@ -795,38 +653,39 @@ bool record_apikey_is_valid(struct bytes apikey)
 }
 
 /* An apikey that is wrapped and cannot be opened is left out: nothing is found by it, and the token can be revoked. */
-static bool read_apikey(const struct place *place, struct bytes text, struct secret *ret)
+static bool read_apikey(const struct fields_owner *owner, struct bytes text, struct secret *ret)
 {
-    if (is_sealed(text))
-        return open_secret(place, BYTES_LITERAL(LABEL_APIKEY), text, ret) == LEFT_OUT ||
-               record_apikey_is_valid(bytes_of(ret->octets, ret->len));
-    return record_apikey_is_valid(text) && secret_set(ret, text);
+    if (!bytes_starts_with(text, BYTES_LITERAL(RECORD_SEALED_PREFIX)))
+        return record_apikey_is_valid(text) && secret_set(ret, text);
+    return fields_open_secret(owner, BYTES_LITERAL(LABEL_APIKEY), text, ret) == FIELDS_SECRET_CLOSED ||
+           record_apikey_is_valid(bytes_of(ret->octets, ret->len));
 }
 
 /* Either the salted digest of a bearer token or the key of a legacy sender, which only a device has. */
-static bool read_proof(const struct reader *r, const struct place *place, struct token_record *record)
+static bool read_proof(const struct fields_reader *r, const struct fields_owner *owner, struct token_record *record)
 {
-    struct bytes apikey = find(r, "apikey");
+    struct bytes apikey = fields_find(r, "apikey");
     if (apikey.len == 0)
-        return read_hex(r, "salt", sizeof record->salt, record->salt) &&
-               read_hex(r, "digest", sizeof record->digest, record->digest);
-    return record->role == ROLE_DEVICE && find(r, "salt").len == 0 && find(r, "digest").len == 0 &&
-           read_apikey(place, apikey, &record->apikey);
+        return read_exactly(r, "salt", sizeof record->salt, record->salt) &&
+               read_exactly(r, "digest", sizeof record->digest, record->digest);
+    return record->role == ROLE_DEVICE && fields_find(r, "salt").len == 0 && fields_find(r, "digest").len == 0 &&
+           read_apikey(owner, apikey, &record->apikey);
 }
 
 bool record_to_token(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      const struct record_vault *vault, struct token_record *ret)
 {
-    struct reader r = {fields, count};
-    struct place place = {vault, tenant, id};
+    struct fields_reader r = {fields, count};
+    struct fields_owner owner = {vault, tenant, id};
     struct token_record record = {0};
     if (!schema_tenant_is_valid(tenant) || !record_token_id_is_valid(id))
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
-    bool valid = read_role(&r, &record) && read_proof(&r, &place, &record) &&
-                 read_seconds(&r, "created", &record.created_s) && read_seconds(&r, "expires", &record.expires_s) &&
-                 read_flag(&r, "revoked", &record.revoked);
+    bool valid = read_role(&r, &record) && read_proof(&r, &owner, &record) &&
+                 fields_read_number(&r, "created", &record.created_s) &&
+                 fields_read_number(&r, "expires", &record.expires_s) &&
+                 fields_read_flag(&r, "revoked", &record.revoked);
     if (valid)
         *ret = record;
     secret_wipe(&record.apikey);
@@ -918,10 +777,10 @@ bool record_parse_rule_tags(struct bytes text, struct rule_record *ret)
     return true;
 }
 
-static bool read_uint32(const struct reader *r, const char *name, uint32_t *ret)
+static bool read_uint32(const struct fields_reader *r, const char *name, uint32_t *ret)
 {
     int64_t number;
-    if (!read_seconds(r, name, &number) || number > UINT32_MAX)
+    if (!fields_read_number(r, name, &number) || number > UINT32_MAX)
         return false;
     *ret = (uint32_t)number;
     return true;
@@ -930,28 +789,29 @@ static bool read_uint32(const struct reader *r, const char *name, uint32_t *ret)
 bool record_to_rule(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                     struct rule_record *ret)
 {
-    struct reader r = {fields, count};
+    struct fields_reader r = {fields, count};
     struct rule_record record = {0};
     if (!schema_tenant_is_valid(tenant) || !schema_rule_is_valid(id))
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
     if (!read_uint32(&r, "order", &record.order) ||
-        !read_text(&r, "device", RECORD_PATTERN_MAX, record_pattern_is_valid, record.device) ||
-        !read_text(&r, "site", RECORD_SITE_MAX, record_text_is_valid, record.site) ||
-        !read_text(&r, "name", RECORD_PATTERN_MAX, record_pattern_is_valid, record.name) ||
-        !read_text(&r, "class", sizeof record.class - 1, record_class_is_valid, record.class) ||
-        !read_text(&r, "stream", SCHEMA_STREAM_MAX, schema_rule_stream_is_valid, record.stream) ||
-        !record_parse_rule_tags(find(&r, "tags"), &record) || !read_seconds(&r, "created", &record.created_s))
+        !fields_read_text(&r, "device", RECORD_PATTERN_MAX, record_pattern_is_valid, record.device) ||
+        !fields_read_text(&r, "site", RECORD_SITE_MAX, record_text_is_valid, record.site) ||
+        !fields_read_text(&r, "name", RECORD_PATTERN_MAX, record_pattern_is_valid, record.name) ||
+        !fields_read_text(&r, "class", sizeof record.class - 1, record_class_is_valid, record.class) ||
+        !fields_read_text(&r, "stream", SCHEMA_STREAM_MAX, schema_rule_stream_is_valid, record.stream) ||
+        !record_parse_rule_tags(fields_find(&r, "tags"), &record) ||
+        !fields_read_number(&r, "created", &record.created_s))
         return false;
     *ret = record;
     return true;
 }
 
 /* Absent: all groups, so that what was forgotten keeps data. */
-static bool read_groups(const struct reader *r, char ret[static RECORD_GROUPS_MAX + 1])
+static bool read_groups(const struct fields_reader *r, char ret[static RECORD_GROUPS_MAX + 1])
 {
-    struct bytes value = find(r, "groups");
+    struct bytes value = fields_find(r, "groups");
     if (value.len == 0)
         value = BYTES_LITERAL(RECORD_GROUPS_ALL);
     if (bytes_equal_text(value, GROUPS_NONE))
@@ -965,15 +825,15 @@ static bool read_groups(const struct reader *r, char ret[static RECORD_GROUPS_MA
 bool record_to_stream(struct bytes tenant, struct bytes name, const struct record_field *fields, size_t count,
                       struct stream_record *ret)
 {
-    struct reader r = {fields, count};
+    struct fields_reader r = {fields, count};
     struct stream_record record = {0};
     int64_t age = 0, entries = 0;
     if (!schema_tenant_is_valid(tenant) || !schema_stream_is_valid(name))
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.name, name);
-    if (!read_seconds(&r, "max_age_s", &age) || !read_seconds(&r, "max_entries", &entries) ||
-        !read_groups(&r, record.groups) || !read_seconds(&r, "created", &record.created_s))
+    if (!fields_read_number(&r, "max_age_s", &age) || !fields_read_number(&r, "max_entries", &entries) ||
+        !read_groups(&r, record.groups) || !fields_read_number(&r, "created", &record.created_s))
         return false;
     record.max_age_s = (uint64_t)age;
     record.max_entries = (uint64_t)entries;
@@ -1058,9 +918,9 @@ bool record_cumulative_is_valid(struct bytes cumulative)
 }
 
 /* Absent: as the device says. */
-static bool read_clock(const struct reader *r, enum clock_policy *ret)
+static bool read_clock(const struct fields_reader *r, enum clock_policy *ret)
 {
-    struct bytes value = find(r, "clock");
+    struct bytes value = fields_find(r, "clock");
     *ret = CLOCK_TRUST;
     return value.len == 0 || record_clock_of_name(value, ret);
 }
@@ -1068,16 +928,16 @@ static bool read_clock(const struct reader *r, enum clock_policy *ret)
 bool record_to_profile(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                        struct profile_record *ret)
 {
-    struct reader r = {fields, count};
+    struct fields_reader r = {fields, count};
     struct profile_record record = {0};
     if (!schema_tenant_is_valid(tenant) || !schema_profile_is_valid(id))
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
-    if (!read_text(&r, "format", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record.format) ||
+    if (!fields_read_text(&r, "format", SCHEMA_PROFILE_MAX, schema_profile_is_valid, record.format) ||
         !read_clock(&r, &record.clock) || !read_uint32(&r, "clock_window_s", &record.clock_window_s) ||
-        !read_text(&r, "cumulative", RECORD_CUMULATIVE_MAX, record_cumulative_is_valid, record.cumulative) ||
-        !read_seconds(&r, "created", &record.created_s))
+        !fields_read_text(&r, "cumulative", RECORD_CUMULATIVE_MAX, record_cumulative_is_valid, record.cumulative) ||
+        !fields_read_number(&r, "created", &record.created_s))
         return false;
     *ret = record;
     return true;
@@ -1097,17 +957,17 @@ bool record_next_witness(struct bytes *witnesses, struct bytes *ret)
 bool record_to_codec(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                      struct codec_record *ret)
 {
-    struct reader r = {fields, count};
-    struct codec_record record = {.definition = find(&r, "definition")};
+    struct fields_reader r = {fields, count};
+    struct codec_record record = {.definition = fields_find(&r, "definition")};
     if (!schema_tenant_is_valid(tenant) || !schema_profile_is_valid(id) || record.definition.len == 0 ||
         record.definition.len > RECORD_DEFINITION_MAX)
         return false;
     copy_text(record.tenant, tenant);
     copy_text(record.id, id);
-    if (!read_flag(&r, "quarantined", &record.quarantined) ||
-        !read_text(&r, "reason", RECORD_REASON_MAX, record_text_is_valid, record.reason) ||
-        !read_text(&r, "witnesses", RECORD_WITNESSES_MAX, record_text_is_valid, record.witnesses) ||
-        !read_seconds(&r, "created", &record.created_s))
+    if (!fields_read_flag(&r, "quarantined", &record.quarantined) ||
+        !fields_read_text(&r, "reason", RECORD_REASON_MAX, record_text_is_valid, record.reason) ||
+        !fields_read_text(&r, "witnesses", RECORD_WITNESSES_MAX, record_text_is_valid, record.witnesses) ||
+        !fields_read_number(&r, "created", &record.created_s))
         return false;
     *ret = record;
     return true;
