@@ -10,6 +10,7 @@ import glob
 import importlib
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -47,10 +48,27 @@ def equal(actual, expected, what=""):
         raise AssertionError("%s: got %r, expected %r" % (what or "values differ", actual, expected))
 
 
-def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1"):
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind((host, 0))
-        return sock.getsockname()[1]
+def _first_of_the_kernel():
+    """The lowest port that a connection of anybody may get."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
+            return int(file.read().split()[0])
+    except OSError:
+        return 32768
+
+
+def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1", also=0):
+    """A port, and the one `also` above it, of those that no connection gets before they are used."""
+    first, last = 10000, max(_first_of_the_kernel(), 20000) - also
+    while True:
+        port = random.SystemRandom().randrange(first, last)
+        try:
+            for one in {port, port + also}:
+                with socket.socket(socket.AF_INET, kind) as sock:
+                    sock.bind((host, one))
+            return port
+        except OSError:
+            continue
 
 
 def _die_with_parent():
