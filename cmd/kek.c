@@ -8,9 +8,12 @@
 #include "cmd/commands.h"
 #include "codec/hex.h"
 #include "gateway/rewrap.h"
+#include "gateway/rt/file.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *id_of(const struct cli *cli, size_t key, char ret[static 2 * VAULT_ID_BYTES + 1])
 {
@@ -31,11 +34,27 @@ static int need_vault(const struct cli *cli)
     return cli->vault ? CLI_OK : cli_fail(cli, CLI_REFUSED, "%s", cli->vault_error);
 }
 
-static int save(const struct cli *cli, const size_t *keys, size_t count)
+/* The file is read again under a lock that is kept to the end: of two that change it at once the second changes what the
+ * first has made of it. */
+static int begin(struct cli *cli, int *ret_lock)
 {
-    char path[VAULT_PATH_MAX], error[VAULT_ERROR_MAX];
-    return vault_save(cli->vault, path_of(cli, path), keys, count, error) ? CLI_OK
-                                                                         : cli_fail(cli, CLI_REFUSED, "%s", error);
+    char path[VAULT_PATH_MAX];
+    *ret_lock = -1;
+    int status = need_vault(cli);
+    if (status != CLI_OK)
+        return status;
+    *ret_lock = file_lock(path_of(cli, path));
+    if (*ret_lock < 0)
+        return cli_fail(cli, CLI_REFUSED, "the folder of %s cannot be locked: %s", path, strerror(errno));
+    vault_free(cli->vault);
+    cli->vault = vault_new(path, false, cli->vault_error);
+    return need_vault(cli);
+}
+
+static int save(const struct cli *cli, const char *path, const size_t *keys, size_t count)
+{
+    char error[VAULT_ERROR_MAX];
+    return vault_save(cli->vault, path, keys, count, error) ? CLI_OK : cli_fail(cli, CLI_REFUSED, "%s", error);
 }
 
 static int walk(struct cli *cli, bool writes, struct rewrap_counts *ret)
@@ -57,12 +76,17 @@ static int walk(struct cli *cli, bool writes, struct rewrap_counts *ret)
     return status;
 }
 
-static void print_rest(const struct rewrap_counts *counts)
+/* CLI_OK: nothing is left. */
+static int judge_rest(const struct cli *cli, const struct rewrap_counts *counts)
 {
+    int status = CLI_OK;
     if (counts->not_opened)
-        printf("%zu secrets are wrapped by a key that is not in this file\n", counts->not_opened);
+        status = cli_fail(cli, CLI_REFUSED, "%zu secrets are wrapped by a key that is not in this file",
+                          counts->not_opened);
     if (counts->damaged)
-        printf("%zu records are damaged and were passed over\n", counts->damaged);
+        status = cli_fail(cli, CLI_REFUSED, "%zu records are damaged, and what opens their secrets is not known",
+                          counts->damaged);
+    return status;
 }
 
 static int kek_show(struct cli *cli)
@@ -75,8 +99,7 @@ static int kek_show(struct cli *cli)
     printf("%s\n", path_of(cli, path));
     for (size_t i = 0; i < vault_key_count(cli->vault); i++)
         printf("%s  %-15s  %zu secrets\n", id_of(cli, i, id), i == 0 ? "wraps and opens" : "opens", counts.by_key[i]);
-    print_rest(&counts);
-    return CLI_OK;
+    return judge_rest(cli, &counts);
 }
 
 /* ret: the keys of the file, first the one that is to wrap. */
@@ -90,21 +113,18 @@ static size_t order_from(const struct cli *cli, size_t first, size_t ret[static 
     return count;
 }
 
-static int kek_add(struct cli *cli)
+static int add(struct cli *cli)
 {
     size_t keys[VAULT_KEYS_MAX];
     char path[VAULT_PATH_MAX], id[2 * VAULT_ID_BYTES + 1];
-    int status = need_vault(cli);
-    if (status != CLI_OK)
-        return status;
     if (!vault_make_key(cli->vault))
         return cli_fail(cli, CLI_REFUSED, "there are %d keys already; see weir kek drop", VAULT_KEYS_MAX);
     size_t count = order_from(cli, 0, keys);
-    status = save(cli, keys, count);
+    int status = save(cli, path_of(cli, path), keys, count);
     if (status == CLI_OK)
         printf("%s added to %s: it opens, and wraps nothing yet\n"
                "Next: copy the file to all that use this Redis, restart the gateways, then weir kek use\n",
-               id_of(cli, count - 1, id), path_of(cli, path));
+               id_of(cli, count - 1, id), path);
     return status;
 }
 
@@ -121,20 +141,18 @@ static int find_key(const struct cli *cli, size_t *ret)
     return cli_fail(cli, CLI_REFUSED, "%s is not in the file; see weir kek show", cli->operands[0]);
 }
 
-static int kek_use(struct cli *cli)
+static int use(struct cli *cli)
 {
     size_t key, keys[VAULT_KEYS_MAX];
-    char id[2 * VAULT_ID_BYTES + 1];
-    int status = need_vault(cli);
-    if (status == CLI_OK)
-        status = find_key(cli, &key);
+    char path[VAULT_PATH_MAX], id[2 * VAULT_ID_BYTES + 1];
+    int status = find_key(cli, &key);
     if (status != CLI_OK)
         return status;
     if (key == 0) {
         printf("%s wraps already\n", id_of(cli, key, id));
         return CLI_OK;
     }
-    status = save(cli, keys, order_from(cli, key, keys));
+    status = save(cli, path_of(cli, path), keys, order_from(cli, key, keys));
     if (status == CLI_OK)
         printf("%s wraps from now on\nNext: copy the file, restart the gateways, then weir kek rewrap\n",
                id_of(cli, key, id));
@@ -149,36 +167,70 @@ static int kek_rewrap(struct cli *cli)
     if (status != CLI_OK)
         return status;
     printf("%zu secrets rewrapped; %zu are wrapped by %s\n", counts.rewrapped, counts.by_key[0], id_of(cli, 0, id));
-    print_rest(&counts);
-    return counts.damaged ? CLI_REFUSED : CLI_OK;
+    return judge_rest(cli, &counts);
+}
+
+/* The whole file stays beside it: a gateway that was not restarted may have wrapped by the old key still, and whoever
+ * finds that out later needs it. */
+static int keep_dropped(const struct cli *cli, const char *path)
+{
+    size_t keys[VAULT_KEYS_MAX];
+    char kept[VAULT_PATH_MAX];
+    if (snprintf(kept, sizeof kept, "%s.dropped", path) >= (int)sizeof kept)
+        return cli_fail(cli, CLI_REFUSED, "the path %s is too long", path);
+    return save(cli, kept, keys, order_from(cli, 0, keys));
+}
+
+static int drop(struct cli *cli)
+{
+    struct rewrap_counts counts;
+    size_t key, kept = 0, keys[VAULT_KEYS_MAX];
+    char path[VAULT_PATH_MAX];
+    int status = find_key(cli, &key);
+    if (status == CLI_OK && key == 0)
+        status = cli_fail(cli, CLI_REFUSED, "%s wraps; see weir kek use", cli->operands[0]);
+    if (status == CLI_OK)
+        status = walk(cli, false, &counts);
+    if (status == CLI_OK)
+        status = judge_rest(cli, &(struct rewrap_counts){.damaged = counts.damaged});
+    if (status == CLI_OK && counts.by_key[key])
+        status = cli_fail(cli, CLI_REFUSED, "%zu secrets are wrapped by it: weir kek rewrap", counts.by_key[key]);
+    if (status == CLI_OK)
+        status = keep_dropped(cli, path_of(cli, path));
+    for (size_t i = 0; i < vault_key_count(cli->vault); i++)
+        if (i != key)
+            keys[kept++] = i;
+    if (status == CLI_OK)
+        status = save(cli, path, keys, kept);
+    if (status == CLI_OK)
+        printf("%s dropped; the file as it was is %s.dropped\n"
+               "Next: copy the file, restart the gateways; if weir kek show finds all secrets opened then, remove the "
+               "other\n", cli->operands[0], path);
+    return status;
+}
+
+static int change(struct cli *cli, int (*run)(struct cli *cli))
+{
+    int lock, status = begin(cli, &lock);
+    if (status == CLI_OK)
+        status = run(cli);
+    file_unlock(lock);
+    return status;
+}
+
+static int kek_add(struct cli *cli)
+{
+    return change(cli, add);
+}
+
+static int kek_use(struct cli *cli)
+{
+    return change(cli, use);
 }
 
 static int kek_drop(struct cli *cli)
 {
-    struct rewrap_counts counts;
-    size_t keys[VAULT_KEYS_MAX] = {0}, count = 1, used = 0, all;
-    char id[2 * VAULT_ID_BYTES + 1];
-    int status = walk(cli, false, &counts);
-    if (status != CLI_OK)
-        return status;
-    all = vault_key_count(cli->vault);
-    if (counts.damaged)
-        return cli_fail(cli, CLI_REFUSED, "%zu records are damaged, and what wraps their secrets is not known",
-                        counts.damaged);
-    for (size_t i = 1; i < all; i++) {
-        used += counts.by_key[i];
-        if (counts.by_key[i])
-            keys[count++] = i;
-    }
-    if (count < all)
-        status = save(cli, keys, count);
-    for (size_t i = 1; i < all && status == CLI_OK; i++)
-        printf("%s %s\n", id_of(cli, i, id), counts.by_key[i] ? "stays" : "dropped");
-    print_rest(&counts);
-    return status == CLI_OK && used ? cli_fail(cli, CLI_REFUSED,
-                                               "%zu secrets are not wrapped by the first key: weir kek rewrap",
-                                               used)
-                                    : status;
+    return change(cli, drop);
 }
 
 static const struct cli_command commands[] = {
@@ -186,7 +238,7 @@ static const struct cli_command commands[] = {
     {"add", "", "a fresh key behind the others: it opens", NULL, kek_add},
     {"use", "[ID]", "the last key, or this one, wraps from now on", NULL, kek_use},
     {"rewrap", "", "wrap all secrets in Redis by the key that wraps", NULL, kek_rewrap},
-    {"drop", "", "take keys out of the file that wrapped none of the secrets in Redis", NULL, kek_drop},
+    {"drop", "ID", "take a key out of the file that wrapped none of the secrets in Redis", NULL, kek_drop},
 };
 
 int cmd_kek(int argc, char **argv)

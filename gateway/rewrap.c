@@ -51,7 +51,8 @@ static bool note(void *ctx, struct bytes tenant, struct bytes owner, struct byte
     return true;
 }
 
-/* Kinds of records that have secrets. */
+/* Kinds of records that have secrets. Whether a record is one is not asked: what its reader did not come to is
+ * (unasked). */
 
 struct place {
     struct bytes tenant, id;
@@ -60,59 +61,65 @@ struct place {
     const struct record_vault *vault;
 };
 
-static bool read_device(const struct place *at)
+static void read_device(const struct place *at)
 {
     struct device_record record;
     struct record_room room;
-    bool ok = record_to_device(at->tenant, at->id, at->fields, at->count, at->vault, &room, &record);
+    (void)record_to_device(at->tenant, at->id, at->fields, at->count, at->vault, &room, &record);
     record_wipe_room(&room);
-    return ok;
 }
 
-static bool read_token(const struct place *at)
+static void read_token(const struct place *at)
 {
     struct token_record record;
-    bool ok = record_to_token(at->tenant, at->id, at->fields, at->count, at->vault, &record);
+    (void)record_to_token(at->tenant, at->id, at->fields, at->count, at->vault, &record);
     explicit_bzero(&record, sizeof record);
-    return ok;
 }
 
-static bool read_group(const struct place *at)
+static void read_group(const struct place *at)
 {
     struct group_record record;
-    bool ok = record_to_group(at->tenant, at->id, at->fields, at->count, at->vault, &record);
+    (void)record_to_group(at->tenant, at->id, at->fields, at->count, at->vault, &record);
     explicit_bzero(&record, sizeof record);
-    return ok;
 }
 
-/* One whose secret does not open is no batch, though nothing is wrong with it; so no batch is damaged. */
-static bool read_batch(const struct place *at)
+static void read_batch(const struct place *at)
 {
     struct batch_record record;
     (void)record_to_batch(at->tenant, at->id, at->fields, at->count, at->vault, &record);
     explicit_bzero(&record, sizeof record);
-    return true;
 }
 
-static bool read_ca(const struct place *at)
+static void read_ca(const struct place *at)
 {
     struct ca_record record;
-    bool ok = record_to_ca(at->tenant, at->id, at->fields, at->count, at->vault, &record);
+    (void)record_to_ca(at->tenant, at->id, at->fields, at->count, at->vault, &record);
     explicit_bzero(&record, sizeof record);
-    return ok;
 }
 
 static const struct kind {
     const char *name;
     enum accounts_result (*list)(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
-    bool (*read)(const struct place *at);
+    void (*read)(const struct place *at);
+    const char *secrets[2]; /* its fields that are wrapped; of a device they are credentials */
 } kinds[] = {
-    {SCHEMA_KIND_DEVICE, accounts_list_devices, read_device},
-    {SCHEMA_KIND_TOKEN, accounts_list_tokens, read_token},
-    {SCHEMA_KIND_GROUP, accounts_list_groups, read_group},
-    {SCHEMA_KIND_BATCH, accounts_list_batches, read_batch},
-    {SCHEMA_KIND_CA, accounts_list_cas, read_ca},
+    {SCHEMA_KIND_DEVICE, accounts_list_devices, read_device, {NULL}},
+    {SCHEMA_KIND_TOKEN, accounts_list_tokens, read_token, {"apikey"}},
+    {SCHEMA_KIND_GROUP, accounts_list_groups, read_group, {"key"}},
+    {SCHEMA_KIND_BATCH, accounts_list_batches, read_batch, {"secret", "claim"}},
+    {SCHEMA_KIND_CA, accounts_list_cas, read_ca, {"key"}},
 };
+
+static bool is_secret(const struct kind *kind, const struct record_field *field)
+{
+    char name[CREDENTIAL_NAME_MAX + 1];
+    struct credential credential;
+    for (size_t i = 0; i < COUNT_OF(kind->secrets) && kind->secrets[i]; i++)
+        if (bytes_equal_text(field->name, kind->secrets[i]))
+            return true;
+    return !kind->secrets[0] && record_peek_credential(field, name, &credential) &&
+           credential_is_secret(credential.kind);
+}
 
 /* One record. */
 
@@ -197,6 +204,22 @@ static void count_notes(struct chunk *chunk)
     chunk->counts.rewrapped += chunk->writes ? notes->count : 0;
 }
 
+/* Wrapped texts that the reader did not come to: it stops where something is not as it should be, or at a secret without
+ * which there is no record. */
+static size_t unasked(const struct kind *kind, const struct notes *notes, const struct record_field *fields, size_t count)
+{
+    size_t sealed = 0, asked = notes->not_opened;
+    for (size_t i = 0; i < count; i++) {
+        struct bytes value = fields[i].value;
+        const uint8_t *blank = value.len ? memrchr(value.ptr, ' ', value.len) : NULL;
+        size_t start = blank ? (size_t)(blank + 1 - value.ptr) : 0;
+        sealed += is_secret(kind, &fields[i]) && vault_is_sealed(bytes_of(value.ptr + start, value.len - start));
+    }
+    for (size_t i = 0; i < COUNT_OF(notes->by_key); i++)
+        asked += notes->by_key[i];
+    return sealed > asked ? sealed - asked : 0;
+}
+
 static enum accounts_result look_at(struct accounts *accounts, struct chunk *chunk, struct bytes id)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
@@ -208,10 +231,13 @@ static enum accounts_result look_at(struct accounts *accounts, struct chunk *chu
     if (result != ACCOUNTS_DONE || count == 0)
         return result;
     chunk->notes = (struct notes){.vault = chunk->vault};
-    if (!chunk->kind->read(&(struct place){chunk->tenant, id, fields, count, &functions})) {
+    chunk->kind->read(&(struct place){chunk->tenant, id, fields, count, &functions});
+    size_t left = unasked(chunk->kind, &chunk->notes, fields, count);
+    if (left && chunk->notes.not_opened == 0) {
         chunk->counts.damaged++;
         return ACCOUNTS_DONE;
     }
+    chunk->notes.not_opened += left;
     count_notes(chunk);
     if (!chunk->writes || chunk->notes.count == 0)
         return ACCOUNTS_DONE;

@@ -169,9 +169,10 @@ static bool parse_keys(struct vault *vault, struct bytes content)
 static bool read_keys(struct vault *vault, int fd, const char *path, char reterr[static VAULT_ERROR_MAX])
 {
     uint8_t content[FILE_MAX + 1];
-    struct stat status;
+    struct stat status = {.st_mode = 0};
     if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & 0077) != 0) {
-        snprintf(reterr, VAULT_ERROR_MAX, "the key-encryption key %.100s may be read by others: chmod 600", path);
+        snprintf(reterr, VAULT_ERROR_MAX, "the key-encryption key %.100s %s", path,
+                 S_ISREG(status.st_mode) ? "may be read by others: chmod 600" : "is no file");
         return false;
     }
     ssize_t len = read(fd, content, sizeof content);

@@ -95,8 +95,9 @@ def test_another_kek():
         gateway.secrets.append(cli(gateway, "group", "add", "demo/crate", "--pattern", "crate-*").split("(hex):")[1].split()[0])
         (old, count), = keks(gateway).items()
         assert count >= 3, count
-        for command in "rewrap", "drop", "use":
+        for command in "rewrap", "use":
             cli(gateway, "kek", command)
+        equal(gateway.cli("kek", "drop", old, check=False).status, 1, "it wraps")
         equal(keks(gateway), {old: count}, "nothing to do")
 
         def restart():
@@ -114,12 +115,12 @@ def test_another_kek():
         restart()
         later = gateway.add_device("demo/later")
         known(gateway, "demo/later", ("demo/later", later))
-        refused = gateway.cli("kek", "drop", check=False)
+        refused = gateway.cli("kek", "drop", old, check=False)
         assert refused.status == 1 and "weir kek rewrap" in refused.err, refused
         equal(list(keks(gateway).items()), [(fresh, 1), (old, count)])
         assert "%d secrets rewrapped" % count in cli(gateway, "kek", "rewrap")
         assert within_two(gateway, "keeper", ("demo/keeper", psk)), "nobody noticed"
-        assert old + " dropped" in cli(gateway, "kek", "drop")
+        assert old + " dropped" in cli(gateway, "kek", "drop", old)
         equal(keks(gateway), {fresh: count + 1})
         with open(path()) as file:
             equal(len(file.read()), 65)
@@ -128,10 +129,51 @@ def test_another_kek():
         equal(gateway.metric("weir_secrets_not_opened_total"), 0)
         for arguments in ("use", "0123456789abcdef"), ("use", old):
             equal(gateway.cli("kek", *arguments, check=False).status, 1)
-        for _ in range(3):
-            cli(gateway, "kek", "add")
-        equal(gateway.cli("kek", "add", check=False).status, 1)
-        assert "dropped" in cli(gateway, "kek", "drop")
+        with open(path() + ".dropped") as file:
+            equal(len(file.read()), 130)
+        equal(os.stat(path() + ".dropped").st_mode & 0o777, 0o600)
+        # At once, and none is lost.
+        added = [lib.spawn([lib.BINARY, "kek", "add", "--state-dir", gateway.folder], stdout=subprocess.PIPE)
+                 for _ in range(4)]
+        printed = [each.communicate()[0].split()[0].decode() for each in added if each.wait() == 0]
+        equal(len(printed), 3)
+        equal(set(keks(gateway)), {fresh, *printed})
+        cli(gateway, "kek", "drop", printed[0])
+        equal(set(keks(gateway)), {fresh, *printed[1:]})
+
+
+def test_kek_and_what_is_damaged():
+    """what opens a secret of a damaged record is not known, so no key goes; nor is a link to the file replaced"""
+    with lib.Gateway() as gateway:
+        for batch in "a", "b":
+            gateway.secrets.append("%064d" % ord(batch))
+            cli(gateway, "batch", "add", "demo/" + batch, "--psk=" + gateway.secrets[-1], "--claim=CLAIM-" + batch)
+        (old, count), = keks(gateway).items()
+        path, elsewhere = os.path.join(gateway.folder, "kek"), os.path.join(gateway.folder, "elsewhere")
+        os.rename(path, elsewhere)
+        os.symlink("elsewhere", path)
+        cli(gateway, "kek", "add")
+        assert os.path.islink(path)
+        cli(gateway, "kek", "use")
+        gateway.redis("HSET", "weir:{demo}:batch:a", "approval", "nonsense")
+        refused = gateway.cli("kek", "rewrap", check=False)
+        assert refused.status == 1 and "1 records are damaged" in refused.err, refused
+        refused = gateway.cli("kek", "drop", old, check=False)
+        assert refused.status == 1 and "damaged" in refused.err, refused
+        gateway.redis("HSET", "weir:{demo}:batch:a", "approval", "manual")
+        cli(gateway, "kek", "rewrap")
+        cli(gateway, "kek", "drop", old)
+        equal(list(keks(gateway).values()), [count])
+        # A text that only looks like a wrapped secret.
+        gateway.redis("HSET", "weir:{demo}:batch:a", "site", "w1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+        equal(list(keks(gateway).values()), [count])
+        # A file from which the key was lost.
+        os.rename(elsewhere, elsewhere + ".lost")
+        with open(os.open(elsewhere, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(os.urandom(32).hex())
+        refused = gateway.cli("kek", "show", check=False)
+        assert refused.status == 1 and "%d secrets are wrapped by a key that is not" % count in refused.err, refused
+        os.rename(elsewhere + ".lost", elsewhere)
 
 
 def test_time_of_a_key(gateway):
@@ -185,7 +227,7 @@ def test_keys_of_the_command_line(gateway):
     for device, wrong, words in (
             ("keyed", ["--kind=es256", "--id=keyed-1", "--file=" + path], "device demo/keyed has a key keyed-1 already"),
             ("second", ["--kind=es256", "--id=two", "--file=" + two], "holds no key"),
-            ("second", ["--kind=es256", "--id=other", "--file=" + path], "the device keyed has this public key"),
+            ("second", ["--kind=es256", "--id=other", "--file=" + path], "the device keyed shows this key or certificate name"),
             ("second", ["--kind=hs256", "--id=keyed-2", "--generate"], "is one of the device keyed"),
             ("second", ["--kind=hs256", "--hex=" + "00" * 32], "nothing but zeros"),
             ("second", ["--kind=psk", "--generate", "--not-after=1000000000"], "in the past"),

@@ -5,9 +5,11 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char folder[64], path[80];
@@ -109,4 +111,61 @@ Test(file, what_a_dead_process_left_beside_it_is_no_obstacle)
     cr_expect(file_replace(path, BYTES_LITERAL("whole")));
     expect_content("whole", 0600);
     expect_files(1);
+}
+
+Test(file, what_others_left_goes_and_what_they_write_stays)
+{
+    char left[2][96];
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    waitpid(child, NULL, 0);
+    snprintf(left[0], sizeof left[0], "%s.%ld.new", path, (long)child);
+    snprintf(left[1], sizeof left[1], "%s.%ld.new", path, (long)getppid());
+    for (unsigned i = 0; i < 2; i++)
+        fclose(fopen(left[i], "w"));
+    cr_expect(file_replace(path, BYTES_LITERAL("whole")));
+    cr_expect_neq(access(left[0], F_OK), 0);
+    cr_expect_eq(access(left[1], F_OK), 0);
+    unlink(left[1]);
+    expect_files(1);
+}
+
+Test(file, of_a_link_it_is_what_it_names)
+{
+    char target[96], content[8] = "";
+    struct stat status;
+    snprintf(target, sizeof target, "%s-target", path);
+    cr_expect(file_replace(target, BYTES_LITERAL("old")));
+    cr_assert_eq(symlink(target, path), 0);
+    cr_expect(file_replace(path, BYTES_LITERAL("new")));
+    cr_expect(lstat(path, &status) == 0 && S_ISLNK(status.st_mode));
+    FILE *file = fopen(target, "r");
+    cr_expect_eq(fread(content, 1, 7, file), 3);
+    fclose(file);
+    cr_expect_str_eq(content, "new");
+    unlink(target);
+}
+
+Test(file, one_that_locks_waits_for_the_other)
+{
+    int pipes[2], lock = file_lock(path);
+    char done = 0;
+    cr_assert_geq(lock, 0);
+    cr_assert_eq(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(lock); /* a copy of the lock is the lock */
+        int other = file_lock(path);
+        (void)!write(pipes[1], other >= 0 ? "y" : "n", 1);
+        _exit(0);
+    }
+    struct pollfd fd = {.fd = pipes[0], .events = POLLIN};
+    cr_expect_eq(poll(&fd, 1, 100), 0, "it waits");
+    file_unlock(lock);
+    cr_expect_eq(read(pipes[0], &done, 1), 1);
+    cr_expect_eq(done, 'y');
+    waitpid(child, NULL, 0);
+    cr_expect_eq(file_lock("/nowhere/at/all"), -1);
+    cr_expect_eq(errno, ENOENT);
 }
