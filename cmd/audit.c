@@ -12,10 +12,11 @@
 static void print_entry(const struct audit_entry *entry)
 {
     char time_text[32];
-    printf("%s  %s%s%s%s", cli_time_text(strtoll(entry->at, NULL, 10) / 1000, time_text), entry->who,
-           entry->label[0] ? " (" : "", entry->label, entry->label[0] ? ")" : "");
-    printf("  %s  %s %s %s%s%s\n", entry->from[0] ? entry->from : "-", entry->action, entry->object, entry->id,
-           entry->key[0] ? "/" : "", entry->key);
+    cli_put_line(stdout, "%s  %s%s%s%s  %s  %s %s %s%s%s",
+                 cli_time_text(strtoll(entry->at, NULL, 10) / 1000, time_text), entry->who,
+                 entry->label[0] ? " (" : "", entry->label, entry->label[0] ? ")" : "",
+                 entry->from[0] ? entry->from : "-", entry->action, entry->object, entry->id,
+                 entry->key[0] ? "/" : "", entry->key);
 }
 
 static int audit_show(struct cli *cli)

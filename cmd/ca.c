@@ -112,27 +112,17 @@ static const char *state_of(const struct ca_record *record)
     return record->retired ? "trusted" : secret_is_set(&record->key) ? "signs" : "no key";
 }
 
-static int ca_list(struct cli *cli)
+static enum accounts_result print_one(struct cli *cli, struct bytes tenant, struct bytes id, struct thing_form form)
 {
-    const char *tenant = cli->operands[0];
-    struct accounts_ids ids = {0};
-    if (!cli_tenant_is_valid(cli, tenant))
-        return CLI_USAGE;
-    int status = cli_judge(cli, accounts_list_cas(&cli->accounts, bytes_of_text(tenant), &ids),
-                           "authorities of", tenant);
-    for (size_t i = 0; i < ids.count && status == CLI_OK; i++) {
-        struct ca_record record;
-        char until[32];
-        enum accounts_result result =
-            accounts_get_ca(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
-        if (result == ACCOUNTS_DONE)
-            printf("%-16s %-8s until %s\n", record.id, state_of(&record), cli_time_text(record.not_after_s, until));
-        else if (result != ACCOUNTS_NOT_FOUND)
-            status = cli_judge(cli, result, "authority", ids.ids[i]);
-        explicit_bzero(&record, sizeof record);
-    }
-    free(ids.ids);
-    return status;
+    struct ca_record record;
+    char until[32];
+    enum accounts_result result = accounts_get_ca(&cli->accounts, tenant, id, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    printf("%s%-16s %-8s until %s\n", form.before, record.id, state_of(&record),
+           cli_time_text(record.not_after_s, until));
+    explicit_bzero(&record, sizeof record);
+    return result;
 }
 
 static enum accounts_result show(struct cli *cli, struct bytes tenant, struct bytes id)
@@ -153,8 +143,13 @@ static int ca_show(struct cli *cli)
 
 static const struct thing_kind kind = {
     .name = "authority",
+    .all = "authorities of",
     .split = cli_split_profile,
+    .list = accounts_list_cas,
+    .print = print_one,
     .remove = accounts_remove_ca,
+    .if_removed = "what it signed is good no more",
+    .if_damaged = "; weir ca rotate makes another, weir ca remove takes this one away",
 };
 
 static const struct cli_option make_options[] = {
@@ -165,7 +160,7 @@ static const struct cli_option make_options[] = {
 static const struct cli_command commands[] = {
     {"make", "TENANT", "make the tenant's first authority", make_options, ca_make},
     {"rotate", "TENANT", "a new one signs; the old ones are still trusted", make_options, ca_rotate},
-    {"list", "TENANT", "the tenant's authorities", NULL, ca_list},
+    {"list", "TENANT", "the tenant's authorities", NULL, thing_list},
     {"show", "TENANT/ID", "its certificate, as PEM", NULL, ca_show},
     {"remove", "TENANT/ID", "what it signed is good no more", NULL, thing_remove},
 };

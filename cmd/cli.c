@@ -7,6 +7,7 @@
 
 #include "cmd/place.h"
 #include "codec/hex.h"
+#include "codec/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -40,16 +41,51 @@ static void print_name(const struct cli *cli, FILE *out)
         fprintf(out, " %s", cli->command->name);
 }
 
+static void put_line(FILE *out, const char *format, va_list arguments)
+{
+    char *text = NULL;
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    cli_put_plain(out, bytes_of_text(text ? text : "out of memory"));
+    fputc('\n', out);
+    free(text);
+}
+
+void cli_put_line(FILE *out, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    put_line(out, format, arguments);
+    va_end(arguments);
+}
+
 int cli_fail(const struct cli *cli, enum cli_exit status, const char *format, ...)
 {
     va_list arguments;
     print_name(cli, stderr);
     fputs(": ", stderr);
     va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
+    put_line(stderr, format, arguments);
     va_end(arguments);
-    fputc('\n', stderr);
     return status;
+}
+
+/* Whether some command of the group has --replace. */
+static bool can_replace(const struct cli *cli)
+{
+    for (size_t i = 0; i < cli->group->count; i++)
+        for (const struct cli_option *option = cli->group->commands[i].options; option && option->name; option++)
+            if (strcmp(option->name, "--replace") == 0)
+                return true;
+    return false;
+}
+
+/* The group whose `list` has what was not found. */
+static const char *group_of_list(const struct cli *cli)
+{
+    if (strcmp(cli->group->name, "decode") == 0)
+        return "codec";
+    return strcmp(cli->group->name, "key") == 0 ? "device" : cli->group->name;
 }
 
 _Static_assert(RECORD_CODECS_MAX == RECORD_RULES_MAX, "one sentence says that there are too many");
@@ -60,20 +96,19 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
     case ACCOUNTS_DONE:
         return CLI_OK;
     case ACCOUNTS_EXISTS:
-        return cli_fail(cli, CLI_REFUSED, "%s %s exists already; --replace makes it anew", kind, name);
+        return cli_fail(cli, CLI_REFUSED, "%s %s exists already%s", kind, name,
+                        can_replace(cli) ? "; --replace makes it anew" : "");
     case ACCOUNTS_NOT_FOUND:
-        /* weir decode asks for a codec: there is no weir decode list. */
         return cli_fail(cli, CLI_REFUSED, "there is no %s %s; see weir %s list%s", kind, name,
-                        strcmp(cli->group->name, "decode") == 0 ? "codec" : cli->group->name,
-                        strcmp(cli->group->name, "tenant") == 0 ? "" : " TENANT");
+                        group_of_list(cli), strcmp(cli->group->name, "tenant") == 0 ? "" : " TENANT");
     case ACCOUNTS_NO_TENANT:
         return cli_fail(cli, CLI_REFUSED, "%s %s: there is no such tenant; see weir tenant list, weir tenant add", kind,
                         name);
     case ACCOUNTS_NO_DEVICE:
         return cli_fail(cli, CLI_REFUSED, "%s %s: there is no such device; see weir device list TENANT", kind, name);
     case ACCOUNTS_DAMAGED:
-        return cli_fail(cli, CLI_REFUSED, "what Redis has of %s %s is no valid record; remove it or add it with "
-                        "--replace", kind, name);
+        return cli_fail(cli, CLI_REFUSED, "what Redis has of %s %s is no valid record; remove it%s", kind, name,
+                        can_replace(cli) ? " or add it with --replace" : "");
     case ACCOUNTS_FULL:
         return cli_fail(cli, CLI_REFUSED, "%s %s: the tenant has %d of them, which is the most; remove one", kind, name,
                         RECORD_RULES_MAX);
@@ -96,8 +131,8 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
     case ACCOUNTS_SAME_SECRET:
         if (cli->accounts.holder[0])
             return cli_fail(cli, CLI_REFUSED,
-                            "%s %s: the device %s has this public key; a key is of one device only", kind,
-                            name, cli->accounts.holder);
+                            "%s %s: the device %s shows this key or certificate name; it is of one device only",
+                            kind, name, cli->accounts.holder);
         return cli_fail(cli, CLI_REFUSED,
                         "%s %s: another credential of the device has this secret already; a key is for "
                         "one use only",
@@ -176,6 +211,11 @@ static bool take_option(struct cli *cli, int argc, char **argv, int *i)
     }
     if (!option->value && equals) {
         cli_fail(cli, CLI_USAGE, "%s takes no value", option->name);
+        return false;
+    }
+    /* The last of two would undo the first, and who gave both meant both. */
+    if (option->value && cli->values[index]) {
+        cli_fail(cli, CLI_USAGE, "%s is given twice", option->name);
         return false;
     }
     if (!option->value)
@@ -284,9 +324,18 @@ int cli_take_text(const struct cli *cli, const char *option, size_t max, bool (*
     if (!text || !text[0])
         return CLI_OK;
     if (strlen(text) > max || !is_valid(bytes_of_text(text)))
-        return cli_fail(cli, CLI_USAGE, "%s \"%s\" does not do: at most %zu bytes; see --help", option, text, max);
+        return cli_fail(cli, CLI_USAGE, "%s \"%s\" does not do: at most %zu bytes, no control characters; see --help",
+                        option, text, max);
     strcpy(ret, text);
     return CLI_OK;
+}
+
+int cli_take_texts(const struct cli *cli, const struct cli_text *texts, size_t count)
+{
+    int status = CLI_OK;
+    for (size_t i = 0; i < count && status == CLI_OK; i++)
+        status = cli_take_text(cli, texts[i].option, texts[i].max, texts[i].is_valid, texts[i].ret);
+    return status;
 }
 
 int cli_take_number(const struct cli *cli, const char *option, uint32_t max, uint32_t *ret)
@@ -297,7 +346,7 @@ int cli_take_number(const struct cli *cli, const char *option, uint32_t max, uin
     /* What is too long for strtoull is its greatest, and too large. */
     unsigned long long number = text[0] && strspn(text, "0123456789") == strlen(text) ? strtoull(text, NULL, 10) : 0;
     if (number < 1 || number > max)
-        return cli_fail(cli, CLI_USAGE, "%s %s: a number from 1 to %u", option, text, max);
+        return cli_fail(cli, CLI_USAGE, "%s \"%s\": a number from 1 to %u", option, text, max);
     *ret = (uint32_t)number;
     return CLI_OK;
 }
@@ -454,7 +503,7 @@ uint8_t *cli_read_file(const struct cli *cli, const char *path, size_t max_bytes
     if (read)
         cli_fail(cli, CLI_REFUSED, "%s is larger than %zu bytes", path, max_bytes);
     else
-        cli_fail(cli, CLI_REFUSED, "%s: %s", path, strerror(error));
+        cli_fail(cli, CLI_REFUSED, "%s: %s", path[0] ? path : "\"\"", strerror(error));
     return NULL;
 }
 
@@ -471,17 +520,50 @@ const char *cli_time_text(int64_t seconds, char ret[static 32])
     return ret;
 }
 
+/* What stands at the beginning of UTF-8, if it is a control character: 0 to 1f, 7f, or c2 80 to c2 9f. Its length, or
+ * 0. */
+static size_t control_len(const uint8_t *text, size_t len, unsigned *ret)
+{
+    bool c1 = len > 1 && text[0] == 0xc2 && text[1] < 0xa0;
+    *ret = c1 ? text[1] : text[0];
+    return c1 ? 2 : text[0] < 0x20 || text[0] == 0x7f;
+}
+
+void cli_put_plain(FILE *out, struct bytes text)
+{
+    bool is_utf8 = utf8_is_valid(text);
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned control;
+        size_t len = control_len(text.ptr + i, is_utf8 ? text.len - i : 1, &control);
+        if (len || (text.ptr[i] >= 0x80 && !is_utf8))
+            fprintf(out, "\\x%02x", control);
+        else
+            fputc(text.ptr[i], out);
+        i += len > 1;
+    }
+}
+
+void cli_put_column(struct bytes text, size_t width)
+{
+    cli_put_plain(stdout, text);
+    printf("%*s ", text.len < width ? (int)(width - text.len) : 0, "");
+}
+
 void cli_put_json(const char *text)
 {
+    struct bytes bytes = bytes_of_text(text);
+    bool is_utf8 = utf8_is_valid(bytes);
     putchar('"');
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20) {
-            printf("\\u%04x", (unsigned)*text);
-            continue;
-        }
-        if (*text == '"' || *text == '\\')
-            putchar('\\');
-        putchar(*text);
+    for (size_t i = 0; i < bytes.len; i++) {
+        unsigned control;
+        size_t len = control_len(bytes.ptr + i, is_utf8 ? bytes.len - i : 1, &control);
+        if (len)
+            printf("\\u%04x", control);
+        else if (bytes.ptr[i] >= 0x80 && !is_utf8)
+            fputs("\\ufffd", stdout);
+        else
+            printf(bytes.ptr[i] == '"' || bytes.ptr[i] == '\\' ? "\\%c" : "%c", bytes.ptr[i]);
+        i += len > 1;
     }
     putchar('"');
 }

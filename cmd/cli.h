@@ -15,6 +15,8 @@
 #include "gateway/settings.h"
 #include "gateway/vault.h"
 
+#include <stdio.h>
+
 #define CLI_OPERANDS_MAX 2
 #define CLI_OPTIONS_MAX 40
 
@@ -77,7 +79,8 @@ int cli_find_redis(struct cli *cli);
 /* The value of an option of this command, "" for a flag that was given; NULL: not given. */
 const char *cli_value(const struct cli *cli, const char *option);
 
-/* Says on stderr what is wrong, after the command's name; returns status. */
+/* Says on stderr what is wrong, after the command's name; returns status. What was typed does not talk to the
+ * terminal. */
 int cli_fail(const struct cli *cli, enum cli_exit status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same for what accounts answered about a thing ("device", "acme/boiler-7"); CLI_OK and silence if it was done. */
@@ -97,6 +100,14 @@ bool cli_split_profile(const struct cli *cli, const char *text, struct cli_name 
 /* The text of an option, or ret as it was if it is not there or empty. Returns an exit status, having said
  * why. ret holds max octets and a NUL. */
 int cli_take_text(const struct cli *cli, const char *option, size_t max, bool (*is_valid)(struct bytes), char *ret);
+struct cli_text {
+    const char *option;
+    size_t max;
+    bool (*is_valid)(struct bytes);
+    char *ret;
+};
+/* The same of several, the first that does not do ends it. */
+int cli_take_texts(const struct cli *cli, const struct cli_text *texts, size_t count);
 /* A whole number from 1 to max, or ret as it was if the option is not there. Returns an exit status, having
  * said why. */
 int cli_take_number(const struct cli *cli, const char *option, uint32_t max, uint32_t *ret);
@@ -105,7 +116,13 @@ int cli_take_number(const struct cli *cli, const char *option, uint32_t max, uin
 const char *cli_time_text(int64_t seconds, char ret[static 32]);
 /* The whole file, "-" for stdin, in one block that the caller frees, with a NUL behind it. NULL: said why. */
 uint8_t *cli_read_file(const struct cli *cli, const char *path, size_t max_bytes, size_t *ret_len);
-/* A JSON string with its quotes on stdout. */
+/* For a terminal: control characters, and what is no UTF-8, as \\xHH. Messages of cli_fail are put so. */
+void cli_put_plain(FILE *out, struct bytes text);
+/* The same on stdout with spaces behind it up to the width, and one more. */
+void cli_put_column(struct bytes text, size_t width);
+/* A line of it. */
+void cli_put_line(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A JSON string with its quotes on stdout; of what is no UTF-8 each octet above 7f is U+FFFD. */
 void cli_put_json(const char *text);
 /* The same as a member behind others: ,"name":"text" */
 void cli_put_member(const char *name, const char *text);

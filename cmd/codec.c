@@ -178,18 +178,12 @@ static struct bytes field(const struct store_reply *fields, const char *name)
 }
 
 /* What a hand may have put there must not talk to the terminal. */
-static void put_plain(struct bytes text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        putchar(text.ptr[i] < 0x20 || text.ptr[i] >= 0x7f ? '?' : text.ptr[i]);
-}
-
 static void put_named(const char *label, struct bytes text)
 {
     if (text.len == 0)
         return;
     fputs(label, stdout);
-    put_plain(text);
+    cli_put_plain(stdout, text);
 }
 
 static void print_message(const struct store_reply *fields)
@@ -219,7 +213,7 @@ static int codec_quarantined(struct cli *cli)
     if (!cli_tenant_is_valid(cli, cli->operands[0]))
         return CLI_USAGE;
     if (count == 0 || count > COUNT_MAX || *end)
-        return cli_fail(cli, CLI_USAGE, "--count %s: a whole number from 1 to %d", text, COUNT_MAX);
+        return cli_fail(cli, CLI_USAGE, "--count \"%s\": a whole number from 1 to %d", text, COUNT_MAX);
     struct bytes tenant = bytes_of_text(cli->operands[0]);
     size_t key_len = schema_key(key, tenant, SCHEMA_SUFFIX_QUARANTINE);
     struct bytes arguments[] = {BYTES_LITERAL("XREVRANGE"), bytes_of(key, key_len), BYTES_LITERAL("+"),
@@ -238,11 +232,6 @@ static int codec_quarantined(struct cli *cli)
 
 static const struct cli_option add_options[] = {
     {"--replace", NULL, "if it exists, replace it; a quarantined one is used again"},
-    {NULL, NULL, NULL},
-};
-
-static const struct cli_option list_options[] = {
-    {"--json", NULL, "as a JSON array"},
     {NULL, NULL, NULL},
 };
 
@@ -265,7 +254,7 @@ static const struct cli_command commands[] = {
     {"check", "FILE", "compile a definition and try its examples; needs no gateway", NULL, codec_check},
     {"add", "TENANT FILE", "compile a definition, try its examples, then have all gateways use it",
      add_options, codec_add},
-    {"list", "TENANT", "the tenant's codecs and their states", list_options, thing_list},
+    {"list", "TENANT", "the tenant's codecs and their states", thing_json_options, thing_list},
     {"show", "TENANT/NAME", "the definition", NULL, codec_show},
     {"remove", "TENANT/NAME", "forget the codec", NULL, thing_remove},
     {"release", "TENANT/NAME", "use a quarantined codec again", NULL, codec_release},

@@ -76,7 +76,9 @@ static int take_format(struct decode *decode, const char *name)
     }
     size_t count;
     const struct format *table = format_table(&count);
-    fprintf(stderr, "weir decode: there is no format %s; there are", name);
+    fputs("weir decode: there is no format ", stderr);
+    cli_put_plain(stderr, bytes_of_text(name));
+    fputs("; there are", stderr);
     for (size_t i = 0; i < count; i++)
         fprintf(stderr, " %s", table[i].name);
     fputs("\n", stderr);
@@ -138,7 +140,9 @@ static int take_now(struct decode *decode, const char *text)
     if (!text)
         return CLI_OK;
     decode->input.now = (struct timestamp){strtoll(text, &end, 10), 0};
-    return end == text || *end ? cli_fail(decode->cli, CLI_USAGE, "--now %s: whole seconds since 1970", text) : CLI_OK;
+    if (end == text || *end)
+        return cli_fail(decode->cli, CLI_USAGE, "--now \"%s\": whole seconds since 1970", text);
+    return CLI_OK;
 }
 
 /* Input. */
@@ -172,14 +176,6 @@ static int take_payload(struct decode *decode)
 
 /* Output. */
 
-static void put(struct bytes text, int width)
-{
-    int used = 0;
-    for (size_t i = 0; i < text.len; i++, used++)
-        putchar(text.ptr[i] < 0x20 || text.ptr[i] == 0x7f ? '?' : text.ptr[i]);
-    printf("%*s ", used < width ? width - used : 0, "");
-}
-
 static void print_step(const struct custom_step *step)
 {
     char place[64];
@@ -189,11 +185,11 @@ static void print_step(const struct custom_step *step)
         snprintf(place, sizeof place, "%zu-%zu", step->offset, step->offset + step->len - 1);
     else
         snprintf(place, sizeof place, "%zu", step->offset);
-    put(bytes_of_text(place), 9);
-    put(step->field.len ? step->field : BYTES_LITERAL("-"), 20);
-    put(step->raw, 18);
-    put(step->value, 16);
-    put(step->unit, 5);
+    cli_put_column(bytes_of_text(place), 9);
+    cli_put_column(step->field.len ? step->field : BYTES_LITERAL("-"), 20);
+    cli_put_column(step->raw, 18);
+    cli_put_column(step->value, 16);
+    cli_put_column(step->unit, 5);
     puts(step->note ? step->note : "");
 }
 

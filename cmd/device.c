@@ -6,6 +6,7 @@
 #include "cmd/cli.h"
 #include "cmd/commands.h"
 #include "cmd/enrolment.h"
+#include "cmd/keyring.h"
 #include "cmd/speech.h"
 #include "cmd/thing.h"
 #include "codec/base64url.h"
@@ -15,6 +16,7 @@
 #include "gateway/history.h"
 #include "gateway/rt/random.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -22,7 +24,6 @@
 /* A key that is made: 192 random bits as 32 characters, because many clients take keys as text only. */
 #define MADE_KEY_RANDOM 24
 #define MADE_KEY_LEN 32
-#define KEY_FILE_MAX 65536
 #define TOTALS_MEMORY_BYTES ((size_t)1 << 20)
 #define FRAME_KEY_OCTETS 16 /* AES-128; the id follows */
 
@@ -67,21 +68,6 @@ static int take_psk(const struct cli *cli, struct draft *ret)
     return CLI_OK;
 }
 
-static int digest_of_file(const struct cli *cli, const char *path, uint8_t ret[static RECORD_DIGEST_BYTES])
-{
-    FILE *file = fopen(path, "re");
-    uint8_t *content = malloc(KEY_FILE_MAX);
-    size_t len = file && content ? fread(content, 1, KEY_FILE_MAX, file) : 0;
-    bool ok = len > 0 && len < KEY_FILE_MAX && crypto_spki_digest(bytes_of(content, len), ret);
-    free(content);
-    if (file)
-        fclose(file);
-    if (!file)
-        return cli_fail(cli, CLI_REFUSED, "--rpk-file %s cannot be read", path);
-    return ok ? CLI_OK : cli_fail(cli, CLI_REFUSED, "--rpk-file %s holds no public key or certificate (PEM or DER)",
-                                  path);
-}
-
 static int take_rpk(const struct cli *cli, struct draft *ret)
 {
     const char *hex = cli_value(cli, "--rpk"), *path = cli_value(cli, "--rpk-file");
@@ -93,7 +79,7 @@ static int take_rpk(const struct cli *cli, struct draft *ret)
     struct credential *rpk = draft_credential(ret, "rpk", CREDENTIAL_RPK);
     rpk->public_len = RECORD_DIGEST_BYTES;
     if (path)
-        return digest_of_file(cli, path, rpk->public);
+        return keyring_read_digest(cli, path, rpk->public);
     if (!secret_set_hex(&digest, bytes_of_text(hex)) || digest.len != RECORD_DIGEST_BYTES)
         return cli_fail(cli, CLI_USAGE, "--rpk needs %d hexadecimal digits: SHA-256 of the SubjectPublicKeyInfo",
                         2 * RECORD_DIGEST_BYTES);
@@ -104,6 +90,9 @@ static int take_rpk(const struct cli *cli, struct draft *ret)
 static int take_x509(const struct cli *cli, struct draft *ret)
 {
     char *name = ret->room.names[0];
+    const char *given = cli_value(cli, "--x509");
+    if (given && !given[0]) /* nothing would prove who the device is */
+        return cli_fail(cli, CLI_USAGE, "--x509 \"\": a name of the certificate");
     int status = cli_take_text(cli, "--x509", CREDENTIAL_NAME_MAX, record_text_is_valid, name);
     if (status == CLI_OK && name[0])
         draft_credential(ret, "x509", CREDENTIAL_X509)->name = name;
@@ -138,11 +127,12 @@ static int take_frame_key(const struct cli *cli, struct draft *ret)
 static int take_fields(struct cli *cli, struct draft *draft)
 {
     struct device_record *ret = &draft->record;
-    int status = cli_take_text(cli, "--prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, ret->prefix);
-    if (status == CLI_OK)
-        status = cli_take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
-    if (status == CLI_OK)
-        status = cli_take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
+    const struct cli_text texts[] = {
+        {"--prefix", SCHEMA_DEVICE_MAX, record_prefix_is_valid, ret->prefix},
+        {"--site", RECORD_SITE_MAX, record_text_is_valid, ret->site},
+        {"--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags},
+    };
+    int status = cli_take_texts(cli, texts, sizeof texts / sizeof texts[0]);
     if (status == CLI_OK)
         status = take_frame_key(cli, draft);
     return status == CLI_OK ? speech_take_profile(cli, ret->tenant, ret->profile) : status;
@@ -155,7 +145,7 @@ static int take_role(const struct cli *cli, struct device_record *ret)
     if (!role || !role[0])
         return CLI_OK;
     if (!role_of_name(bytes_of_text(role), &ret->role) || ret->role == ROLE_BOOTSTRAP)
-        return cli_fail(cli, CLI_USAGE, "--role %s: device, viewer, operator or admin", role);
+        return cli_fail(cli, CLI_USAGE, "--role \"%s\": device, viewer, operator or admin", role);
     return CLI_OK;
 }
 
@@ -526,7 +516,7 @@ static int take_concentrator(const struct cli *cli, struct device_record *ret)
     ret->concentrator = text && strcmp(text, "yes") == 0;
     if (!text || ret->concentrator || strcmp(text, "no") == 0)
         return CLI_OK;
-    return cli_fail(cli, CLI_USAGE, "--concentrator %s: yes or no", text);
+    return cli_fail(cli, CLI_USAGE, "--concentrator \"%s\": yes or no", text);
 }
 
 /* The fields whose options were given, out of all of the record; an empty one is to go. */
@@ -620,6 +610,8 @@ static int import_file(struct cli *cli, FILE *file, const struct bulk_options *o
     if (chunk)
         explicit_bzero(chunk, IMPORT_CHUNK);
     free(chunk);
+    if (result == ACCOUNTS_DONE && ferror(file))
+        return cli_fail(cli, CLI_REFUSED, "%s cannot be read to its end", cli->operands[1]);
     return cli_judge(cli, result, "devices of tenant", cli->operands[0]);
 }
 
@@ -632,7 +624,7 @@ static int device_import(struct cli *cli)
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *file = is_stdin ? stdin : fopen(path, "re");
     if (!file)
-        return cli_fail(cli, CLI_REFUSED, "%s cannot be read", path);
+        return cli_fail(cli, CLI_REFUSED, "%s: %s", path, strerror(errno));
     struct bulk_options options = {.tenant = bytes_of_text(cli->operands[0]), .restores_times = true,
                                    .restores_key_times = true, .replaces = cli_value(cli, "--replace") != NULL,
                                    .role_max = ROLE_ADMIN, .now_s = time(NULL)};
@@ -640,9 +632,9 @@ static int device_import(struct cli *cli)
     if (!is_stdin)
         fclose(file);
     for (size_t i = 0; i < report.refused && i < BULK_REFUSALS_MAX; i++)
-        fprintf(stderr, "line %llu: %s%s%s\n", (unsigned long long)report.refusals[i].line,
-                report.refusals[i].error.pointer, report.refusals[i].error.pointer[0] ? ": " : "",
-                report.refusals[i].error.detail);
+        cli_put_line(stderr, "line %llu: %s%s%s", (unsigned long long)report.refusals[i].line,
+                     report.refusals[i].error.pointer, report.refusals[i].error.pointer[0] ? ": " : "",
+                     report.refusals[i].error.detail);
     printf("%llu devices added, %llu replaced, %llu lines refused\n", (unsigned long long)report.created,
            (unsigned long long)report.replaced, (unsigned long long)report.refused);
     return status == CLI_OK && report.refused ? CLI_REFUSED : status;
@@ -703,16 +695,6 @@ static const struct cli_option set_options[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct cli_option list_options[] = {
-    {"--json", NULL, "as a JSON array"},
-    {NULL, NULL, NULL},
-};
-
-static const struct cli_option show_options[] = {
-    {"--json", NULL, "as a JSON object"},
-    {NULL, NULL, NULL},
-};
-
 static const struct cli_option reject_options[] = {
     {"--forget", NULL, "forget that it asked: its serial number may be asked for again, by anybody"},
     {NULL, NULL, NULL},
@@ -732,8 +714,9 @@ static const struct thing_kind kind = {
 
 static const struct cli_command commands[] = {
     {"add", "TENANT/ID", "add a device and print its key, once", add_options, device_add},
-    {"list", "TENANT", "the tenant's devices", list_options, thing_list},
-    {"show", "TENANT/ID", "one device, without its secrets, and what is missing of it", show_options, device_show},
+    {"list", "TENANT", "the tenant's devices", thing_json_options, thing_list},
+    {"show", "TENANT/ID", "one device, without its secrets, and what is missing of it", thing_json_options,
+     device_show},
     {"set", "TENANT/ID", "change single fields; an empty value (--site=) takes one away", set_options, device_set},
     {"disable", "TENANT/ID", "it may not speak any more; its sessions end", NULL, thing_disable},
     {"enable", "TENANT/ID", "takes that back", NULL, thing_enable},

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "cmd/enrolment.h"
 
+#include "cmd/thing.h"
 #include "gateway/enrolment.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
 
 /* The gateway's own settings are not known here. */
@@ -39,6 +39,29 @@ static int fail_obstacle(const struct cli *cli, const char *tenant, const struct
                     decided->device);
 }
 
+static enum accounts_result print_one(struct cli *cli, struct bytes tenant, struct bytes id, struct thing_form form)
+{
+    struct enrolment_record record;
+    char asked[32], expires[32];
+    enum accounts_result result = enrolment_get(&cli->accounts, tenant, id, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    fputs(form.before, stdout);
+    cli_put_line(stdout, "%-24s %-9s serial %s  batch %s  %s  asked %s from %s  until %s", record.device,
+                 enrolment_state_name(record.state), record.serial[0] ? record.serial : "-",
+                 record.batch[0] ? record.batch : "-", credential_kind_name(record.kind),
+                 cli_time_text(record.asked_s, asked), record.from, cli_time_text(record.expires_s, expires));
+    return result;
+}
+
+static const struct thing_kind kind = {
+    .name = "enrolment of",
+    .all = "enrolments of",
+    .list = enrolment_list,
+    .print = print_one,
+    .if_damaged = "; DEL weir:{TENANT}:enrol:DEVICE in Redis takes it away, and the device may ask again",
+};
+
 static int decide(struct cli *cli, enum enrolment_decision decision)
 {
     static const char *const done[] = {
@@ -58,7 +81,7 @@ static int decide(struct cli *cli, enum enrolment_decision decision)
     if (result == ACCOUNTS_NOT_FOUND)
         return cli_fail(cli, CLI_REFUSED, "nobody is waiting as %s; see weir device waiting %s", cli->operands[0],
                         name.tenant);
-    int status = cli_judge(cli, result, "enrolment of", cli->operands[0]);
+    int status = thing_judge(cli, &kind, result, cli->operands[0]);
     if (status == CLI_OK)
         printf("%s/%s %s\n", name.tenant, decided.device, done[decision]);
     return status;
@@ -76,24 +99,5 @@ int enrolment_reject(struct cli *cli)
 
 int enrolment_waiting(struct cli *cli)
 {
-    const char *tenant = cli->operands[0];
-    struct accounts_ids ids = {0};
-    if (!cli_tenant_is_valid(cli, tenant))
-        return CLI_USAGE;
-    int status = cli_judge(cli, enrolment_list(&cli->accounts, bytes_of_text(tenant), &ids), "enrolments of", tenant);
-    for (size_t i = 0; i < ids.count && status == CLI_OK; i++) {
-        struct enrolment_record record;
-        char asked[32], expires[32];
-        enum accounts_result result =
-            enrolment_get(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
-        if (result == ACCOUNTS_DONE)
-            printf("%-24s %-9s serial %s  batch %s  %s  asked %s from %s  until %s\n", record.device,
-                   enrolment_state_name(record.state), record.serial[0] ? record.serial : "-",
-                   record.batch[0] ? record.batch : "-", credential_kind_name(record.kind),
-                   cli_time_text(record.asked_s, asked), record.from, cli_time_text(record.expires_s, expires));
-        else if (result != ACCOUNTS_NOT_FOUND)
-            status = cli_judge(cli, result, "enrolment of", ids.ids[i]);
-    }
-    free(ids.ids);
-    return status;
+    return thing_list_kind(cli, &kind);
 }

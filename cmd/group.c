@@ -30,13 +30,14 @@ static int take_key(const struct cli *cli, struct group_record *ret)
 
 static int take_options(struct cli *cli, struct group_record *ret)
 {
-    int status = cli_take_text(cli, "--pattern", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->pattern);
+    const struct cli_text texts[] = {
+        {"--pattern", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->pattern},
+        {"--site", RECORD_SITE_MAX, record_text_is_valid, ret->site},
+        {"--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags},
+    };
+    int status = cli_take_texts(cli, texts, sizeof texts / sizeof texts[0]);
     if (status == CLI_OK && !ret->pattern[0])
         status = cli_fail(cli, CLI_USAGE, "needs --pattern: which device ids belong to it, as meter-*");
-    if (status == CLI_OK)
-        status = cli_take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
-    if (status == CLI_OK)
-        status = cli_take_text(cli, "--tags", RECORD_TAGS_MAX, record_tags_are_valid, ret->tags);
     if (status == CLI_OK)
         status = speech_take_profile(cli, ret->tenant, ret->profile);
     return status == CLI_OK ? take_key(cli, ret) : status;
@@ -136,15 +137,10 @@ static const struct cli_option add_options[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct cli_option json_options[] = {
-    {"--json", NULL, "as JSON"},
-    {NULL, NULL, NULL},
-};
-
 static const struct cli_command commands[] = {
     {"add", "TENANT/NAME", "let a batch of devices in by one key; prints it, once", add_options, group_add},
-    {"list", "TENANT", "the tenant's groups", json_options, thing_list},
-    {"show", "TENANT/NAME", "one group, without its key", json_options, thing_show},
+    {"list", "TENANT", "the tenant's groups", thing_json_options, thing_list},
+    {"show", "TENANT/NAME", "one group, without its key", thing_json_options, thing_show},
     {"disable", "TENANT/NAME", "derived keys are good no more; sessions with them end", NULL, thing_disable},
     {"enable", "TENANT/NAME", "takes that back", NULL, thing_enable},
     {"remove", "TENANT/NAME", "forget the group; records of its devices stay", NULL, thing_remove},

@@ -22,7 +22,6 @@
 #define MADE_PSK_RANDOM 24 /* as weir device add makes them: 32 characters, because many clients take text only */
 #define MADE_SECRET_BYTES 32
 #define ID_RANDOM_BYTES 4
-#define FILE_MAX 65536
 #define THUMBPRINT_LEN 43 /* SHA-256 in base64url */
 #define ARENA_BYTES ((size_t)1 << 16)
 
@@ -41,8 +40,10 @@ static int take_kind(const struct cli *cli, struct credential *ret)
     const char *kind = cli_value(cli, "--kind"), *id = cli_value(cli, "--id");
     uint8_t random[ID_RANDOM_BYTES];
     char digits[2 * ID_RANDOM_BYTES];
-    if (!kind || !credential_kind_of_name(bytes_of_text(kind), &ret->kind))
-        return cli_fail(cli, CLI_USAGE, "--kind psk, x509, ca, rpk, frame, es256, eddsa, hs256, hs256-64 or hmac");
+    if (!kind)
+        return cli_fail(cli, CLI_USAGE, "needs --kind; see --help");
+    if (!credential_kind_of_name(bytes_of_text(kind), &ret->kind))
+        return cli_fail(cli, CLI_USAGE, "--kind \"%s\" is not one of the kinds of keys; see --help", kind);
     if (id && !credential_id_is_valid(bytes_of_text(id)))
         return cli_fail(cli, CLI_USAGE, "--id \"%s\": 1 to %d of A-Z a-z 0-9 . _ -, the first a letter or digit", id,
                         CREDENTIAL_ID_MAX);
@@ -65,18 +66,6 @@ static int take_times(const struct cli *cli, struct credential *ret)
     if (status == CLI_OK && ret->not_after_s && ret->not_after_s <= time(NULL))
         status = cli_fail(cli, CLI_USAGE, "--not-after is in the past: the key would never be good");
     return status;
-}
-
-static int take_digest_of_file(const struct cli *cli, const char *path, struct credential *ret)
-{
-    size_t len;
-    uint8_t *content = cli_read_file(cli, path, FILE_MAX, &len);
-    bool ok = content && crypto_spki_digest(bytes_of(content, len), ret->public);
-    ret->public_len = CREDENTIAL_DIGEST_BYTES;
-    free(content);
-    if (!content)
-        return CLI_REFUSED;
-    return ok ? CLI_OK : cli_fail(cli, CLI_REFUSED, "%s holds no public key or certificate (PEM or DER)", path);
 }
 
 static int take_hex(const struct cli *cli, const char *hex, struct credential *ret)
@@ -150,8 +139,10 @@ static int take_material(const struct cli *cli, struct draft *ret)
         return cli_fail(cli, CLI_USAGE, "one of --file, --hex and --generate");
     if (hex)
         return take_hex(cli, hex, &ret->credential);
-    if (file && (kind == CREDENTIAL_RPK || kind == CREDENTIAL_CA))
-        return take_digest_of_file(cli, file, &ret->credential);
+    if (file && (kind == CREDENTIAL_RPK || kind == CREDENTIAL_CA)) {
+        ret->credential.public_len = CREDENTIAL_DIGEST_BYTES;
+        return keyring_read_digest(cli, file, ret->credential.public);
+    }
     if (file && credential_algorithm(kind, &algorithm))
         return take_key_file(cli, file, algorithm, ret);
     if (makes && kind != CREDENTIAL_FRAME && generate(ret))
@@ -390,10 +381,12 @@ static int key_remove(struct cli *cli)
         return CLI_USAGE;
     if (!credential_id_is_valid(bytes_of_text(id)))
         return cli_fail(cli, CLI_USAGE, "\"%s\" cannot be the id of a key; see weir key list %s", id, cli->operands[0]);
-    int status = cli_judge(cli,
-                           accounts_remove_credential(&cli->accounts, bytes_of_text(device.tenant),
-                                                      bytes_of_text(device.id), bytes_of_text(id)),
-                           "key", id);
+    enum accounts_result result = accounts_remove_credential(&cli->accounts, bytes_of_text(device.tenant),
+                                                             bytes_of_text(device.id), bytes_of_text(id));
+    if (result == ACCOUNTS_NOT_FOUND)
+        return cli_fail(cli, CLI_REFUSED, "there is no device %s with a key %s; see weir key list %s", cli->operands[0],
+                        id, cli->operands[0]);
+    int status = cli_judge(cli, result, "key of device", cli->operands[0]);
     if (status == CLI_OK)
         printf("key %s of device %s removed; sessions that rest on it end within seconds\n", id, cli->operands[0]);
     return status;
@@ -426,11 +419,6 @@ static const struct cli_option add_options[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct cli_option list_options[] = {
-    {"--json", NULL, "as a JSON array"},
-    {NULL, NULL, NULL},
-};
-
 static const struct cli_option generate_options[] = {
     {"--kind", "KIND", "psk, es256, eddsa, hs256, hs256-64 or hmac"},
     {NULL, NULL, NULL},
@@ -438,7 +426,7 @@ static const struct cli_option generate_options[] = {
 
 static const struct cli_command commands[] = {
     {"add", "TENANT/DEVICE", "one more credential; the others stay good", add_options, key_add},
-    {"list", "TENANT/DEVICE", "the credentials of a device, without secrets", list_options, key_list},
+    {"list", "TENANT/DEVICE", "the credentials of a device, without secrets", thing_json_options, key_list},
     {"remove", "TENANT/DEVICE ID", "it is good no more; sessions that rest on it end", NULL, key_remove},
     {"generate", "", "make a key and print it; nothing is kept", generate_options, key_generate},
 };

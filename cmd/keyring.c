@@ -95,6 +95,17 @@ static bool take_content(struct bytes content, enum signed_algorithm algorithm, 
     return crypto_sign_read_pem(content, &ret->key) || take_secret(text, algorithm, &ret->key);
 }
 
+int keyring_read_digest(const struct cli *cli, const char *path, uint8_t ret[static CREDENTIAL_DIGEST_BYTES])
+{
+    size_t len;
+    uint8_t *content = cli_read_file(cli, path, FILE_MAX, &len);
+    bool ok = content && crypto_spki_digest(bytes_of(content, len), ret);
+    free(content);
+    if (!content)
+        return CLI_REFUSED;
+    return ok ? CLI_OK : cli_fail(cli, CLI_REFUSED, "%s holds no public key or certificate (PEM or DER)", path);
+}
+
 int keyring_read_file(const struct cli *cli, const char *text, enum signed_algorithm algorithm, struct keyring_key *ret)
 {
     size_t len;

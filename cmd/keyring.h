@@ -33,6 +33,9 @@ int keyring_take(const struct cli *cli, struct keyring *keyring);
 /* One file, with KID= before it or not; algorithm: of a secret in hexadecimal. Returns an exit status. */
 int keyring_read_file(const struct cli *cli, const char *text, enum signed_algorithm algorithm,
                       struct keyring_key *ret);
+/* SHA-256 of the public key of a file ("-": stdin), which is a public key or a certificate, PEM or DER. Returns an exit
+ * status. */
+int keyring_read_digest(const struct cli *cli, const char *path, uint8_t ret[static CREDENTIAL_DIGEST_BYTES]);
 void keyring_deinit(struct keyring *keyring);
 
 /* By the algorithm of the key, whatever the message says: it is compared before. */

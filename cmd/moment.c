@@ -27,7 +27,8 @@ int moment_take(const struct cli *cli, const char *option, int64_t *ret)
     if (!text || read_seconds(text, ret))
         return CLI_OK;
     if (!datetime_parse(bytes_of_text(text), &time) || time.s <= 0)
-        return cli_fail(cli, CLI_USAGE, "%s %s: as 2026-11-21T10:00:00Z, 2026-11-21, or Unix seconds", option, text);
+        return cli_fail(cli, CLI_USAGE, "%s \"%s\": as 2026-11-21T10:00:00Z, 2026-11-21, or Unix seconds", option,
+                        text);
     *ret = time.s;
     return CLI_OK;
 }

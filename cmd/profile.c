@@ -14,12 +14,12 @@ static int take_clock(const struct cli *cli, struct profile_record *ret)
     const char *clock = cli_value(cli, "--clock"), *window = cli_value(cli, "--clock-window");
     char *end;
     if (clock && !record_clock_of_name(bytes_of_text(clock), &ret->clock))
-        return cli_fail(cli, CLI_USAGE, "--clock %s: trust, correct, replace or refuse", clock);
+        return cli_fail(cli, CLI_USAGE, "--clock \"%s\": trust, correct, replace or refuse", clock);
     if (!window)
         return CLI_OK;
     unsigned long long seconds = window[0] >= '0' && window[0] <= '9' ? strtoull(window, &end, 10) : 0;
     if (seconds < 1 || seconds > UINT32_MAX || *end)
-        return cli_fail(cli, CLI_USAGE, "--clock-window %s: whole seconds, from 1 to %u", window, UINT32_MAX);
+        return cli_fail(cli, CLI_USAGE, "--clock-window \"%s\": whole seconds, from 1 to %u", window, UINT32_MAX);
     if (ret->clock != CLOCK_CORRECT && ret->clock != CLOCK_REFUSE)
         return cli_fail(cli, CLI_USAGE, "--clock-window is for --clock=correct and --clock=refuse");
     ret->clock_window_s = (uint32_t)seconds;
@@ -131,15 +131,10 @@ static const struct cli_option add_options[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct cli_option json_options[] = {
-    {"--json", NULL, "as JSON"},
-    {NULL, NULL, NULL},
-};
-
 static const struct cli_command commands[] = {
     {"add", "TENANT/NAME", "say how a batch of devices speaks", add_options, profile_add},
-    {"list", "TENANT", "the tenant's profiles", json_options, thing_list},
-    {"show", "TENANT/NAME", "one profile", json_options, thing_show},
+    {"list", "TENANT", "the tenant's profiles", thing_json_options, thing_list},
+    {"show", "TENANT/NAME", "one profile", thing_json_options, thing_show},
     {"remove", "TENANT/NAME", "forget the profile; its devices stay", NULL, thing_remove},
 };
 

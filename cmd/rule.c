@@ -2,6 +2,7 @@
 /* `weir rule`: which series of a tenant go to which stream, with which tags. */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
+#include "cmd/thing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static int take_order(const struct cli *cli, struct rule_record *ret)
         return CLI_OK;
     unsigned long long order = text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 10) : UINT64_MAX;
     if (order > UINT32_MAX || *end)
-        return cli_fail(cli, CLI_USAGE, "--order %s: a whole number from 0 to %u", text, UINT32_MAX);
+        return cli_fail(cli, CLI_USAGE, "--order \"%s\": a whole number from 0 to %u", text, UINT32_MAX);
     ret->order = (uint32_t)order;
     return CLI_OK;
 }
@@ -36,17 +37,16 @@ static int take_tags(const struct cli *cli, struct rule_record *ret)
 
 static int take_options(const struct cli *cli, struct rule_record *ret)
 {
+    const struct cli_text texts[] = {
+        {"--device", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->device},
+        {"--site", RECORD_SITE_MAX, record_text_is_valid, ret->site},
+        {"--name", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->name},
+        {"--class", sizeof ret->class - 1, record_class_is_valid, ret->class},
+        {"--stream", SCHEMA_STREAM_MAX, schema_rule_stream_is_valid, ret->stream},
+    };
     int status = take_order(cli, ret);
     if (status == CLI_OK)
-        status = cli_take_text(cli, "--device", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->device);
-    if (status == CLI_OK)
-        status = cli_take_text(cli, "--site", RECORD_SITE_MAX, record_text_is_valid, ret->site);
-    if (status == CLI_OK)
-        status = cli_take_text(cli, "--name", RECORD_PATTERN_MAX, record_pattern_is_valid, ret->name);
-    if (status == CLI_OK)
-        status = cli_take_text(cli, "--class", sizeof ret->class - 1, record_class_is_valid, ret->class);
-    if (status == CLI_OK)
-        status = cli_take_text(cli, "--stream", SCHEMA_STREAM_MAX, schema_rule_stream_is_valid, ret->stream);
+        status = cli_take_texts(cli, texts, sizeof texts / sizeof texts[0]);
     return status == CLI_OK ? take_tags(cli, ret) : status;
 }
 
@@ -215,20 +215,15 @@ static const struct cli_option add_options[] = {
     {"--name", "PATTERN", "names; without : and / of the local name, else of DEVICE:NAME"},
     {"--class", "LETTERS", "of t (telemetry) a (alarm) e (event) c (command); default: any"},
     {"--order", "N", "rules are asked by it, then by id; the first that matches decides; default: 100"},
-    {"--stream", "NAME", "where the entries go: weir:{TENANT}:stream:NAME; default: obs"},
+    {"--stream", "NAME", "where the entries go: weir:{TENANT}:stream:NAME, of a-z 0-9 -; default: obs"},
     {"--tag", "K=V,...", "constant fields behind the others of each entry, up to 8"},
     {"--replace", NULL, "if it exists, make it anew with these options only"},
     {NULL, NULL, NULL},
 };
 
-static const struct cli_option list_options[] = {
-    {"--json", NULL, "as a JSON array"},
-    {NULL, NULL, NULL},
-};
-
 static const struct cli_command commands[] = {
     {"add", "TENANT ID", "send what matches to a stream of its own, with tags", add_options, rule_add},
-    {"list", "TENANT", "the tenant's rules in the order in which they are asked", list_options, rule_list},
+    {"list", "TENANT", "the tenant's rules in the order in which they are asked", thing_json_options, rule_list},
     {"show", "TENANT ID", "one rule", NULL, rule_show},
     {"remove", "TENANT ID", "forget the rule; what its stream holds stays", NULL, rule_remove},
 };

@@ -4,6 +4,7 @@
  * at the first start and prints lines to paste; their secrets are kept in state_dir/demo.env, readable by the owner
  * only, because nothing else could print them again.
  */
+#include "cmd/cli.h"
 #include "cmd/commands.h"
 #include "cmd/demo.h"
 #include "cmd/place.h"
@@ -92,11 +93,11 @@ static int read_settings(struct serve *serve, int argc, char **argv)
     if ((config && !settings_from_file(&serve->settings, config, error)) ||
         !settings_from_environment(&serve->settings, error) ||
         (argc = settings_from_arguments(&serve->settings, argc, argv, error)) < 0) {
-        fprintf(stderr, "weir serve: %s\n", error);
+        cli_put_line(stderr, "weir serve: %s", error);
         return EXIT_USAGE;
     }
     if (argc > 1) {
-        fprintf(stderr, "weir serve: \"%s\" is not a setting; see weir serve --help\n", argv[1]);
+        cli_put_line(stderr, "weir serve: \"%s\" is not a setting; see weir serve --help", argv[1]);
         return EXIT_USAGE;
     }
     return -1;

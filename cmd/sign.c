@@ -47,7 +47,7 @@ static int take_shape(struct signing *signing)
             signing->shape = shape;
             return CLI_OK;
         }
-    return text ? cli_fail(signing->cli, CLI_USAGE, "--form %s: jws, jws-json, cose or hmac", text) : CLI_OK;
+    return text ? cli_fail(signing->cli, CLI_USAGE, "--form \"%s\": jws, jws-json, cose or hmac", text) : CLI_OK;
 }
 
 /* A media type, a number, or nothing. */
@@ -65,7 +65,8 @@ static int take_content_type(struct signing *signing)
     else
         signing->content_format = format_by_media_type(bytes_of_text(text));
     if (text[0] && !format_media_type(signing->content_format))
-        return cli_fail(signing->cli, CLI_USAGE, "--cty %s is no media type or Content-Format that weir knows", text);
+        return cli_fail(signing->cli, CLI_USAGE, "--cty \"%s\" is no media type or Content-Format that weir knows",
+                        text);
     return CLI_OK;
 }
 
@@ -75,7 +76,7 @@ static int take_sequence(struct signing *signing)
     if (!text)
         return CLI_OK;
     if (!delivery_parse_sequence(bytes_of_text(text), &signing->sequence))
-        return cli_fail(signing->cli, CLI_USAGE, "--seq %s is not EPOCH.SEQ, two whole numbers", text);
+        return cli_fail(signing->cli, CLI_USAGE, "--seq \"%s\" is not EPOCH.SEQ, two whole numbers", text);
     if (signing->shape == SHAPE_HMAC)
         return cli_fail(signing->cli, CLI_USAGE, "an envelope has no place for --seq; its time tells it from others");
     return CLI_OK;
@@ -263,7 +264,7 @@ static int generate(const struct cli *cli)
         return cli_fail(cli, CLI_USAGE, "--generate needs --out=FILE, and --alg=ES256, EdDSA, HS256 or HS256/64");
     bool is_pair = key.algorithm == SIGNED_ES256 || key.algorithm == SIGNED_EDDSA;
     if (snprintf(public_path, sizeof public_path, "%s%s", path, is_pair ? ".pub" : "") >= (int)sizeof public_path)
-        return cli_fail(cli, CLI_USAGE, "--out %s is too long", path);
+        return cli_fail(cli, CLI_USAGE, "--out \"%s\" is too long", path);
     if (!crypto_sign_generate(key.algorithm, &key))
         return cli_fail(cli, CLI_REFUSED, "no key could be made");
     int status = is_pair ? write_pair(cli, path, public_path, &key) : write_secret(cli, path, &key);

@@ -6,6 +6,7 @@
  *   weir sim ...               send; progress on stderr, one line of JSON on stdout
  *   weir sim --check FILE ...  compare the ledger of a run with the stream
  */
+#include "cmd/cli.h"
 #include "cmd/commands.h"
 #include "cmd/place.h"
 #include "cmd/sim_fleet.h"
@@ -33,7 +34,7 @@ static void interrupt(int signal_number)
 
 static int complain(const char *error)
 {
-    fprintf(stderr, "weir sim: %s\n", error);
+    cli_put_line(stderr, "weir sim: %s", error);
     return EXIT_FAILURE;
 }
 

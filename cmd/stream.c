@@ -2,6 +2,7 @@
 /* `weir stream`: how long streams keep what they have, and how they are doing. */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
+#include "cmd/thing.h"
 #include "gateway/streaminfo.h"
 
 #include <stdio.h>
@@ -42,7 +43,7 @@ static int take_age(const struct cli *cli, struct stream_record *ret)
         if (rest[0] == units[i].letter && !rest[1])
             factor = units[i].seconds;
     if (factor == 0 || number > 999999999999 / factor)
-        return cli_fail(cli, CLI_USAGE, "--max-age %s: seconds, or a number with s, m, h or d; 0: no limit", text);
+        return cli_fail(cli, CLI_USAGE, "--max-age \"%s\": seconds, or a number with s, m, h or d; 0: no limit", text);
     ret->max_age_s = number * factor;
     return CLI_OK;
 }
@@ -52,7 +53,7 @@ static int take_entries(const struct cli *cli, struct stream_record *ret)
     const char *text = cli_value(cli, "--max-entries"), *rest = "";
     if (!text || (parse_number(text, &rest, &ret->max_entries) && !rest[0]))
         return CLI_OK;
-    return cli_fail(cli, CLI_USAGE, "--max-entries %s: a whole number; 0: no limit", text);
+    return cli_fail(cli, CLI_USAGE, "--max-entries \"%s\": a whole number; 0: no limit", text);
 }
 
 static int take_groups(const struct cli *cli, struct stream_record *ret)
@@ -192,8 +193,9 @@ static void put_group(const struct streaminfo_group *group, bool json, bool firs
     snprintf(name, sizeof name, "%.*s", (int)(group->name.len < sizeof name ? group->name.len : sizeof name - 1),
              (const char *)group->name.ptr);
     if (!json) {
-        printf("    group %-16s lag=%s pending=%llu\n", name, lag_text(group->lag, lag),
-               (unsigned long long)group->pending);
+        fputs("    group ", stdout);
+        cli_put_column(bytes_of_text(name), 16); /* consumers name their groups as they like */
+        printf("lag=%s pending=%llu\n", lag_text(group->lag, lag), (unsigned long long)group->pending);
         return;
     }
     fputs(first ? "{\"group\":" : ",{\"group\":", stdout);
@@ -285,6 +287,10 @@ static int stream_show(struct cli *cli)
 {
     if (!take_operands(cli))
         return CLI_USAGE;
+    struct tenant_record tenant;
+    enum accounts_result result = accounts_get_tenant(&cli->accounts, bytes_of_text(cli->operands[0]), &tenant);
+    if (result == ACCOUNTS_NOT_FOUND)
+        return cli_judge(cli, ACCOUNTS_NO_TENANT, "streams of", cli->operands[0]);
     return print_stream(cli, cli->operands[0], cli->operands[1], false);
 }
 
@@ -295,15 +301,10 @@ static const struct cli_option set_options[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct cli_option list_options[] = {
-    {"--json", NULL, "as a JSON array"},
-    {NULL, NULL, NULL},
-};
-
 static const struct cli_command commands[] = {
     {"set", "TENANT NAME", "limit what a stream keeps, with these options only; obs is the default stream",
      set_options, stream_set},
-    {"list", "TENANT", "the tenant's streams: length, oldest entry, memory, groups and their lag", list_options,
+    {"list", "TENANT", "the tenant's streams: length, oldest entry, memory, groups and their lag", thing_json_options,
      stream_list},
     {"show", "TENANT NAME", "one stream", NULL, stream_show},
     {"remove", "TENANT NAME", "take the limits away; nothing is deleted", NULL, stream_remove},

@@ -2,6 +2,7 @@
 /* `weir tenant`: words on the screen around gateway/accounts. */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
+#include "cmd/thing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,23 +34,22 @@ static int tenant_add(struct cli *cli)
     return status;
 }
 
+static enum accounts_result print_one(struct cli *cli, struct bytes none, struct bytes id, struct thing_form form)
+{
+    struct tenant_record record;
+    enum accounts_result result = accounts_get_tenant(&cli->accounts, id, &record);
+    (void)none;
+    if (result == ACCOUNTS_DONE)
+        printf("%s%-32s %s\n", form.before, record.id, record.disabled ? "disabled" : "enabled");
+    return result;
+}
+
 static int tenant_list(struct cli *cli)
 {
+    static const struct thing_kind kind = {.name = "tenant", .print = print_one};
     struct accounts_ids tenants;
     int status = cli_judge(cli, accounts_list_tenants(&cli->accounts, &tenants), "list of", "tenants");
-    if (status != CLI_OK)
-        return status;
-    for (size_t i = 0; i < tenants.count && status == CLI_OK; i++) {
-        struct tenant_record record;
-        enum accounts_result result =
-            accounts_get_tenant(&cli->accounts, bytes_of_text(tenants.ids[i]), &record);
-        if (result == ACCOUNTS_DONE)
-            printf("%-32s %s\n", record.id, record.disabled ? "disabled" : "enabled");
-        else if (result != ACCOUNTS_NOT_FOUND) /* removed in between */
-            status = cli_judge(cli, result, "tenant", tenants.ids[i]);
-    }
-    free(tenants.ids);
-    return status;
+    return status == CLI_OK ? thing_list_ids(cli, &kind, "", &tenants) : status;
 }
 
 static int tenant_show(struct cli *cli)

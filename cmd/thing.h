@@ -29,14 +29,26 @@ struct thing_kind {
     enum accounts_result (*set_disabled)(struct accounts *accounts, struct bytes tenant, struct bytes id,
                                          bool disabled);
     enum accounts_result (*remove)(struct accounts *accounts, struct bytes tenant, struct bytes id);
-    /* What follows from it, for whoever did it; NULL: success is silent. */
+    /* What follows from it, for whoever did it. */
     const char *if_disabled, *if_removed;
+    /* What is told behind "what Redis has of batch acme/a is no valid record"; NULL: as cli_judge does. */
+    const char *if_damaged;
 };
+
+/* --json, and no other option. */
+extern const struct cli_option thing_json_options[];
+
+/* As cli_judge, in the words of the kind. */
+int thing_judge(const struct cli *cli, const struct thing_kind *kind, enum accounts_result result, const char *name);
 
 /* The kind is cli->group->things; these return an exit status, having said why. */
 
 /* One that is removed meanwhile is passed over; one that is damaged is told of, and the others follow. */
 int thing_list(struct cli *cli);
+/* The same of another kind than the group's. */
+int thing_list_kind(struct cli *cli, const struct thing_kind *kind);
+/* The same of those of ids, which it frees; tenant is for kind->print. */
+int thing_list_ids(struct cli *cli, const struct thing_kind *kind, const char *tenant, struct accounts_ids *ids);
 int thing_show(struct cli *cli);
 int thing_disable(struct cli *cli);
 int thing_enable(struct cli *cli);

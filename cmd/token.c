@@ -5,6 +5,7 @@
  */
 #include "cmd/cli.h"
 #include "cmd/commands.h"
+#include "cmd/thing.h"
 #include "gateway/rt/random.h"
 #include "gateway/tokens.h"
 
@@ -25,7 +26,7 @@ static bool parse_expiry(const struct cli *cli, int64_t now_s, int64_t *ret)
         return true;
     long days = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : 0;
     if (days < 1 || days > DAYS_MAX || (*end && strcmp(end, "d") != 0)) {
-        cli_fail(cli, CLI_USAGE, "--expires %s: whole days, 1 to %d: 30d", text, DAYS_MAX);
+        cli_fail(cli, CLI_USAGE, "--expires \"%s\": whole days, 1 to %d: 30d", text, DAYS_MAX);
         return false;
     }
     *ret = now_s + days * DAY_S;
@@ -44,10 +45,10 @@ static int parse_person(const struct cli *cli, struct token_record *ret)
     if (sites && ret->role == ROLE_DEVICE)
         return cli_fail(cli, CLI_USAGE, "--sites is for people: --role viewer, operator or admin");
     if (sites && (!sites[0] || strlen(sites) > RECORD_SITES_MAX || !record_sites_are_valid(bytes_of_text(sites))))
-        return cli_fail(cli, CLI_USAGE, "--sites %s: names of sites between commas, at most %d characters", sites,
+        return cli_fail(cli, CLI_USAGE, "--sites \"%s\": names of sites between commas, at most %d characters", sites,
                         RECORD_SITES_MAX);
     if (label && (strlen(label) > RECORD_SITE_MAX || !record_text_is_valid(bytes_of_text(label))))
-        return cli_fail(cli, CLI_USAGE, "--label %s: a text of at most %d characters", label, RECORD_SITE_MAX);
+        return cli_fail(cli, CLI_USAGE, "--label \"%s\": a text of at most %d characters", label, RECORD_SITE_MAX);
     strcpy(ret->sites, sites ? sites : "");
     strcpy(ret->label, label ? label : "");
     return CLI_OK;
@@ -65,9 +66,9 @@ static int parse_owner(const struct cli *cli, struct token_record *ret)
     if (!cli_tenant_is_valid(cli, tenant))
         return CLI_USAGE;
     if (device && !schema_device_is_valid(bytes_of_text(device)))
-        return cli_fail(cli, CLI_USAGE, "--device %s cannot be the id of a device", device);
+        return cli_fail(cli, CLI_USAGE, "--device \"%s\" cannot be the id of a device", device);
     if (role && !parse_role(role, &ret->role))
-        return cli_fail(cli, CLI_USAGE, "--role %s: viewer, operator or admin", role);
+        return cli_fail(cli, CLI_USAGE, "--role \"%s\": viewer, operator or admin", role);
     strcpy(ret->tenant, tenant);
     strcpy(ret->device, device ? device : "");
     return parse_person(cli, ret);
@@ -204,34 +205,20 @@ static const char *state_of(const struct token_record *record, int64_t now_s)
     return record->expires_s && record->expires_s <= now_s ? "expired" : "valid";
 }
 
-static int token_list(struct cli *cli)
+static enum accounts_result print_one(struct cli *cli, struct bytes tenant, struct bytes id, struct thing_form form)
 {
-    const char *tenant = cli->operands[0];
-    struct accounts_ids ids;
-    if (!cli_tenant_is_valid(cli, tenant))
-        return CLI_USAGE;
-    int status =
-        cli_judge(cli, accounts_list_tokens(&cli->accounts, bytes_of_text(tenant), &ids), "tokens of", tenant);
-    if (status != CLI_OK)
-        return status;
-    for (size_t i = 0; i < ids.count && status == CLI_OK; i++) {
-        struct token_record record;
-        char time_text[32];
-        enum accounts_result result =
-            accounts_get_token_of(&cli->accounts, bytes_of_text(tenant), bytes_of_text(ids.ids[i]), &record);
-        if (result == ACCOUNTS_DONE)
-            printf("%s  %-8s  %-6s  %-8s  expires %-20s  %s%s%s%s%s\n", record.id, role_name(record.role),
-                   secret_is_set(&record.apikey) ? "apikey" : "bearer", state_of(&record, time(NULL)),
-                   record.expires_s ? cli_time_text(record.expires_s, time_text) : "never", record.device,
-                   record.device[0] && record.label[0] ? "  " : "", record.label, record.sites[0] ? "  sites " : "",
-                   record.sites);
-        else if (result != ACCOUNTS_NOT_FOUND)
-            status = cli_judge(cli, result, "token", ids.ids[i]);
-        if (result == ACCOUNTS_DONE)
-            secret_wipe(&record.apikey);
-    }
-    free(ids.ids);
-    return status;
+    struct token_record record;
+    char time_text[32];
+    enum accounts_result result = accounts_get_token_of(&cli->accounts, tenant, id, &record);
+    if (result != ACCOUNTS_DONE)
+        return result;
+    printf("%s%s  %-8s  %-6s  %-8s  expires %-20s  %s%s%s%s%s\n", form.before, record.id, role_name(record.role),
+           secret_is_set(&record.apikey) ? "apikey" : "bearer", state_of(&record, time(NULL)),
+           record.expires_s ? cli_time_text(record.expires_s, time_text) : "never", record.device,
+           record.device[0] && record.label[0] ? "  " : "", record.label, record.sites[0] ? "  sites " : "",
+           record.sites);
+    secret_wipe(&record.apikey);
+    return result;
 }
 
 static int token_revoke(struct cli *cli)
@@ -240,11 +227,19 @@ static int token_revoke(struct cli *cli)
     if (!record_token_id_is_valid(bytes_of_text(id)))
         return cli_fail(cli, CLI_USAGE, "\"%s\" is not the id of a token: 16 hexadecimal digits; see weir token list",
                         id);
-    int status = cli_judge(cli, accounts_revoke_token(&cli->accounts, bytes_of_text(id)), "token", id);
+    int status = thing_judge(cli, cli->group->things, accounts_revoke_token(&cli->accounts, bytes_of_text(id)), id);
     if (status == CLI_OK)
         printf("token %s revoked\n", id);
     return status;
 }
+
+static const struct thing_kind kind = {
+    .name = "token",
+    .all = "tokens of",
+    .list = accounts_list_tokens,
+    .print = print_one,
+    .if_damaged = ", and none that a gateway takes; make another (weir token add)",
+};
 
 static const struct cli_option add_options[] = {
     {"--tenant", "NAME", "the same as TENANT"},
@@ -261,7 +256,7 @@ static const struct cli_option add_options[] = {
 
 static const struct cli_command commands[] = {
     {"add", "[TENANT]", "make a token and print it, once", add_options, token_add},
-    {"list", "TENANT", "the tenant's tokens, without their secrets", NULL, token_list},
+    {"list", "TENANT", "the tenant's tokens, without their secrets", NULL, thing_list},
     {"revoke", "ID", "the token stops working within seconds", NULL, token_revoke},
 };
 
@@ -270,7 +265,7 @@ int cmd_token(int argc, char **argv)
     static const struct cli_group group = {
         "token",  "bearer tokens for HTTP, and keys of legacy senders",
         commands, sizeof commands / sizeof commands[0],
-        NULL,
+        &kind,
     };
     return cli_main(&group, argc, argv);
 }

@@ -207,7 +207,7 @@ static int take_window(const struct verify *verify, uint64_t *ret_ms)
     if (!text)
         return CLI_OK;
     if (!text[0] || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
-        return cli_fail(verify->cli, CLI_USAGE, "--window %s: seconds", text);
+        return cli_fail(verify->cli, CLI_USAGE, "--window \"%s\": seconds", text);
     *ret_ms = strtoull(text, NULL, 10) * 1000;
     return CLI_OK;
 }
@@ -242,7 +242,7 @@ static int take_format(struct verify *verify)
     verify->place.format = name ? format_by_name(bytes_of_text(name)) : NULL;
     if (!name || (verify->place.format && !verify->place.format->by_line))
         return CLI_OK;
-    return cli_fail(verify->cli, CLI_USAGE, "--format %s is no format for one message; see docs/formats.md", name);
+    return cli_fail(verify->cli, CLI_USAGE, "--format \"%s\" is no format for one message; see docs/formats.md", name);
 }
 
 static int check_stream(struct verify *verify)

@@ -70,7 +70,10 @@ Test(cli, options)
     cr_expect_eq(CALL("test", "may", "--key-file"), CLI_USAGE);
     cr_expect_eq(CALL("test", "may", "--json=1"), CLI_USAGE);
     cr_expect_eq(CALL("test", "may", "--bogus"), CLI_USAGE);
+    cr_expect_eq(CALL("test", "may", "--key-file", "k", "--key-file=k2"), CLI_USAGE);
+    cr_expect_eq(CALL("test", "may", "--key-file=", "--key-file="), CLI_USAGE);
     cr_expect_eq(runs, 2);
+    cr_expect_eq(CALL("test", "may", "--json", "--json"), CLI_OK);
 }
 
 static uint32_t number;
@@ -129,6 +132,61 @@ Test(cli, a_file_is_read_whole_or_refused)
     cr_expect_null(cli_read_file(&cli, path, 4, &len));
     unlink(path);
     cr_expect_null(cli_read_file(&cli, path, 5, &len));
+}
+
+/* What put writes, in a block that is there until the next call. */
+static const char *written(void (*put)(FILE *out, struct bytes text), struct bytes text)
+{
+    static char result[256];
+    FILE *out = fmemopen(result, sizeof result, "w");
+    put(out, text);
+    fclose(out);
+    return result;
+}
+
+Test(cli, what_a_terminal_would_obey_is_told_in_hexadecimal)
+{
+    static const struct {
+        const char *text, *plain;
+    } cases[] = {
+        {"", ""},
+        {"Z\u00fcrich \"x\" \\y", "Z\u00fcrich \"x\" \\y"},
+        {"\x1b[31m\n\r\t\x7f", "\\x1b[31m\\x0a\\x0d\\x09\\x7f"},
+        {"a\xc2\x9b" "b\xc2\xa0", "a\\x9b" "b\xc2\xa0"},
+        {"\xc3\xbc\xff", "\\xc3\\xbc\\xff"},
+        {"\xc2", "\\xc2"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_str_eq(written(cli_put_plain, bytes_of_text(cases[i].text)), cases[i].plain);
+    cr_expect_str_eq(written(cli_put_plain, BYTES_LITERAL("a\0b")), "a\\x00b");
+}
+
+Test(cli, a_message_is_one_line_that_does_not_talk_to_the_terminal)
+{
+    static const struct cli cli = {.group = &group, .command = &commands[0]};
+    cr_expect_eq(cli_fail(&cli, CLI_REFUSED, "%s is no file", "a\x1b\nb"), CLI_REFUSED);
+    fflush(stderr);
+    cr_assert_stderr_eq_str("weir test none: a\\x1b\\x0ab is no file\n");
+}
+
+static void put_json(FILE *out, struct bytes text)
+{
+    FILE *was = stdout;
+    stdout = out;
+    cli_put_json((const char *)text.ptr);
+    stdout = was;
+}
+
+Test(cli, a_json_string_is_one_whatever_is_in_it)
+{
+    static const char *const cases[][2] = {
+        {"", "\"\""},
+        {"Z\u00fcrich \"x\" \\y/", "\"Z\u00fcrich \\\"x\\\" \\\\y/\""},
+        {"\x1b\n\x7f\xc2\x9b", "\"\\u001b\\u000a\\u007f\\u009b\""},
+        {"a\xff\xc3\xbc", "\"a\\ufffd\\ufffd\\ufffd\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        cr_expect_str_eq(written(put_json, bytes_of_text(cases[i][0])), cases[i][1]);
 }
 
 static int spool(int argc, char **argv)
