@@ -33,13 +33,47 @@ struct bytes rights_local_name(struct bytes device, struct bytes name)
     return rights_name_is_global(rest) ? name : rest;
 }
 
-static bool may_write_as(const struct device_record *device, struct bytes name)
+/* Its own id as a prefix gives no more than the id does: whoever may make a device may say that. */
+static bool has_prefix(const struct device_record *device)
 {
+    return device->prefix[0] && strcmp(device->prefix, device->id) != 0;
+}
+
+/* The known device with the longest id, of more than `above` octets, that the name begins with up to a
+ * separator or its end; disabled ones, too, or what they are called would be free for others. From the
+ * longest down, so that names below the own id mostly cost one look. */
+static const struct device_record *owner_of_name(const struct rights_question *q, struct bytes name,
+                                                 size_t above)
+{
+    const uint8_t *slash = name.len ? memchr(name.ptr, '/', name.len) : NULL; /* not in ids */
+    size_t len = slash ? (size_t)(slash - name.ptr) : name.len;
+    if (len > SCHEMA_DEVICE_MAX)
+        len = SCHEMA_DEVICE_MAX;
+    for (; len > above; len--) {
+        if (len < name.len && !is_separator(name.ptr[len]))
+            continue;
+        const struct device_record *device =
+            registry_device(q->registry, bytes_of_text(q->who->tenant), bytes_of(name.ptr, len));
+        if (device)
+            return device;
+    }
+    return NULL;
+}
+
+/* Whether a global name is under the id, and under that of no other device which begins with it. */
+static bool is_name_of_id(const struct rights_question *q, struct bytes name, struct bytes id)
+{
+    return name_is_under(name, id) && !owner_of_name(q, name, id.len);
+}
+
+static bool may_write_as(const struct rights_question *q, const struct device_record *device)
+{
+    struct bytes name = q->observation->name, prefix = bytes_of_text(device->prefix);
     if (!rights_name_is_global(name))
         return true;
-    if (bytes_equal_text(bytes_of_text(device->prefix), "*"))
-        return true;
-    return name_is_under(name, bytes_of_text(device->prefix[0] ? device->prefix : device->id));
+    if (!has_prefix(device))
+        return is_name_of_id(q, name, bytes_of_text(device->id));
+    return bytes_equal_text(prefix, "*") || name_is_under(name, prefix);
 }
 
 /* The base name without the separators that join it to the rest. */
@@ -130,7 +164,7 @@ static enum outcome answer(const struct rights_question *q, const struct device_
                            struct rights_answer *ret)
 {
     struct bytes node = observation_said_node(q->observation);
-    if (!device || !may_write_as(device, q->observation->name))
+    if (!device || !may_write_as(q, device))
         return OUTCOME_FOREIGN_NAME;
     *ret = (struct rights_answer){bytes_of_text(device->id), node.len > 0 && !is_node_of(device, node)};
     return OUTCOME_CHANGED;
@@ -163,23 +197,10 @@ static enum outcome judge_mapped(const struct rights_question *q, struct rights_
         return OUTCOME_FORBIDDEN;
     if (known)
         return answer(q, known, ret);
-    if (rights_name_is_global(observation->name) && !name_is_under(observation->name, id))
+    if (rights_name_is_global(observation->name) && !is_name_of_id(q, observation->name, id))
         return OUTCOME_FOREIGN_NAME;
     *ret = (struct rights_answer){id, node.len > 0 && !bytes_equal(node, id)};
     return OUTCOME_CHANGED;
-}
-
-/* The known device whose id is the longest beginning of the name that ends at a separator. */
-static const struct device_record *owner_of_name(const struct rights_question *q, struct bytes name)
-{
-    for (size_t len = name.len < SCHEMA_DEVICE_MAX ? name.len : SCHEMA_DEVICE_MAX; len > 0; len--) {
-        if (len < name.len && !is_separator(name.ptr[len]))
-            continue;
-        const struct device_record *device = speaking_device(q, bytes_of(name.ptr, len));
-        if (device)
-            return device;
-    }
-    return NULL;
 }
 
 /* Another device's node; NULL: nobody else's. */
@@ -194,7 +215,6 @@ static const struct device_record *owner_of_node(const struct rights_question *q
 static enum outcome judge_concentrator(const struct rights_question *q, const struct device_record *self,
                                        struct rights_answer *ret)
 {
-    struct bytes name = q->observation->name;
     if (q->named_device.len)
         return answer(q, speaking_device(q, q->named_device), ret);
     const struct device_record *device = owner_of_node(q, self);
@@ -202,8 +222,10 @@ static enum outcome judge_concentrator(const struct rights_question *q, const st
         return OUTCOME_FORBIDDEN;
     if (device)
         return answer(q, device, ret);
-    return answer(q, rights_name_is_global(name) && !may_write_as(self, name) ? owner_of_name(q, name) : self,
-                  ret);
+    if (may_write_as(q, self))
+        return answer(q, self, ret);
+    device = owner_of_name(q, q->observation->name, 0);
+    return answer(q, device && !device->disabled ? device : NULL, ret);
 }
 
 static enum outcome judge_device(const struct rights_question *q, const struct device_record *self,

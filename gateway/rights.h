@@ -8,6 +8,10 @@
  * of : / . _ -). A device writes its own names only; a concentrator those of every device of its tenant that
  * is known and enabled; on a mapped network nobody is known, so the query or the base name names the device.
  *
+ * Who has no prefix other than the id has the names of the id but those that begin with the longer id of a
+ * device that has a record, disabled or not: "box-12:temp" is never of "box" where "box-12" is known, whoever
+ * speaks, brings or names "box". A prefix was given for what it says, whatever ids begin with it.
+ *
  * A node (codec/observation.h) is whose the record is in the words of a legacy format, beside a local name.
  * It is the device that the query names or, without one, the speaker, if it is the id or the prefix of that
  * device; what a concentrator brings is the device whose id the node is; on a mapped network the node names

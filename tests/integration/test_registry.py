@@ -104,6 +104,48 @@ def test_foreign_name(gateway):
     equal((result.status, result.code), (0, ""), repr(result))
 
 
+def test_a_name_is_of_the_longest_id(gateway):
+    """whose id another's begins with gets no name of that one: over DTLS, HTTP, a mapped network, ?d= and PATCH"""
+    psk, hub_psk = gateway.add_device("demo/box", None), gateway.add_device("demo/bridge", None, "--concentrator")
+    for id in "box-12", "box-13", "bridge-1":
+        gateway.add_device("demo/" + id, None, "--site=south")
+    gateway.cli("device", "disable", "demo/box-13")
+    token, hub_token = (gateway.add_token("--tenant", "demo", "--device", id) for id in ("box", "bridge"))
+    wait = lambda token: lib.wait_until(lambda: http_post(gateway, token, '[{"n":"awake","v":1}]').status == 204, "known")
+    wait(token), wait(hub_token)
+    pack = lambda name: '[{"n":"%s","v":1}]' % name
+    foreign = "box-12:t", "box-12/t", "box-12.a:t", "box-13:t"
+    own = "box:t", "box-1:t", "box-120:t", "box/box-12:t"
+    with Peer(gateway.coap_port) as peer:
+        def mapped(body, *query):
+            return peer.ask(request(POST, "/obs", query=query, payload=body, format=coap.SENML_JSON)).code_text
+
+        for name in foreign:
+            equal(http_post(gateway, token, pack(name)).status, 403, name)
+            equal(http_post(gateway, token, pack(name), "?d=box").status, 403, name)
+            equal(http_post(gateway, hub_token, pack(name), "?d=box").status, 403, name)
+            equal(mapped(pack(name), "d=box"), "4.03", name)
+        equal(post(gateway, "demo/box", psk, pack(foreign[0])).code, "4.03")
+        equal(mapped('[{"bn":"box-","n":"12:t","v":1}]'), "4.03")
+        equal(mapped('[{"bn":"bo","n":"x-12:t","v":1}]'), "4.03")
+        for value in 1, None:
+            patch = '[{"n":"box-12:t","v":%s}]' % ("null" if value is None else value)
+            answer = curl("http://127.0.0.1:%d/obs" % gateway.http_port, method="PATCH", data=patch, token=token,
+                          content_type="application/senml-etch+json")
+            equal(answer.status, 403, patch)
+        equal([entry for entry in gateway.observations() if entry["n"] in foreign], [])
+        for name in own:
+            equal(http_post(gateway, token, pack(name)).status, 204, name)
+        equal(post(gateway, "demo/box", psk, pack("box:dtls")).code, "")
+        equal(mapped('[{"bn":"box-12:","n":"net","v":1}]'), "2.04")
+    equal(post(gateway, "demo/bridge", hub_psk, pack("bridge-1:t")).code, "")
+    equal(http_post(gateway, hub_token, pack("box-12:t")).status, 204)
+    equal(http_post(gateway, hub_token, pack("box-13:t")).status, 403)
+    whose = {entry["n"]: entry["d"] for entry in gateway.observations()}
+    equal([whose[name] for name in ("box-12:t", "box-12:net", "bridge-1:t", "box:dtls", *own)],
+          ["box-12", "box-12", "bridge-1", "box", *["box"] * len(own)])
+
+
 def test_concentrator(gateway):
     """a concentrator speaks for known devices, and both are recorded"""
     psk = gateway.add_device("demo/hub", None, "--concentrator")

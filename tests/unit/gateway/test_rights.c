@@ -37,6 +37,16 @@ static void setup(void)
     add("aa:bb", false, false, "");
     add("aa_bb", false, false, "");
     add("meter", false, false, "");
+    add("box", false, false, "");
+    add("box-12", false, false, "");
+    add("box-13", false, true, "");
+    add("box:14", false, false, "99");
+    add("urn", false, false, "");
+    add("self", false, false, "self");
+    add("self-1", false, false, "");
+    add("granted", false, false, "box");
+    add("hub-12", false, false, "");
+    add("hub-13", false, true, "");
 }
 
 static void teardown(void)
@@ -93,6 +103,45 @@ static const struct row rows[] = {
     {IDENTITY_NETWORK, "", "a/b", "", "temp", OUTCOME_BAD_NAME, NULL},
     {IDENTITY_NETWORK, "", "old-1", "", "boiler-7:temp", OUTCOME_FOREIGN_NAME, NULL},
     {IDENTITY_NETWORK, "", "off", "", "temp", OUTCOME_FORBIDDEN, NULL},
+    /* a name is of the longest id that it begins with, whatever shorter one somebody has made a device of */
+    {IDENTITY_DEVICE, "box", "", "", "box:temp", OUTCOME_CHANGED, "box"},
+    {IDENTITY_DEVICE, "box", "", "", "box-1:temp", OUTCOME_CHANGED, "box"},
+    {IDENTITY_DEVICE, "box", "", "", "box-123:temp", OUTCOME_CHANGED, "box"},
+    {IDENTITY_DEVICE, "box", "", "", "box/box-12:temp", OUTCOME_CHANGED, "box"},
+    {IDENTITY_DEVICE, "box", "", "", "box-12", OUTCOME_CHANGED, "box"},
+    {IDENTITY_DEVICE, "box", "", "", "box-12:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "", "box-12/temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "", "box-12.out:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "", "box-12_out/temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "", "box-12-out:a:b/c", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "box", "", "box-12:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "box-", "box-12:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "", "box-13:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "", "box:14", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "", "box:14_temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "box", "", "", "box:145", OUTCOME_CHANGED, "box"},
+    {IDENTITY_DEVICE, "urn", "", "", "urn:dev:mac:0024befffe804ff1:t", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "urn", "", "", "urn:dev:mac:0024befffe804ff1", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "urn", "", "", "urn:dev:mac:0024befffe804ff2:t", OUTCOME_CHANGED, "urn"},
+    {IDENTITY_DEVICE, "box-12", "", "", "box-12:temp", OUTCOME_CHANGED, "box-12"},
+    {IDENTITY_DEVICE, "self", "", "", "self:temp", OUTCOME_CHANGED, "self"},
+    {IDENTITY_DEVICE, "self", "", "", "self-1:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "granted", "", "", "box-12:temp", OUTCOME_CHANGED, "granted"},
+    {IDENTITY_DEVICE, "free", "", "", "box-12:temp", OUTCOME_CHANGED, "free"},
+    {IDENTITY_DEVICE, "hub", "", "", "hub-12:temp", OUTCOME_CHANGED, "hub-12"},
+    {IDENTITY_DEVICE, "hub", "", "", "hub-14:temp", OUTCOME_CHANGED, "hub"},
+    {IDENTITY_DEVICE, "hub", "", "", "hub-13:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "hub", "", "", "box-13:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "hub", "", "", "box-12:temp", OUTCOME_CHANGED, "box-12"},
+    {IDENTITY_DEVICE, "hub", "box", "", "box-12:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_DEVICE, "hub", "hub", "", "hub-12:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_NETWORK, "", "box", "", "box-12:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_NETWORK, "", "", "box-", "box-12:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_NETWORK, "", "", "box-12:", "box-12:temp", OUTCOME_CHANGED, "box-12"},
+    {IDENTITY_NETWORK, "", "self", "", "self-1:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_NETWORK, "", "", "hub-1", "hub-12:temp", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_NETWORK, "", "", "urn:dev:", "urn:dev:mac:0024befffe804ff1:t", OUTCOME_FOREIGN_NAME, NULL},
+    {IDENTITY_NETWORK, "", "meter", "", "meter-9:t", OUTCOME_CHANGED, "meter"},
 };
 
 Test(rights, table)
@@ -250,6 +299,40 @@ Test(rights, nodes_as_they_were_said)
     }
 }
 
+Test(rights, who_proves_a_record_proves_no_longer_id)
+{
+    struct identity who = {.kind = IDENTITY_NETWORK, .tenant = "acme"};
+    struct observation observation = {.name = BYTES_LITERAL("box-12:temp"), .node = BYTES_LITERAL("box")};
+    struct rights_question question = {.registry = registry, .who = &who, .proven = true, .observation = &observation};
+    struct rights_answer answer;
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FOREIGN_NAME);
+    who.kind = IDENTITY_DEVICE;
+    strcpy(who.device, "hub");
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FOREIGN_NAME);
+    observation.name = BYTES_LITERAL("box:temp");
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_CHANGED);
+}
+
+/* What a longer name may look like, the search stays within an id's length. */
+Test(rights, names_longer_than_any_id)
+{
+    char name[256];
+    struct identity who = {.kind = IDENTITY_DEVICE, .tenant = "acme", .device = "box"};
+    memset(name, ':', sizeof name);
+    memcpy(name, "box", 3);
+    struct observation observation = {.name = bytes_of(name, sizeof name)};
+    struct rights_question question = {.registry = registry, .who = &who, .observation = &observation};
+    struct rights_answer answer;
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_CHANGED);
+    memset(name + 3, 'x', SCHEMA_DEVICE_MAX - 3);
+    name[3] = '-';
+    char id[SCHEMA_DEVICE_MAX + 1];
+    snprintf(id, sizeof id, "%.*s", SCHEMA_DEVICE_MAX, name);
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_CHANGED);
+    add(id, false, false, "");
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FOREIGN_NAME, "an id of all the room there is");
+}
+
 Test(rights, another_tenant_is_another_world)
 {
     struct identity who = {.kind = IDENTITY_DEVICE, .tenant = "other", .device = "boiler-7"};
@@ -292,6 +375,11 @@ Test(rights, a_device_of_a_group_needs_no_record)
     cr_expect_eq((const void *)answer.device.ptr, (const void *)who.device, "it outlives the call");
     cr_expect(bytes_equal_text(answer.device, "lamp-1"));
     observation.name = BYTES_LITERAL("boiler-7:temp");
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FOREIGN_NAME);
+    observation.name = BYTES_LITERAL("lamp-1:temp");
+    cr_expect_eq(rights_judge(&question, &answer), OUTCOME_CHANGED, "the pattern has the name, too: no record has it");
+    add("lamp-1-b", false, false, "");
+    observation.name = BYTES_LITERAL("lamp-1-b:temp");
     cr_expect_eq(rights_judge(&question, &answer), OUTCOME_FOREIGN_NAME);
     observation.name = BYTES_LITERAL("temp");
     strcpy(who.device, "lamp-2");
