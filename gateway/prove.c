@@ -20,11 +20,13 @@
 #include <stdlib.h>
 
 #define MINUTE_MS 60000
-#define ENVELOPE_KEYS_MAX 4
+#define KEYS_MAX 4 /* of an envelope's device; a kid names two at most */
 
+/* few: PROVE_FAILURES_MAX, of a session or of a key over one. many: PROVE_STRANGER_FAILURES_MAX, of an
+ * address or of all that a concentrator brings. */
 struct prove_guard {
     struct hash_key key;
-    struct limiter sessions, addresses;
+    struct limiter few, many;
 };
 
 struct prove_guard *prove_guard_new(const struct hash_key *key)
@@ -33,8 +35,8 @@ struct prove_guard *prove_guard_new(const struct hash_key *key)
     if (!guard)
         return NULL;
     guard->key = *key;
-    limiter_init(&guard->sessions, PROVE_FAILURES_MAX, MINUTE_MS);
-    limiter_init(&guard->addresses, PROVE_STRANGER_FAILURES_MAX, MINUTE_MS);
+    limiter_init(&guard->few, PROVE_FAILURES_MAX, MINUTE_MS);
+    limiter_init(&guard->many, PROVE_STRANGER_FAILURES_MAX, MINUTE_MS);
     return guard;
 }
 
@@ -124,19 +126,26 @@ bool prove_is_wanted(const struct request *request, enum signed_form *ret)
 
 /* --- an attempt --- */
 
+struct candidate {
+    struct bytes device, id; /* whose it is; id empty: derived */
+    struct crypto_sign_key key;
+};
+
 struct attempt {
     struct request *request;
     struct proof *proof;
     int64_t now_s;
-    struct bytes tenant, kid; /* kid without the tenant */
-    struct bytes device;      /* whose keys these are; empty: nobody's */
-    struct {
-        struct bytes id; /* empty: derived */
-        struct crypto_sign_key key;
-    } keys[ENVELOPE_KEYS_MAX];
+    struct bytes tenant;
+    struct bytes name; /* of the key: kid without the tenant, or the device of an envelope */
+    struct candidate keys[KEYS_MAX];
     unsigned key_count;
-    struct limiter *limiter; /* of failures, and whose they are counted */
-    uint64_t counted_of;
+    const struct candidate *signer; /* the one of them that made the signature; NULL: none yet */
+    struct failure_count {
+        struct limiter *limiter;
+        uint64_t of;
+    } counts[2]; /* of failures */
+    unsigned count_count;
+    bool is_crowded; /* it failed too often over this concentrator's session, with whatever keys */
 };
 
 static const char unknown[] = "The key is not known here, or the signature does not hold.";
@@ -236,7 +245,7 @@ static bool settle_tenant(struct attempt *attempt, struct refusal *reterr)
         if (of_kid.len == 0)
             return refuse_here(reterr, OUTCOME_FORBIDDEN, "kid names an empty tenant.");
     }
-    attempt->kid = kid;
+    attempt->name = kid;
     attempt->tenant = bytes_of_text(request->who.tenant);
     if (!merge_query(request, &attempt->tenant) || !merge_tenant(of_kid, &attempt->tenant))
         return refuse_here(reterr, OUTCOME_FORBIDDEN,
@@ -249,9 +258,15 @@ static bool settle_tenant(struct attempt *attempt, struct refusal *reterr)
 
 /* --- the key --- */
 
-static void add_key(struct attempt *attempt, const struct credential *credential)
+static bool may_speak(const struct attempt *attempt, struct bytes device)
 {
-    struct crypto_sign_key *key = &attempt->keys[attempt->key_count].key;
+    return registry_device_may_speak(registry_of(attempt), attempt->tenant, device);
+}
+
+static void add_key(struct attempt *attempt, struct bytes device, const struct credential *credential)
+{
+    struct candidate *candidate = &attempt->keys[attempt->key_count];
+    struct crypto_sign_key *key = &candidate->key;
     if (!credential_algorithm(credential->kind, &key->algorithm))
         return;
     if (credential_is_secret(credential->kind)) {
@@ -260,68 +275,81 @@ static void add_key(struct attempt *attempt, const struct credential *credential
         memcpy(key->public, credential->public, sizeof key->public);
         key->public_len = credential->public_len;
     }
-    attempt->keys[attempt->key_count++].id = bytes_of_text(credential->id);
+    candidate->device = device;
+    candidate->id = bytes_of_text(credential->id);
+    attempt->key_count++;
 }
 
 static void add_derived_key(struct attempt *attempt, struct bytes device)
 {
     const struct group_record *group = derive_group(registry_of(attempt), attempt->tenant, device);
-    struct crypto_sign_key *key = &attempt->keys[0].key;
-    key->algorithm = SIGNED_HS256;
-    if (group && derive_mac_key(group, device, &key->secret))
-        attempt->key_count = 1;
+    struct candidate *candidate = &attempt->keys[attempt->key_count];
+    if (!group || !may_speak(attempt, device) || !derive_mac_key(group, device, &candidate->key.secret))
+        return;
+    candidate->key.algorithm = SIGNED_HS256;
+    candidate->device = device;
+    attempt->key_count++;
 }
 
-/* Of the algorithm that the message says, and good now; else none. */
+static bool is_of_algorithm(const struct credential *credential, enum signed_algorithm said)
+{
+    enum signed_algorithm algorithm;
+    return credential_algorithm(credential->kind, &algorithm) && algorithm == said;
+}
+
+/*
+ * Of the algorithm that the message says, good now, and of who may speak; else none.
+ *
+ * A kid may be the id of a device that a group lets in, and that of another device's credential: who names a
+ * key can name it so, and a pattern can fit what was named before. Neither takes the word from the other: the
+ * message is of the one whose key it holds by, the device first. A device's own credential under its own id
+ * takes the place of the derived key.
+ */
 static void find_by_kid(struct attempt *attempt)
 {
-    const struct signed_message *message = &attempt->proof->message;
-    const struct device_record *device;
+    enum signed_algorithm said = attempt->proof->message.algorithm;
+    const struct device_record *owner = NULL;
     const struct credential *credential =
-        registry_signature_key(registry_of(attempt), attempt->tenant, attempt->kid, &device);
-    enum signed_algorithm algorithm;
-    if (credential) {
-        attempt->device = bytes_of_text(device->id);
-        if (credential_algorithm(credential->kind, &algorithm) && algorithm == message->algorithm &&
-            credential_is_good_at(credential, attempt->now_s))
-            add_key(attempt, credential);
-    } else if (message->algorithm == SIGNED_HS256 && schema_device_is_valid(attempt->kid)) {
-        attempt->device = attempt->kid;
-        add_derived_key(attempt, attempt->kid);
-    }
+        registry_signature_key(registry_of(attempt), attempt->tenant, attempt->name, &owner);
+    bool is_its_own = credential && bytes_equal_text(attempt->name, owner->id);
+    if (said == SIGNED_HS256 && !is_its_own && schema_device_is_valid(attempt->name))
+        add_derived_key(attempt, attempt->name);
+    if (credential && is_of_algorithm(credential, said) &&
+        credential_is_good_at(credential, attempt->now_s) && may_speak(attempt, bytes_of_text(owner->id)))
+        add_key(attempt, bytes_of_text(owner->id), credential);
 }
 
 static void find_by_device(struct attempt *attempt)
 {
     const struct device_record *device =
-        registry_device(registry_of(attempt), attempt->tenant, attempt->device);
+        registry_device(registry_of(attempt), attempt->tenant, attempt->name);
     const struct credential *credential = NULL;
-    while (device && attempt->key_count < ENVELOPE_KEYS_MAX &&
+    if (!may_speak(attempt, attempt->name))
+        return;
+    while (device && attempt->key_count < KEYS_MAX &&
            (credential = record_credential(device, CREDENTIAL_HMAC, attempt->now_s, credential)))
-        add_key(attempt, credential);
+        add_key(attempt, attempt->name, credential);
     if (attempt->key_count == 0)
-        add_derived_key(attempt, attempt->device);
+        add_derived_key(attempt, attempt->name);
 }
 
 static bool find_keys(struct attempt *attempt, struct refusal *reterr)
 {
     const struct request *request = attempt->request;
     if (attempt->proof->message.form == SIGNED_ENVELOPE) {
-        attempt->device = request_named_device(request, NULL);
-        if (attempt->device.len == 0)
-            attempt->device = bytes_of_text(request->who.device);
-        if (!schema_device_is_valid(attempt->device))
+        attempt->name = request_named_device(request, NULL);
+        if (attempt->name.len == 0)
+            attempt->name = bytes_of_text(request->who.device);
+        if (!schema_device_is_valid(attempt->name))
             return refuse_here(reterr, OUTCOME_UNAUTHENTICATED,
                                "Nothing names the device of this envelope: ?d=DEVICE.");
         find_by_device(attempt);
-    } else if (attempt->kid.len) {
+    } else if (attempt->name.len) {
         find_by_kid(attempt);
     } else {
         return refuse_here(reterr, OUTCOME_BAD_VALUE,
                            "A signed message names its key by kid in the protected header.");
     }
-    if (!registry_device_may_speak(registry_of(attempt), attempt->tenant, attempt->device))
-        attempt->key_count = 0;
     return true;
 }
 
@@ -342,7 +370,7 @@ static bool brings_for_others(const struct attempt *attempt)
 /* Asked of a signature that holds: the answer says that the key is known. */
 static bool may_bring(const struct attempt *attempt, struct refusal *reterr)
 {
-    return !is_session(attempt) || bytes_equal_text(attempt->device, attempt->request->who.device) ||
+    return !is_session(attempt) || bytes_equal_text(attempt->signer->device, attempt->request->who.device) ||
            brings_for_others(attempt) ||
            refuse_here(reterr, OUTCOME_FORBIDDEN,
                        "Over the session of a device only a concentrator brings what others have signed.");
@@ -350,29 +378,62 @@ static bool may_bring(const struct attempt *attempt, struct refusal *reterr)
 
 /* --- holding back --- */
 
-static uint64_t address_key(const struct prove_guard *guard, const struct address *remote)
+/* The handshake of TCP has proved the address; on plain CoAP anybody writes what he likes as his. */
+static uint64_t address_key(const struct prove_guard *guard, const struct request *request)
 {
-    return hash_bytes(&guard->key, remote->any.sa_family == AF_INET6
-                                       ? bytes_of(&remote->in6.sin6_addr, 8)
-                                       : bytes_of(&remote->in.sin_addr, sizeof remote->in.sin_addr));
+    const struct address *remote = &request->remote;
+    const struct bytes parts[] = {
+        BYTES_LITERAL("address"),
+        bytes_of_text(request->wire == WIRE_HTTP ? "http" : "coap"),
+        remote->any.sa_family == AF_INET6 ? bytes_of(&remote->in6.sin6_addr, 8)
+                                          : bytes_of(&remote->in.sin_addr, sizeof remote->in.sin_addr),
+    };
+    return hash_parts(&guard->key, parts, sizeof parts / sizeof parts[0]);
 }
 
-/* Over a concentrator's session by the name that the message says, whether it is known or not: counted apart,
- * or not apart, keys would tell of themselves. Who brings nobody else's messages has one count. */
-static void choose_limiter(struct attempt *attempt)
+static void add_count(struct attempt *attempt, struct limiter *limiter, uint64_t of)
+{
+    attempt->counts[attempt->count_count++] = (struct failure_count){limiter, of};
+}
+
+static uint64_t now_ms(const struct attempt *attempt)
+{
+    return loop_now_ms(attempt->request->worker->loop);
+}
+
+/*
+ * By the name that the message says, whether it is known or not: counted apart, or not apart, keys would tell
+ * of themselves. Names can be invented without end, and each costs a check, so all failures have one count
+ * beside it. When that is used up, only keys that are there are looked at, so that nobody is held back by
+ * what others fail with. These checks are counted apart: invented names take nothing from the counts by name
+ * then, so in them nothing may be seen of the others either. Ids that a group lets in are there, however many
+ * there are: they cost a MAC.
+ */
+static void count_by_name(struct attempt *attempt)
 {
     const struct request *request = attempt->request;
     struct prove_guard *guard = request->worker->guard;
-    if (!is_session(attempt)) {
-        attempt->limiter = &guard->addresses;
-        attempt->counted_of = address_key(guard, &request->remote);
-        return;
-    }
-    struct bytes said = attempt->proof->message.form == SIGNED_ENVELOPE ? attempt->device : attempt->kid;
-    const struct bytes parts[] = {attempt->tenant, bytes_of_text(request->who.device),
-                                  brings_for_others(attempt) ? said : (struct bytes){0}};
-    attempt->limiter = &guard->sessions;
-    attempt->counted_of = hash_parts(&guard->key, parts, sizeof parts / sizeof parts[0]);
+    const struct bytes parts[] = {attempt->tenant, bytes_of_text(request->who.device), attempt->name,
+                                  BYTES_LITERAL("crowded")};
+    uint64_t of_session = hash_parts(&guard->key, parts, 2);
+    attempt->is_crowded = !limiter_allows(&guard->many, of_session, now_ms(attempt));
+    add_count(attempt, &guard->few, hash_parts(&guard->key, parts, attempt->is_crowded ? 4 : 3));
+    if (!attempt->is_crowded)
+        add_count(attempt, &guard->many, of_session);
+}
+
+/* Who brings nobody else's messages has one count. */
+static void choose_counts(struct attempt *attempt)
+{
+    const struct request *request = attempt->request;
+    struct prove_guard *guard = request->worker->guard;
+    const struct bytes session[] = {attempt->tenant, bytes_of_text(request->who.device)};
+    if (!is_session(attempt))
+        add_count(attempt, &guard->many, address_key(guard, request));
+    else if (brings_for_others(attempt))
+        count_by_name(attempt);
+    else
+        add_count(attempt, &guard->few, hash_parts(&guard->key, session, 2));
 }
 
 enum result { GOOD, FAILED, HELD, RESULTS };
@@ -385,13 +446,19 @@ static void count(const struct attempt *attempt, enum result result)
 _Static_assert(METRIC_SIGNATURES_HMAC_HELD == METRIC_SIGNATURES_JWS_GOOD + RESULTS * SIGNED_FORMS - 1,
                "rows by form, then by result");
 
-static bool is_not_held(struct attempt *attempt, struct refusal *reterr)
+static bool hold_back(const struct attempt *attempt, struct refusal *reterr)
 {
-    choose_limiter(attempt);
-    if (limiter_allows(attempt->limiter, attempt->counted_of, loop_now_ms(attempt->request->worker->loop)))
-        return true;
     count(attempt, HELD);
     return refuse_here(reterr, OUTCOME_TOO_MANY, "Too many signatures that did not hold came from here.");
+}
+
+static bool is_not_held(struct attempt *attempt, struct refusal *reterr)
+{
+    choose_counts(attempt);
+    bool held = attempt->is_crowded && attempt->key_count == 0;
+    for (unsigned i = 0; i < attempt->count_count; i++)
+        held |= !limiter_allows(attempt->counts[i].limiter, attempt->counts[i].of, now_ms(attempt));
+    return !held || hold_back(attempt, reterr);
 }
 
 /* --- the signature --- */
@@ -441,18 +508,21 @@ static void check_nothing(const struct signed_message *message)
     (void)check_one(key, message);
 }
 
-static bool check_signature(const struct attempt *attempt, unsigned *ret_key, struct refusal *reterr)
+static bool check_signature(struct attempt *attempt, struct refusal *reterr)
 {
     for (unsigned i = 0; i < attempt->key_count; i++) {
         if (check_one(&attempt->keys[i].key, &attempt->proof->message)) {
-            *ret_key = i;
+            attempt->signer = &attempt->keys[i];
             count(attempt, GOOD);
             return true;
         }
     }
     if (attempt->key_count == 0)
         check_nothing(&attempt->proof->message);
-    limiter_take(attempt->limiter, attempt->counted_of, loop_now_ms(attempt->request->worker->loop));
+    for (unsigned i = 0; i < attempt->count_count; i++)
+        limiter_take(attempt->counts[i].limiter, attempt->counts[i].of, now_ms(attempt));
+    if (attempt->is_crowded) /* as if its key were not there */
+        return hold_back(attempt, reterr);
     count(attempt, FAILED);
     return refuse_here(reterr, OUTCOME_UNAUTHENTICATED, unknown);
 }
@@ -466,17 +536,17 @@ static enum evidence evidence_of(enum signed_form form)
     return evidence[form];
 }
 
-static bool set_proof(const struct attempt *attempt, struct bytes key, struct refusal *reterr)
+static bool set_proof(const struct attempt *attempt, struct refusal *reterr)
 {
     struct arena *arena = attempt->request->arena;
     struct proof *proof = attempt->proof;
+    struct bytes device = attempt->signer->device, key = attempt->signer->id;
     proof->who = (struct identity){.kind = IDENTITY_DEVICE, .evidence = evidence_of(proof->message.form)};
     memcpy(proof->who.tenant, attempt->tenant.ptr, attempt->tenant.len);
-    memcpy(proof->who.device, attempt->device.ptr, attempt->device.len);
+    memcpy(proof->who.device, device.ptr, device.len);
     if (key.len)
         memcpy(proof->who.key, key.ptr, key.len);
-    return (arena_copy(arena, key, &proof->sink.kid) &&
-            arena_copy(arena, attempt->device, &proof->sink.device)) ||
+    return (arena_copy(arena, key, &proof->sink.kid) && arena_copy(arena, device, &proof->sink.device)) ||
            refuse_memory(reterr);
 }
 
@@ -490,7 +560,7 @@ static bool query_adds_nothing(const struct attempt *attempt, struct refusal *re
     for (size_t i = 0; i < request->query_count; i++)
         has_name |= bytes_equal_text(request->query[i].name, "n") &&
                     !delivery_resembles_sequence(request->query[i].value);
-    if (named && !bytes_equal(device, attempt->device))
+    if (named && !bytes_equal(device, attempt->signer->device))
         return refuse_here(reterr, OUTCOME_FOREIGN_NAME, "The query names another device than the key.");
     return (!has_unit && !has_name) ||
            refuse_here(reterr, OUTCOME_BAD_VALUE,
@@ -499,16 +569,14 @@ static bool query_adds_nothing(const struct attempt *attempt, struct refusal *re
 
 static bool prove(struct attempt *attempt, enum signed_form form, struct refusal *reterr)
 {
-    unsigned key = 0;
     return read_message(attempt, form, reterr) && settle_tenant(attempt, reterr) &&
-           find_keys(attempt, reterr) && is_not_held(attempt, reterr) &&
-           check_signature(attempt, &key, reterr) && may_bring(attempt, reterr) &&
-           set_proof(attempt, attempt->keys[key].id, reterr) && query_adds_nothing(attempt, reterr);
+           find_keys(attempt, reterr) && is_not_held(attempt, reterr) && check_signature(attempt, reterr) &&
+           may_bring(attempt, reterr) && query_adds_nothing(attempt, reterr) && set_proof(attempt, reterr);
 }
 
-/* For people who ask why, of devices whose key was named. What comes over the device's own session is told as
- * a request; of who is held back nothing is told, or he could drive out what was. */
-static void tell_refusal(const struct attempt *attempt, const struct refusal *refusal)
+/* What comes over the device's own session is told as a request. */
+static void tell_device(const struct attempt *attempt, const struct candidate *key,
+                        const struct refusal *refusal)
 {
     const struct request *request = attempt->request;
     struct journal_event event = {
@@ -519,15 +587,27 @@ static void tell_refusal(const struct attempt *attempt, const struct refusal *re
         .remote = request->remote,
         .octets = (uint32_t)request->body.len,
     };
-    if (attempt->key_count == 0 || refusal->outcome == OUTCOME_TOO_MANY ||
-        (is_session(attempt) && bytes_equal_text(attempt->device, request->who.device)))
+    if (is_session(attempt) && bytes_equal_text(key->device, request->who.device))
         return;
-    if (attempt->keys[0].id.len < sizeof event.key && attempt->keys[0].id.len)
-        memcpy(event.key, attempt->keys[0].id.ptr, attempt->keys[0].id.len);
-    journal_set_detail(&event, refusal->outcome == OUTCOME_UNAUTHENTICATED
-                                   ? "The signature does not fit the key."
-                                   : refusal->detail);
-    journal_note(request->worker->journal, attempt->tenant, attempt->device, &event);
+    if (key->id.len)
+        memcpy(event.key, key->id.ptr, key->id.len);
+    journal_set_detail(&event, attempt->signer ? refusal->detail : "The signature does not fit the key.");
+    journal_note(request->worker->journal, attempt->tenant, key->device, &event);
+}
+
+/* For people who ask why: of the device that signed it, else of each whose key was named. Of who is held back
+ * nothing is told, or he could drive out what was. */
+static void tell_refusal(const struct attempt *attempt, const struct refusal *refusal)
+{
+    if (refusal->outcome == OUTCOME_TOO_MANY)
+        return;
+    if (attempt->signer) {
+        tell_device(attempt, attempt->signer, refusal);
+        return;
+    }
+    for (unsigned i = 0; i < attempt->key_count; i++)
+        if (i == 0 || !bytes_equal(attempt->keys[i].device, attempt->keys[i - 1].device))
+            tell_device(attempt, &attempt->keys[i], refusal);
 }
 
 enum outcome prove_request(struct request *request, enum signed_form form, struct proof *ret,

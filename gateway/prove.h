@@ -6,19 +6,26 @@
  * In this order: the form is read; the tenant is settled (the session's or the network's, else ?t=, else what
  * stands before the '/' of kid; two that differ are refused); the key is looked up by kid inside of that
  * tenant, good now, of the algorithm that the message says, of a device that may speak; who brings it is not
- * held back after failures; the signature is checked; and then whether who brings it may (over the session of
- * another device only a concentrator). An unknown key costs and says the same as a wrong signature, also by
- * when it is held back: without a signature that holds nobody learns which keys there are.
+ * held back after failures; the signature is checked; then whether who brings it may (over the session of
+ * another device only a concentrator), and that the query adds nothing. An unknown key costs and says the
+ * same as a wrong signature, also by when it is held back: without a signature that holds nobody learns from
+ * answers which keys there are.
  *
- * A kid that is no credential's may be a device's id: its key is then derived from that of its group
- * (gateway/derive). An envelope has no kid: its device is the session's, or the one that ?d= names.
+ * A kid may also be the id of a device that a group lets in, whose key is derived from the group's
+ * (gateway/derive). That stays so if another device has a credential of that id: the message is of the one
+ * whose key it holds by. An envelope has no kid: its device is the session's, or the one that ?d= names.
  *
  * After PROVE_FAILURES_MAX signatures within a minute that did not hold, one in PROVE_HOLD_S is looked at,
  * and the others are 4.29 with Max-Age. Over a session failures are counted of the device whose it is, over a
  * concentrator's of each key (or of an envelope device) that messages name, so that nobody on plain CoAP can
  * hold back a device, nor one device another; of strangers and mapped networks the address is held back
  * (IPv6: its /64), after PROVE_STRANGER_FAILURES_MAX within a minute, because there may be many devices
- * behind one.
+ * behind one. An address over HTTP is counted apart from the same one on plain CoAP, where it can be faked.
+ *
+ * Keys can be invented, so all failures over a concentrator's session are counted, too. After
+ * PROVE_STRANGER_FAILURES_MAX within a minute an unknown key is 4.29 without a check, and so is a signature
+ * that does not fit a known one, after it: what holds is taken all the same. The check of such a signature is
+ * the only thing that then differs, in time; it is made PROVE_FAILURES_MAX times a minute for each key.
  */
 #pragma once
 

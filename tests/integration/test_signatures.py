@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Messages that say themselves who they are from: JWS, COSE and the envelope, over every wire, and all that is refused."""
 import copy
+import hmac
+import http.client
 import itertools
 import json
 import os
+import re
 import time
 
 import cbor
@@ -230,6 +233,57 @@ def test_who_cannot_sign_learns_of_no_key(gateway):
     equal(stored(gateway, device), [])
 
 
+def test_who_has_a_site_gets_no_names_beyond_it(gateway):
+    """a device whose id others begin with, made by an operator of one site, signs for none of them"""
+    device = Device(gateway)
+    gateway.add_device("demo/urn:dev:mac:0001", None, "--site=south")
+    operator = gateway.add_token("--tenant", "demo", "--role", "operator", "--sites", "north")
+    lib.wait_until(lambda: curl("http://127.0.0.1:%d/devices" % gateway.http_port, token=operator).status == 200, "the token")
+    for id, victim in ("urn", "urn:dev:mac:0001"), ("sig", device.id):
+        key = signing.Hs256()
+        body = {"id": id, "site": "north", "prefix": id, "keys": [{"kind": "hs256", "id": id + "-k", "hex": key.material.hex()}]}
+        answer = curl("http://127.0.0.1:%d/devices" % gateway.http_port, token=operator, data=json.dumps(body),
+                      content_type="application/json")
+        equal(answer.status, 201, repr(answer))
+        say = lambda name: signing.jws(key, id + "-k", json.dumps([{"n": name, "v": 1}]), seq=[1, next(seqs)])
+        lib.wait_until(lambda: send(gateway, say(id + ":own"), JOSE).code_text == "2.04", "the key is known")
+        for name in victim + ":temp", victim + "/temp", victim + "_temp:1":
+            equal(send(gateway, say(name), JOSE).code_text, "4.03", name)
+            equal(send_http(gateway, say(name), JOSE).status, 403, name)
+        equal({entry["n"] for entry in gateway.observations(id)}, {id + ":own"})
+
+
+def derived(group_key, device):
+    return signing.Hs256(hmac.new(group_key, b"mac:" + device.encode(), "sha256").digest())
+
+
+def test_the_name_of_a_key_takes_no_word_from_a_device_of_a_group(gateway):
+    """an operator of one site names a key as a device that a group of another site lets in: both are heard, as who they are"""
+    printed = gateway.cli("group", "add", "demo/shade", "--pattern=shade-*", "--site=south").out
+    group_key = bytes.fromhex(re.search("[0-9a-f]{64}", printed).group(0))
+    lamp, hub = next(names), Device(gateway, "--concentrator")
+    gateway.add_device("demo/" + lamp, None, "--site=north")
+    operator = gateway.add_token("--tenant", "demo", "--role", "operator", "--sites", "north")
+    token = gateway.add_token("--tenant", "demo", "--device", hub.id)
+    url = "http://127.0.0.1:%d/devices/%s/keys" % (gateway.http_port, lamp)
+    lib.wait_until(lambda: curl(url, token=operator).status == 200, "the token")
+    shade, own = derived(group_key, "shade-5"), signing.Hs256()
+    say = lambda key, value, form=signing.jws: form(key, "shade-5", pack(value), seq=[1, next(seqs)])
+    lib.wait_until(lambda: send(gateway, say(shade, 1), JOSE).code_text == "2.04", "the group")
+    body = {"id": "shade-5", "kind": "hs256", "hex": own.material.hex()}
+    equal(curl(url, token=operator, data=json.dumps(body), content_type="application/json").status, 201)
+    lib.wait_until(lambda: send(gateway, say(own, 2), JOSE).code_text == "2.04", "the key is known")
+    equal(send(gateway, say(shade, 3), JOSE).code_text, "2.04")
+    equal(send(gateway, say(shade, 4, signing.cose), MAC0).code_text, "2.04")
+    equal(send_http(gateway, say(shade, 5), JOSE).status, 200)
+    equal(send_http(gateway, say(shade, 6), JOSE, "level", token).status, 200)
+    now = {"ts": int(time.time()), "ts_ns": 0}
+    envelope = signing.envelope(signing.Hmac(shade.material), {"temp": 7, **now})
+    equal(send(gateway, envelope, coap.JSON, ("t=demo", "d=shade-5", "f=hmac")).code_text, "2.04")
+    equal([entry["v"] for entry in gateway.observations("shade-5")], ["1", "3", "4", "5", "6", "7"])
+    equal([(entry["v"], entry["a"]) for entry in gateway.observations(lamp)], [("2", "jws:shade-5")])
+
+
 def test_a_query_names_one_device(gateway):
     """?d=A&d=B, and d beside device: 4.00 and 400, also where the two agree or the message is signed; the first is not taken"""
     device, hub = Device(gateway), Device(gateway, "--concentrator")
@@ -337,6 +391,78 @@ def test_held_back(gateway):
     failed = gateway.metric("weir_signatures_total", 'form="jws",result="failed"')
     held = gateway.metric("weir_signatures_total", 'form="jws",result="held"')
     assert failed >= 60 and held >= 1, (failed, held)
+
+
+class Connection:
+    """One connection to one worker, so that its count is the one that is looked at."""
+
+    def __init__(self, gateway, token=None, source=None):
+        self.token = token
+        self.client = http.client.HTTPConnection("127.0.0.1", gateway.http_port, timeout=30,
+                                                 source_address=(source, 0) if source else None)
+
+    def ask(self, body, query="t=demo"):
+        headers = {"Content-Type": MEDIA[JOSE], **({"Authorization": "Bearer " + self.token} if self.token else {})}
+        self.client.request("POST", "/obs?" + query, body, headers)
+        answer = self.client.getresponse()
+        answer.read()
+        return answer.status
+
+
+def test_invented_keys_over_a_concentrator(gateway):
+    """60 a minute are looked at, whatever they are called; a forged one of a key that is there has the same answers"""
+    device, hub = Device(gateway), Device(gateway, "--concentrator")
+    token = gateway.add_token("--tenant", "demo", "--device", hub.id)
+    lib.wait_until(lambda: curl("http://127.0.0.1:%d/time" % gateway.http_port, token=token).status == 200, "the token")
+    connection, key = Connection(gateway, token), signing.Es256()
+    invented = (signing.jws(key, "invented-%d" % i, pack(1), seq=[1, 1]) for i in itertools.count())
+    began = time.monotonic()
+    answers = [connection.ask(next(invented), "") for _ in range(150)]
+    looked_at = answers.count(401)
+    assert 60 <= looked_at <= 61 + time.monotonic() - began and answers.count(429) == 150 - looked_at, answers
+    forged = [connection.ask(signing.jws(key, device.kid("es256"), pack(1), seq=[1, 1]), "") for _ in range(3)]
+    assert 429 in forged and set(forged) <= {401, 429}, forged
+    equal(connection.ask(device.jws("es256", pack(2), seq=[1, next(seqs)]), ""), 204)
+    equal(connection.ask(device.jws("hs256", pack(3), seq=[1, next(seqs)]), ""), 204)
+    equal(sorted(entry["v"] for entry in stored(gateway, device)), ["2", "3"])
+
+
+def test_nobody_else_holds_back_a_device(gateway):
+    """forged over plain CoAP, HTTP without a token, and another's session: heard over its own, a concentrator's, elsewhere"""
+    device, other, hub = Device(gateway), Device(gateway), Device(gateway, "--concentrator")
+    tokens = [gateway.add_token("--tenant", "demo", "--device", each.id) for each in (device, other, hub)]
+    for token in tokens:
+        lib.wait_until(lambda: curl("http://127.0.0.1:%d/time" % gateway.http_port, token=token).status == 200, "the token")
+    bad = signing.jws(signing.Hs256(), device.kid("hs256"), pack(1), seq=[1, 1])
+    good = lambda: device.jws("hs256", pack(2), seq=[1, next(seqs)])
+    own, elsewhere = Connection(gateway, tokens[0]), Connection(gateway, source="127.0.3.9")
+    with coap.Peer(gateway.coap_port, source="127.0.3.1") as peer:
+        flood_coap = lambda: peer.ask(coap.request(coap.POST, "/obs", ["t=demo"], (), bad, JOSE)).code_text == "4.29"
+        paths = [("CoAP", flood_coap)]
+        for name, connection in (("HTTP", Connection(gateway, source="127.0.3.2")), ("session", Connection(gateway, tokens[1]))):
+            paths.append((name, lambda connection=connection: connection.ask(bad) == 429))
+        for name, flood in paths:
+            assert any(flood() for _ in range(150)), name + " is held back"
+            equal(own.ask(good()), 204, name)
+            equal(Connection(gateway, tokens[2]).ask(good()), 204, name)
+            equal(elsewhere.ask(good()), 204, name)
+            equal(send(gateway, good(), JOSE, source="127.0.3.8").code_text, "2.04", name)
+        equal(dtls_post(gateway, device, good(), JOSE).code, "")
+
+
+def test_fakes_on_plain_coap_hold_back_nobody_over_http(gateway):
+    """an address that anybody can write into a datagram, and the same one with a handshake of TCP: counted apart"""
+    device = Device(gateway)
+    bad = signing.jws(signing.Es256(), "nobody", pack(1), seq=[1, 1])
+    good = lambda: device.jws("hs256", pack(2), seq=[1, next(seqs)])
+    for _ in range(8):  # ports, which spread over the workers
+        with coap.Peer(gateway.coap_port, source="127.0.3.20") as peer:
+            ask = lambda: peer.ask(coap.request(coap.POST, "/obs", ["t=demo"], (), bad, JOSE)).code_text
+            assert any(ask() == "4.29" for _ in range(150)), "nobody is held back"
+    equal({Connection(gateway, source="127.0.3.20").ask(good()) for _ in range(8)}, {204})
+    connection = Connection(gateway, source="127.0.3.21")
+    assert any(connection.ask(bad) == 429 for _ in range(150)), "nobody is held back"
+    equal({send(gateway, good(), JOSE, source="127.0.3.21").code_text for _ in range(8)}, {"2.04"})
 
 
 def test_strangers_have_one_block(gateway):

@@ -8,9 +8,11 @@
 #include "gateway/crypto.h"
 #include "gateway/crypto_sign.h"
 #include "gateway/derive.h"
+#include "gateway/journal.h"
 #include "gateway/worker.h"
 
 #include <criterion/criterion.h>
+#include <unistd.h>
 
 #define NOW 1763692800
 #define PAYLOAD "[{\"n\":\"temp\",\"v\":21.5,\"t\":1763692800}]"
@@ -61,11 +63,15 @@ static void put_registry(void)
     };
     a[5].not_after_s = NOW;
     put("home", "a", a, 6, false, false);
-    struct credential off = credential_of("off", CREDENTIAL_HS256, &hs256);
-    put("home", "off", &off, 1, false, true);
+    struct credential off[] = {
+        credential_of("off", CREDENTIAL_HS256, &hs256),
+        credential_of("off-mac", CREDENTIAL_HMAC, &mac),
+    };
+    put("home", "off", off, 2, false, true);
     struct credential b = credential_of("b-key", CREDENTIAL_HS256, &hs256);
     put("home", "b", &b, 1, false, false);
     put("home", "hub", NULL, 0, true, false);
+    put("home", "hub-2", NULL, 0, true, false);
     struct credential w = credential_of("w-key", CREDENTIAL_HS256, &hs256);
     put("work", "w", &w, 1, false, false);
     cr_assert(secret_set(&group.key, bytes_of(random32, 32)) && registry_put_group(shared.registry, &group));
@@ -178,6 +184,20 @@ static enum outcome ask_jws(const struct crypto_sign_key *key, const char *kid, 
     return ask(&request);
 }
 
+static struct crypto_sign_key derived_of(const char *device)
+{
+    struct crypto_sign_key key = {.algorithm = SIGNED_HS256};
+    cr_assert(derive_mac_key(&group, bytes_of_text(device), &key.secret));
+    return key;
+}
+
+static enum outcome bring(const char *session, const struct crypto_sign_key *key, const char *kid)
+{
+    struct request request = request_of(jws(key, kid), CONTENT_FORMAT_JOSE, "");
+    speak_as(&request, session);
+    return ask(&request);
+}
+
 Test(prove, each_form_and_algorithm)
 {
     struct request rows[] = {
@@ -227,6 +247,20 @@ Test(prove, an_envelope_by_query_by_profile_and_by_session)
     cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED, "the profile says that it is one; the device has no key");
     request = request_of(envelope(&hs256.secret), CONTENT_FORMAT_JSON, "t=home&d=a&f=hmac");
     cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED, "a key has one use");
+    request = request_of(envelope(&mac.secret), CONTENT_FORMAT_JSON, "t=home&d=off&f=hmac");
+    cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED, "disabled");
+}
+
+Test(prove, a_tenant_that_is_disabled_has_no_devices)
+{
+    struct tenant_record home = {.id = "home", .disabled = true};
+    const struct crypto_sign_key lamp = derived_of("lamp-1");
+    cr_expect_eq(ask_jws(&hs256, "hs", "t=home"), OUTCOME_CHANGED);
+    cr_assert(registry_put_tenant(shared.registry, &home));
+    cr_expect_eq(ask_jws(&hs256, "hs", "t=home"), OUTCOME_UNAUTHENTICATED);
+    cr_expect_eq(ask_jws(&lamp, "lamp-1", "t=home"), OUTCOME_UNAUTHENTICATED);
+    struct request request = request_of(envelope(&mac.secret), CONTENT_FORMAT_JSON, "t=home&d=a&f=hmac");
+    cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED);
 }
 
 Test(prove, what_is_not_said_to_be_signed)
@@ -377,7 +411,7 @@ Test(prove, who_cannot_sign_learns_of_no_key)
         cr_expect_str_eq(seen, i ? "hhhhhh" : "uuuuuh", "%s", names[i]);
     }
     for (size_t i = 0; i < sizeof envelopes / sizeof envelopes[0]; i++) {
-        probe("hub", "hmac", envelopes[i], seen);
+        probe("hub-2", "hmac", envelopes[i], seen);
         cr_expect_str_eq(seen, "uuuuuh", "%s", envelopes[i]);
     }
 }
@@ -396,8 +430,7 @@ Test(prove, what_the_query_may_say)
 
 Test(prove, a_device_of_a_group_has_a_derived_key_while_its_group_is_not_switched_off)
 {
-    struct crypto_sign_key key = {.algorithm = SIGNED_HS256};
-    cr_assert(derive_mac_key(&group, BYTES_LITERAL("lamp-1"), &key.secret));
+    struct crypto_sign_key key = derived_of("lamp-1");
     cr_expect_eq(ask_jws(&key, "lamp-1", "t=home"), OUTCOME_CHANGED, "%s", refusal.detail);
     cr_expect_str_eq(proof.who.device, "lamp-1");
     cr_expect_str_eq(proof.who.key, "");
@@ -405,13 +438,116 @@ Test(prove, a_device_of_a_group_has_a_derived_key_while_its_group_is_not_switche
     struct request request = request_of(envelope(&key.secret), CONTENT_FORMAT_JSON, "t=home&d=lamp-1&f=hmac");
     cr_expect_eq(ask(&request), OUTCOME_CHANGED);
     cr_expect_eq(ask_jws(&key, "lamp-2", "t=home"), OUTCOME_UNAUTHENTICATED, "another device's key");
-    cr_assert(derive_mac_key(&group, BYTES_LITERAL("lamp-9"), &key.secret));
+    key = derived_of("lamp-9");
     cr_expect_eq(ask_jws(&key, "lamp-9", "t=home"), OUTCOME_UNAUTHENTICATED, "banned");
     group.disabled = true;
     cr_assert(registry_put_group(shared.registry, &group));
-    cr_assert(derive_mac_key(&group, BYTES_LITERAL("lamp-1"), &key.secret));
+    key = derived_of("lamp-1");
     cr_expect_eq(ask_jws(&key, "lamp-1", "t=home"), OUTCOME_UNAUTHENTICATED, "switched off");
     group.disabled = false;
+}
+
+/* Signed by key and named lamp-1: whose it is then, in each form that has a kid, from wherever it comes. */
+static void expect_lamp(const struct crypto_sign_key *key, const char *device, const char *kid)
+{
+    bool is_mac = key->algorithm == SIGNED_HS256;
+    struct request requests[] = {
+        request_of(jws(key, "lamp-1"), CONTENT_FORMAT_JOSE, ""),
+        request_of(cose(key, "lamp-1"), is_mac ? CONTENT_FORMAT_COSE_MAC0 : CONTENT_FORMAT_COSE_SIGN1, ""),
+        request_of(jws(key, "home/lamp-1"), CONTENT_FORMAT_JOSE, ""),
+    };
+    speak_as(&requests[0], "hub");
+    speak_as(&requests[1], "hub");
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
+        cr_expect_eq(ask(&requests[i]), OUTCOME_CHANGED, "%zu: %s", i, refusal.detail);
+        cr_expect_str_eq(proof.who.device, device);
+        cr_expect_str_eq(proof.who.key, kid);
+        cr_expect(bytes_equal_text(proof.sink.device, device) && bytes_equal_text(proof.sink.kid, kid));
+    }
+}
+
+Test(prove, the_name_of_another_s_key_takes_no_word_from_a_device_of_a_group)
+{
+    const struct crypto_sign_key lamp = derived_of("lamp-1");
+    struct credential shadow = credential_of("lamp-1", CREDENTIAL_HS256, &hs256);
+    put("home", "b", &shadow, 1, false, false);
+    expect_lamp(&lamp, "lamp-1", "");
+    expect_lamp(&hs256, "b", "lamp-1");
+    cr_expect_eq(bring("b", &lamp, "lamp-1"), OUTCOME_FORBIDDEN, "not b's, though the name is");
+    cr_expect_eq(bring("b", &hs256, "lamp-1"), OUTCOME_CHANGED);
+    struct request request = request_of(envelope(&lamp.secret), CONTENT_FORMAT_JSON, "t=home&d=lamp-1&f=hmac");
+    cr_expect_eq(ask(&request), OUTCOME_CHANGED);
+    request = request_of(envelope(&hs256.secret), CONTENT_FORMAT_JSON, "t=home&d=lamp-1&f=hmac");
+    cr_expect_eq(ask(&request), OUTCOME_UNAUTHENTICATED);
+    cr_expect_eq(ask_jws(&lamp, "lamp-1", "t=home&d=b"), OUTCOME_FOREIGN_NAME);
+    cr_expect_eq(ask_jws(&mac, "lamp-1", "t=home"), OUTCOME_UNAUTHENTICATED);
+    shadow = credential_of("lamp-1", CREDENTIAL_ES256, &es256);
+    put("home", "b", &shadow, 1, false, false);
+    expect_lamp(&lamp, "lamp-1", "");
+    expect_lamp(&es256, "b", "lamp-1");
+    put("home", "b", &shadow, 1, false, true);
+    expect_lamp(&lamp, "lamp-1", "");
+    cr_expect_eq(ask_jws(&es256, "lamp-1", "t=home"), OUTCOME_UNAUTHENTICATED, "b is disabled");
+}
+
+Test(prove, a_pattern_of_a_group_takes_no_key_that_it_fits_from_a_device)
+{
+    struct credential fits = credential_of("lamp-key", CREDENTIAL_HS256, &hs256);
+    put("home", "b", &fits, 1, false, false);
+    cr_expect_eq(ask_jws(&hs256, "lamp-key", "t=home"), OUTCOME_CHANGED, "%s", refusal.detail);
+    cr_expect_str_eq(proof.who.device, "b");
+    fits = credential_of("lamp-9", CREDENTIAL_HS256, &hs256);
+    put("home", "b", &fits, 1, false, false);
+    const struct crypto_sign_key banned = derived_of("lamp-9");
+    cr_expect_eq(ask_jws(&banned, "lamp-9", "t=home"), OUTCOME_UNAUTHENTICATED);
+    cr_expect_eq(ask_jws(&hs256, "lamp-9", "t=home"), OUTCOME_CHANGED, "the ban of lamp-9 is none of b");
+    cr_expect_str_eq(proof.who.device, "b");
+}
+
+Test(prove, a_key_of_the_device_s_own_under_its_own_id_takes_the_place_of_the_derived_one)
+{
+    const struct crypto_sign_key derived = derived_of("lamp-3");
+    struct credential own = credential_of("lamp-3", CREDENTIAL_HS256, &hs256);
+    struct device_record lamp = {.tenant = "home", .id = "lamp-3", .group = "batch", .credentials = &own,
+                                 .credential_count = 1};
+    cr_assert(registry_put_device(shared.registry, &lamp));
+    cr_expect_eq(ask_jws(&derived, "lamp-3", "t=home"), OUTCOME_UNAUTHENTICATED);
+    cr_expect_eq(ask_jws(&hs256, "lamp-3", "t=home"), OUTCOME_CHANGED);
+    cr_expect_str_eq(proof.who.key, "lamp-3");
+    strcpy(own.id, "other");
+    cr_assert(registry_put_device(shared.registry, &lamp));
+    cr_expect_eq(ask_jws(&derived, "lamp-3", "t=home"), OUTCOME_CHANGED);
+    cr_expect_eq(ask_jws(&hs256, "other", "t=home"), OUTCOME_CHANGED);
+}
+
+static void expect_told(const char *device, const char *key, const char *detail)
+{
+    struct journal_event event;
+    size_t count = journal_read(worker.journal, BYTES_LITERAL("home"), bytes_of_text(device), &event, 1);
+    cr_assert_eq(count, 1, "%s", device);
+    cr_expect_eq(event.stage, JOURNAL_SIGNATURE);
+    cr_expect_str_eq(event.key, key);
+    cr_expect_str_eq(event.detail, detail);
+}
+
+Test(prove, a_refusal_is_told_of_the_key_that_signed_else_of_each_that_was_named)
+{
+    static const char misfit[] = "The signature does not fit the key.";
+    worker.journal = journal_new(&(struct hash_key){5, 6});
+    struct credential b[] = {credential_of("lamp-1", CREDENTIAL_HS256, &hs256),
+                             credential_of("one", CREDENTIAL_HMAC, &mac),
+                             credential_of("two", CREDENTIAL_HMAC, &short_hs256)};
+    b[2].secret.octets[0] ^= 1;
+    struct secret second = b[2].secret;
+    put("home", "b", b, 3, false, false);
+    cr_expect_eq(ask_jws(&mac, "lamp-1", "t=home"), OUTCOME_UNAUTHENTICATED);
+    expect_told("b", "lamp-1", misfit);
+    expect_told("lamp-1", "", misfit);
+    struct request request = request_of(envelope(&second), CONTENT_FORMAT_JSON, "t=home&d=b&f=hmac&u=W");
+    cr_expect_eq(ask(&request), OUTCOME_BAD_VALUE);
+    expect_told("b", "two", refusal.detail);
+    journal_free(worker.journal);
+    worker.journal = NULL;
 }
 
 Test(prove, failures_over_a_session_hold_back_that_device_there_and_nowhere_else)
@@ -434,6 +570,90 @@ Test(prove, failures_over_a_session_hold_back_that_device_there_and_nowhere_else
     cr_expect_eq(worker.metrics.values[METRIC_SIGNATURES_JWS_GOOD], 3);
 }
 
+/* Names that nobody has, until the session has failed as often as all of it may. */
+static void crowd(const char *session, unsigned failures)
+{
+    char kid[16];
+    for (unsigned i = 0; i < failures; i++) {
+        snprintf(kid, sizeof kid, "invented-%u", i);
+        cr_expect_eq(bring(session, &es256, kid), OUTCOME_UNAUTHENTICATED, "%u", i);
+        arena_reset(arena);
+    }
+}
+
+Test(prove, invented_keys_of_a_concentrator_are_held_back_and_nobody_s_messages_with_them)
+{
+    crowd("hub", PROVE_STRANGER_FAILURES_MAX);
+    for (unsigned i = 0; i < 20; i++)
+        cr_expect_eq(bring("hub", &es256, i % 2 ? "one-more" : "another"), OUTCOME_TOO_MANY, "%u", i);
+    cr_expect_eq(worker.metrics.values[METRIC_SIGNATURES_JWS_FAILED], PROVE_STRANGER_FAILURES_MAX);
+    cr_expect_eq(bring("hub", &es256, "es"), OUTCOME_CHANGED, "%s", refusal.detail);
+    cr_expect_eq(bring("hub", &hs256, "b-key"), OUTCOME_CHANGED);
+    const struct crypto_sign_key lamp = derived_of("lamp-1");
+    cr_expect_eq(bring("hub", &lamp, "lamp-1"), OUTCOME_CHANGED, "one that nobody has seen yet");
+    cr_expect_eq(bring("a", &hs256, "hs"), OUTCOME_CHANGED);
+    cr_expect_eq(bring("hub-2", &hs256, "hs"), OUTCOME_CHANGED);
+    cr_expect_eq(bring("hub-2", &hs256, "invented-0"), OUTCOME_UNAUTHENTICATED, "another session");
+    cr_expect_eq(ask_jws(&hs256, "hs", "t=home"), OUTCOME_CHANGED, "as a stranger");
+}
+
+Test(prove, keys_that_are_there_use_up_the_count_of_the_session_as_others_do)
+{
+    crowd("hub", PROVE_STRANGER_FAILURES_MAX - 1);
+    cr_expect_eq(bring("hub", &mac, "hs"), OUTCOME_UNAUTHENTICATED);
+    cr_expect_eq(bring("hub", &mac, "nobody"), OUTCOME_TOO_MANY, "else a count would tell of the key before");
+}
+
+/* Neither the answers nor the counts that are left tell which key is there. */
+Test(prove, in_a_crowd_a_forged_signature_is_answered_as_an_invented_key)
+{
+    static const char *const names[] = {"hs", "nobody", "es", "off", "w-key"};
+    char seen[PROVE_FAILURES_MAX + 2];
+    crowd("hub", PROVE_STRANGER_FAILURES_MAX);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        probe("hub", "jws", names[i], seen);
+        cr_expect_str_eq(seen, "hhhhhh", "%s", names[i]);
+        probe("hub", "hmac", i ? "x" : "a", seen);
+        cr_expect_str_eq(seen, "hhhhhh", "%s", names[i]);
+    }
+    cr_expect_eq(bring("hub", &hs256, "hs"), OUTCOME_TOO_MANY, "it was forged too often, which bounds its checks");
+    cr_expect_eq(bring("hub", &hs256, "b-key"), OUTCOME_CHANGED);
+    cr_expect_eq(worker.metrics.values[METRIC_SIGNATURES_JWS_FAILED], PROVE_STRANGER_FAILURES_MAX);
+    /* Two of the sixty come back; the five by name would take longer, had they been taken. */
+    usleep(2100000);
+    loop_wait(worker.loop, 0, NULL, NULL);
+    cr_expect_eq(bring("hub", &mac, "hs"), OUTCOME_UNAUTHENTICATED);
+    cr_expect_eq(bring("hub", &mac, "nobody"), OUTCOME_UNAUTHENTICATED);
+}
+
+/* Whoever has no session, or another's, fails as often as it likes: the device is heard over its own, over that of a
+ * concentrator, and from elsewhere. */
+Test(prove, nobody_else_holds_back_a_device)
+{
+    static const struct {
+        enum wire wire;
+        const char *session; /* empty: a stranger */
+    } paths[] = {{WIRE_COAP, ""}, {WIRE_HTTP, ""}, {WIRE_COAP, "b"}, {WIRE_HTTP, "b"}, {WIRE_COAP, "hub-2"}};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        for (unsigned k = 0; k < 2 * PROVE_STRANGER_FAILURES_MAX; k++) {
+            struct request bad = request_of(jws(&mac, k % 2 ? "home/hs" : "home/a"), CONTENT_FORMAT_JOSE, "");
+            bad.wire = paths[i].wire;
+            if (paths[i].session[0])
+                speak_as(&bad, paths[i].session);
+            cr_expect(!outcome_is_success(ask(&bad)));
+            arena_reset(arena);
+        }
+        cr_expect_eq(refusal.outcome, OUTCOME_TOO_MANY, "path %zu is held back", i);
+        cr_expect_eq(bring("a", &hs256, "hs"), OUTCOME_CHANGED, "path %zu, its own session", i);
+        cr_expect_eq(bring("hub", &hs256, "hs"), OUTCOME_CHANGED, "path %zu, over a concentrator", i);
+        struct request request = request_of(jws(&hs256, "home/hs"), CONTENT_FORMAT_JOSE, "");
+        request.remote.in.sin_addr.s_addr = 0x0200007f;
+        cr_expect_eq(ask(&request), OUTCOME_CHANGED, "path %zu, from another address", i);
+        request.wire = WIRE_HTTP;
+        cr_expect_eq(ask(&request), OUTCOME_CHANGED, "path %zu, from another address over HTTP", i);
+    }
+}
+
 Test(prove, failures_of_strangers_hold_back_their_address)
 {
     struct request bad = request_of(jws(&mac, "home/hs"), CONTENT_FORMAT_JOSE, "");
@@ -448,6 +668,28 @@ Test(prove, failures_of_strangers_hold_back_their_address)
     speak_as(&good, "a");
     good.remote = bad.remote;
     cr_expect_eq(ask(&good), OUTCOME_CHANGED, "a session from the same address");
+}
+
+/* Anybody can write any address into a datagram. */
+Test(prove, over_http_an_address_is_held_back_for_what_failed_over_http_only)
+{
+    static const enum wire wires[] = {WIRE_COAP, WIRE_HTTP};
+    for (unsigned i = 0; i < 2; i++) {
+        struct request bad = request_of(jws(&mac, "home/hs"), CONTENT_FORMAT_JOSE, "");
+        struct request good = request_of(jws(&hs256, "home/hs"), CONTENT_FORMAT_JOSE, "");
+        bad.wire = wires[i];
+        bad.remote.in.sin_addr.s_addr = good.remote.in.sin_addr.s_addr = 0x0300007f + i;
+        for (unsigned k = 0; k < PROVE_STRANGER_FAILURES_MAX; k++) {
+            cr_expect_eq(ask(&bad), OUTCOME_UNAUTHENTICATED, "%u, %u", i, k);
+            arena_reset(arena);
+            bad.body = jws(&mac, "home/hs");
+        }
+        good.body = jws(&hs256, "home/hs");
+        good.wire = wires[i];
+        cr_expect_eq(ask(&good), OUTCOME_TOO_MANY, "%u", i);
+        good.wire = wires[1 - i];
+        cr_expect_eq(ask(&good), OUTCOME_CHANGED, "%u, over the other wire", i);
+    }
 }
 
 Test(prove, nobody_is_refused_before_the_registry_is_there)
