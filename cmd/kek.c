@@ -34,8 +34,8 @@ static int need_vault(const struct cli *cli)
     return cli->vault ? CLI_OK : cli_fail(cli, CLI_REFUSED, "%s", cli->vault_error);
 }
 
-/* The file is read again under a lock that is kept to the end: of two that change it at once the second changes what the
- * first has made of it. */
+/* The file is read again under a lock that is kept to the end: of two that change it at once the second changes what
+ * the first has made of it. */
 static int begin(struct cli *cli, int *ret_lock)
 {
     char path[VAULT_PATH_MAX];

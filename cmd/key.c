@@ -280,7 +280,8 @@ static bool thumbprint(const struct credential *credential, char ret[static THUM
     struct arena *arena = arena_new(ARENA_BYTES);
     struct bytes text;
     uint8_t digest[CRYPTO_SHA256_BYTES];
-    bool ok = arena && !credential_is_secret(credential->kind) && credential_algorithm(credential->kind, &jwk.algorithm);
+    bool ok = arena && !credential_is_secret(credential->kind) &&
+              credential_algorithm(credential->kind, &jwk.algorithm);
     if (ok) {
         memcpy(jwk.octets, credential->public, jwk.len);
         ok = jwk_thumbprint_text(&jwk, arena, &text) && crypto_sha256(text, (struct bytes){0}, digest);
