@@ -353,10 +353,9 @@ static bool accept_name(struct dtls_session *session, struct bytes name, const s
 {
     const struct dtls *dtls = session->owner;
     const struct credential *credential = NULL;
+    struct registry_chain chain = {bytes_of_text(issuer->tenant), name, issuer->spki, issuer->leaf};
     const struct device_record *record =
-        registry_device_by_x509(dtls->registry, name, issuer->spki, issuer->leaf, dtls->wall_s, &credential);
-    if (record && issuer->tenant[0] && strcmp(issuer->tenant, record->tenant) != 0)
-        return false;
+        registry_device_by_x509(dtls->registry, &chain, dtls->wall_s, &credential);
     if (!recognise_record(session, record, credential, EVIDENCE_X509))
         return false;
     session->proof.is_of_ca = issuer->tenant[0] != '\0';

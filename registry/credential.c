@@ -151,6 +151,20 @@ struct bytes credential_name(const struct credential *credential)
     return credential->name ? bytes_of_text(credential->name) : (struct bytes){0};
 }
 
+bool credential_own_name(struct bytes name, struct bytes *ret_tenant, struct bytes *ret_device)
+{
+    struct bytes prefix = BYTES_LITERAL(CREDENTIAL_OWN_NAME);
+    if (name.len < prefix.len || memcmp(name.ptr, prefix.ptr, prefix.len) != 0)
+        return false;
+    struct bytes rest = bytes_of(name.ptr + prefix.len, name.len - prefix.len);
+    const uint8_t *slash = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
+    if (!slash)
+        return false;
+    *ret_tenant = bytes_of(rest.ptr, (size_t)(slash - rest.ptr));
+    *ret_device = bytes_of(slash + 1, rest.len - ret_tenant->len - 1);
+    return true;
+}
+
 void credential_wipe(struct credential *credential)
 {
     explicit_bzero(credential, sizeof *credential);

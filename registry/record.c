@@ -464,12 +464,13 @@ static bool read_credential(struct reading *reading, struct bytes id, struct byt
     return keep(reading, read_material(reading, text, credential), id);
 }
 
-/* Fields of an older weir, which had one of each; also the ids that their credentials have. */
+/* Fields of an older weir; also the ids that their credentials have. */
+#define OLD_FIELD(name, kind) {#name, kind},
 static const struct {
     const char *name;
     enum credential_kind kind;
-} old_fields[] = {
-    {"psk", CREDENTIAL_PSK}, {"x509", CREDENTIAL_X509}, {"rpk", CREDENTIAL_RPK}, {"frame_key", CREDENTIAL_FRAME}};
+} old_fields[] = {RECORD_OLD_FIELDS(OLD_FIELD)};
+#undef OLD_FIELD
 
 /* Good at all times, and as old as the record. */
 static bool read_old_field(struct reading *reading, size_t which, int64_t created_s)
@@ -495,17 +496,24 @@ static bool old_kind(struct bytes name, enum credential_kind *ret)
     return false;
 }
 
+bool record_is_credential_field(struct bytes name, struct bytes *ret_id)
+{
+    struct bytes prefix = BYTES_LITERAL(SCHEMA_DEVICE_KEY_PREFIX);
+    enum credential_kind ignored;
+    bool is_new = bytes_starts_with(name, prefix);
+    *ret_id = is_new ? bytes_of(name.ptr + prefix.len, name.len - prefix.len) : name;
+    return is_new || old_kind(name, &ignored);
+}
+
 bool record_peek_credential(const struct record_field *field, char name[static CREDENTIAL_NAME_MAX + 1],
                             struct credential *ret)
 {
     struct credential credential = {.name = NULL};
-    struct bytes prefix = BYTES_LITERAL(SCHEMA_DEVICE_KEY_PREFIX), id = field->name, text = field->value;
-    bool is_old = old_kind(field->name, &credential.kind);
-    if (!is_old && !bytes_starts_with(field->name, prefix))
+    struct bytes id, text = field->value;
+    if (!record_is_credential_field(field->name, &id) || !credential_id_is_valid(id))
         return false;
-    if (!is_old)
-        id = bytes_of(id.ptr + prefix.len, id.len - prefix.len);
-    if (!credential_id_is_valid(id) || (!is_old && !read_kind(take_word(&text), &credential)))
+    bool is_old = old_kind(field->name, &credential.kind);
+    if (!is_old && !read_kind(take_word(&text), &credential))
         return false;
     memcpy(credential.id, id.ptr, id.len);
     for (unsigned times = is_old ? 3 : 0; times < 3; times++)

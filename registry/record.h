@@ -244,6 +244,11 @@ bool record_to_tenant(struct bytes id, const struct record_field *fields, size_t
  * open is left out, and the record is good without it. */
 bool record_to_device(struct bytes tenant, struct bytes id, const struct record_field *fields, size_t count,
                       const struct record_vault *vault, struct record_room *room, struct device_record *ret);
+/* Those fields, of which an older weir had one each: X(NAME, KIND). */
+#define RECORD_OLD_FIELDS(X)                                                                                           \
+    X(psk, CREDENTIAL_PSK) X(x509, CREDENTIAL_X509) X(rpk, CREDENTIAL_RPK) X(frame_key, CREDENTIAL_FRAME)
+/* Whether a field of this name holds a credential; ret_id is what stands for its id then, valid or not. */
+bool record_is_credential_field(struct bytes name, struct bytes *ret_id);
 /* What one field of a device's record says of a credential, whatever the others are: id, kind, and what is shown of it
  * (public, name), which is empty if it is damaged. Not its times, nor its secret. False: it is none. */
 bool record_peek_credential(const struct record_field *field, char name[static CREDENTIAL_NAME_MAX + 1],

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * Nine tables over four kinds of entries: tenants, devices, tokens, streams by their ids, devices by
- * certificate name, by CA and name, by raw key and by signature key, tokens by the key of a legacy sender;
- * the rules and the groups, which registry/rules and registry/groups keep sorted; and profiles and codecs,
- * which are in registry/speech. A device and its credentials are one block, as large as they are. An entry
- * never changes once it is published: a put publishes a new one and frees the old one after a grace period,
- * so a reader that holds a record sees it whole. generation and changed are the writer's own.
+ * Nine tables over four kinds of entries: tenants, devices, tokens, streams by their ids, devices by what
+ * their certificates show, in all tenants and in their own, by raw key and by signature key, tokens by the
+ * key of a legacy sender; the rules and the groups, which registry/rules and registry/groups keep sorted; and
+ * profiles and codecs, which are in registry/speech. A device and its credentials are one block, as large as
+ * they are. An entry never changes once it is published: a put publishes a new one and frees the old one
+ * after a grace period, so a reader that holds a record sees it whole. generation and changed are the
+ * writer's own.
  *
  * A put that changes nothing only marks the entry, so a resync of a million unchanged devices frees nothing
  * and publishes nothing.
@@ -33,6 +34,7 @@ struct tenant_entry {
 
 struct device_entry {
     struct entry entry;
+    bool wanted; /* of the writer: another shows one of its credentials too, and this one stands in the index */
     struct device_record record;
     struct credential credentials[]; /* record.credential_count, and behind them their names */
 };
@@ -52,13 +54,12 @@ struct registry {
     uint32_t generation;
     bool resyncing;
     struct table tenants, devices, tokens, streams;
-    struct table by_x509, by_ca, by_rpk, by_kid, by_apikey;
+    struct table by_certificate, by_own_certificate, by_rpk, by_kid, by_apikey;
     struct rules rules;
     struct groups groups;
     struct commission commission;
     struct speech speech;
-    bool contested; /* two devices show the same credential; of them one is in the index */
-    bool vacant; /* the claims are to be settled anew: one that another may want has gone (settle_claims) */
+    bool vacant; /* the claims are to be settled anew: one that is wanted has gone (settle_claims) */
     size_t counts[5]; /* by COUNT_; written by the writer, read by any */
 };
 
@@ -133,22 +134,18 @@ static bool is_stream(const void *entry, const void *key)
  * one. */
 
 struct shown {
-    struct bytes tenant; /* of a kid */
+    struct bytes tenant; /* of a kid; of a certificate, if only devices of that tenant count */
     struct bytes name;   /* x509, ca, kid */
     const uint8_t *digest; /* ca, rpk */
-    size_t digest_len;
+    size_t digest_len; /* 0: x509 */
 };
 
 typedef bool shows_fn(const struct credential *credential, const struct shown *shown);
 
-static bool shows_x509(const struct credential *credential, const struct shown *shown)
+static bool shows_certificate(const struct credential *credential, const struct shown *shown)
 {
-    return credential->kind == CREDENTIAL_X509 && bytes_equal(shown->name, credential_name(credential));
-}
-
-static bool shows_ca(const struct credential *credential, const struct shown *shown)
-{
-    return credential->kind == CREDENTIAL_CA && credential->public_len == shown->digest_len &&
+    return (credential->kind == CREDENTIAL_X509 || credential->kind == CREDENTIAL_CA) &&
+           credential->public_len == shown->digest_len &&
            bytes_equal(shown->name, credential_name(credential)) &&
            memcmp(credential->public, shown->digest, shown->digest_len) == 0;
 }
@@ -188,14 +185,16 @@ static const struct credential *find_shown(const struct device_entry *device, sh
     return best;
 }
 
-static bool has_x509(const void *entry, const void *key)
+static bool has_certificate(const void *entry, const void *key)
 {
-    return find_shown(entry, shows_x509, key, ANY_TIME) != NULL;
+    return find_shown(entry, shows_certificate, key, ANY_TIME) != NULL;
 }
 
-static bool has_ca(const void *entry, const void *key)
+static bool has_own_certificate(const void *entry, const void *key)
 {
-    return find_shown(entry, shows_ca, key, ANY_TIME) != NULL;
+    const struct device_entry *device = entry;
+    const struct shown *shown = key;
+    return bytes_equal_text(shown->tenant, device->record.tenant) && has_certificate(entry, key);
 }
 
 static bool has_rpk(const void *entry, const void *key)
@@ -230,7 +229,7 @@ static uint64_t hash_of_text(const struct registry *registry, const char *text)
     return hash_bytes(&registry->key, bytes_of_text(text));
 }
 
-/* The index that a credential stands in, under which hash, as what. table NULL: in none. */
+/* An index that a credential stands in, under which hash, as what. */
 struct index {
     struct table *table;
     table_match_fn *match;
@@ -239,17 +238,18 @@ struct index {
     struct shown shown;
 };
 
-static struct index index_of_x509(struct registry *registry, struct bytes name)
+/* Digests: none (x509), of an authority alone, or of an authority and a leaf. Tenant: empty for all. */
+static struct index index_of_certificate(struct registry *registry, struct bytes tenant, struct bytes name,
+                                         struct bytes digests)
 {
+    struct bytes parts[] = {digests, name, tenant};
+    bool is_own = tenant.len > 0;
     return (struct index){
-        &registry->by_x509, has_x509, shows_x509, hash_bytes(&registry->key, name), {.name = name}};
-}
-
-/* Of an authority alone, or of an authority and a leaf. */
-static struct index index_of_ca(struct registry *registry, struct bytes name, struct bytes digests)
-{
-    return (struct index){&registry->by_ca, has_ca, shows_ca, hash_pair(&registry->key, digests, name),
-                          {.name = name, .digest = digests.ptr, .digest_len = digests.len}};
+        is_own ? &registry->by_own_certificate : &registry->by_certificate,
+        is_own ? has_own_certificate : has_certificate,
+        shows_certificate,
+        hash_parts(&registry->key, parts, is_own ? 3 : 2),
+        {.tenant = tenant, .name = name, .digest = digests.ptr, .digest_len = digests.len}};
 }
 
 static struct index index_of_rpk(struct registry *registry, const uint8_t *digest)
@@ -267,27 +267,68 @@ static struct index index_of_kid(struct registry *registry, struct bytes tenant,
                           {.tenant = tenant, .name = kid}};
 }
 
-static struct index index_of(struct registry *registry, const struct device_entry *device,
-                             const struct credential *credential)
+#define INDEXES_MAX 2
+
+/* The indexes that the credential stands in. Returns how many. */
+static size_t indexes_of(struct registry *registry, const struct device_entry *device,
+                         const struct credential *credential, struct index ret[static INDEXES_MAX])
 {
-    if (credential_is_signature(credential->kind))
-        return index_of_kid(registry, bytes_of_text(device->record.tenant), bytes_of_text(credential->id));
+    struct bytes tenant = bytes_of_text(device->record.tenant), name = credential_name(credential);
+    struct bytes digests = bytes_of(credential->public, credential->public_len);
+    if (credential_is_signature(credential->kind)) {
+        ret[0] = index_of_kid(registry, tenant, bytes_of_text(credential->id));
+        return 1;
+    }
     switch (credential->kind) {
     case CREDENTIAL_X509:
-        return index_of_x509(registry, credential_name(credential));
     case CREDENTIAL_CA:
-        return index_of_ca(registry, credential_name(credential),
-                           bytes_of(credential->public, credential->public_len));
+        ret[0] = index_of_certificate(registry, bytes_of(NULL, 0), name, digests);
+        ret[1] = index_of_certificate(registry, tenant, name, digests);
+        return 2;
     case CREDENTIAL_RPK:
-        return index_of_rpk(registry, credential->public);
+        ret[0] = index_of_rpk(registry, credential->public);
+        return 1;
     default:
-        return (struct index){0};
+        return 0;
     }
 }
 
 static struct device_entry *find_in(const struct index *index)
 {
     return table_find(index->table, index->hash, index->match, &index->shown);
+}
+
+/*
+ * Of all devices that show the same it is the one whose credential was made first; its oldest counts, or to
+ * renew one would give it up. Whether that is still good makes no difference: nobody else gets it. Of the
+ * same second it is the first by tenant and id, so that all gateways agree.
+ */
+struct precedence {
+    const struct device_entry *device; /* NULL: nobody's */
+    int64_t made_s;
+};
+
+static struct precedence precedence_of(const struct device_entry *device, const struct index *index)
+{
+    struct precedence precedence = {device, INT64_MAX};
+    for (size_t i = 0; i < device->record.credential_count; i++) {
+        const struct credential *credential = &device->credentials[i];
+        if (index->shows(credential, &index->shown) && credential->created_s < precedence.made_s)
+            precedence.made_s = credential->created_s;
+    }
+    return precedence;
+}
+
+static int compare_owners(const struct device_entry *a, const struct device_entry *b)
+{
+    int order = strcmp(a->record.tenant, b->record.tenant);
+    return order ? order : strcmp(a->record.id, b->record.id);
+}
+
+static bool comes_before(const struct precedence *a, const struct precedence *b)
+{
+    return !b->device || a->made_s < b->made_s ||
+           (a->made_s == b->made_s && compare_owners(a->device, b->device) < 0);
 }
 
 static struct bytes apikey_of(const struct token_entry *token)
@@ -313,9 +354,9 @@ struct registry *registry_new(const struct hash_key *key)
     registry_thread_start();
     if (!table_init(&registry->tenants) || !table_init(&registry->devices) ||
         !table_init(&registry->tokens) || !table_init(&registry->streams) ||
-        !table_init(&registry->by_x509) || !table_init(&registry->by_ca) || !table_init(&registry->by_rpk) ||
-        !table_init(&registry->by_kid) || !table_init(&registry->by_apikey) ||
-        !rules_init(&registry->rules) || !groups_init(&registry->groups) ||
+        !table_init(&registry->by_certificate) || !table_init(&registry->by_own_certificate) ||
+        !table_init(&registry->by_rpk) || !table_init(&registry->by_kid) ||
+        !table_init(&registry->by_apikey) || !rules_init(&registry->rules) || !groups_init(&registry->groups) ||
         !commission_init(&registry->commission) || !speech_init(&registry->speech)) {
         registry_free(registry);
         return NULL;
@@ -365,8 +406,8 @@ void registry_free(struct registry *registry)
     speech_deinit(&registry->speech);
     groups_deinit(&registry->groups);
     commission_deinit(&registry->commission);
-    table_deinit(&registry->by_x509);
-    table_deinit(&registry->by_ca);
+    table_deinit(&registry->by_certificate);
+    table_deinit(&registry->by_own_certificate);
     table_deinit(&registry->by_rpk);
     table_deinit(&registry->by_kid);
     table_deinit(&registry->by_apikey);
@@ -413,21 +454,64 @@ static struct registry *unconst(const struct registry *registry)
     return (struct registry *)(uintptr_t)registry;
 }
 
-const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name,
-                                                    const uint8_t ca[static CREDENTIAL_DIGEST_BYTES],
-                                                    const uint8_t leaf[static CREDENTIAL_DIGEST_BYTES],
-                                                    int64_t now_s, const struct credential **ret_credential)
+/* What one chain shows, the narrowest first. */
+#define CHAIN_SHOWS 3
+
+static void indexes_of_chain(struct registry *registry, const struct registry_chain *chain,
+                             const uint8_t digests[static CREDENTIAL_CA_LEAF],
+                             struct index ret[static CHAIN_SHOWS])
 {
-    uint8_t both[CREDENTIAL_CA_LEAF];
-    memcpy(both, ca, CREDENTIAL_DIGEST_BYTES);
-    memcpy(both + CREDENTIAL_DIGEST_BYTES, leaf, CREDENTIAL_DIGEST_BYTES);
-    struct index of_leaf = index_of_ca(unconst(registry), name, bytes_of(both, CREDENTIAL_CA_LEAF));
-    struct index of_ca = index_of_ca(unconst(registry), name, bytes_of(both, CREDENTIAL_CA_ANY));
-    struct index of_name = index_of_x509(unconst(registry), name);
-    const struct device_record *device = device_by(&of_leaf, shows_ca, now_s, ret_credential);
-    if (!device)
-        device = device_by(&of_ca, shows_ca, now_s, ret_credential);
-    return device ? device : device_by(&of_name, shows_x509, now_s, ret_credential);
+    static const size_t lens[CHAIN_SHOWS] = {CREDENTIAL_CA_LEAF, CREDENTIAL_CA_ANY, 0};
+    for (size_t i = 0; i < CHAIN_SHOWS; i++)
+        ret[i] = index_of_certificate(registry, chain->tenant, chain->name, bytes_of(digests, lens[i]));
+}
+
+/* A name that says the device says it outright, and is no other's, whatever others have. */
+static const struct device_entry *device_of_own_name(const struct registry *registry,
+                                                     const struct registry_chain *chain, struct bytes tenant,
+                                                     struct bytes id)
+{
+    struct device_key key = {tenant, id};
+    if (chain->tenant.len > 0 && !bytes_equal(chain->tenant, tenant))
+        return NULL;
+    return table_find(&registry->devices, hash_pair(&registry->key, tenant, id), is_device, &key);
+}
+
+/* In each index stands the first of those that show that; of the three it is the first. */
+static const struct device_entry *device_of_chain(const struct registry *registry,
+                                                  const struct registry_chain *chain,
+                                                  const struct index indexes[static CHAIN_SHOWS])
+{
+    struct precedence first = {0};
+    struct bytes tenant, id;
+    if (credential_own_name(chain->name, &tenant, &id))
+        return device_of_own_name(registry, chain, tenant, id);
+    for (size_t i = 0; i < CHAIN_SHOWS; i++) {
+        const struct device_entry *holder = find_in(&indexes[i]);
+        struct precedence held = holder ? precedence_of(holder, &indexes[i]) : (struct precedence){0};
+        if (holder && comes_before(&held, &first))
+            first = held;
+    }
+    return first.device;
+}
+
+const struct device_record *registry_device_by_x509(const struct registry *registry,
+                                                    const struct registry_chain *chain, int64_t now_s,
+                                                    const struct credential **ret_credential)
+{
+    struct index indexes[CHAIN_SHOWS];
+    uint8_t digests[CREDENTIAL_CA_LEAF];
+    const struct credential *credential = NULL;
+    memcpy(digests, chain->ca, CREDENTIAL_DIGEST_BYTES);
+    memcpy(digests + CREDENTIAL_DIGEST_BYTES, chain->leaf, CREDENTIAL_DIGEST_BYTES);
+    indexes_of_chain(unconst(registry), chain, digests, indexes);
+    const struct device_entry *device = device_of_chain(registry, chain, indexes);
+    for (size_t i = 0; device && !credential && i < CHAIN_SHOWS; i++)
+        credential = find_shown(device, shows_certificate, &indexes[i].shown, now_s);
+    if (!credential)
+        return NULL;
+    *ret_credential = credential;
+    return &device->record;
 }
 
 const struct device_record *registry_device_by_rpk(const struct registry *registry,
@@ -757,52 +841,39 @@ bool registry_put_stream(struct registry *registry, const struct stream_record *
     return true;
 }
 
-/*
- * Whether the device may have the credential that holder has now: its own older record, or one whose
- * credential was made later. Who shows the same later on is refused, or an operator of any tenant could speak
- * as another's device. Of the same second it is the first by tenant and id, so that all gateways agree.
- */
-static bool may_claim(const struct device_entry *device, const struct credential *credential,
-                      const struct index *index)
+/* Enters the device in the index, unless somebody stands there who comes first: who shows the same later on
+ * is refused, or an operator of any tenant could speak as another's device. Its own older record never stands
+ * in its way. There is room. */
+static void claim(struct device_entry *device, const struct index *index)
 {
-    const struct device_entry *holder = find_in(index);
-    const struct credential *held = holder ? find_shown(holder, index->shows, &index->shown, ANY_TIME) : NULL;
-    if (!held)
-        return true;
-    int order = strcmp(device->record.tenant, holder->record.tenant);
-    if (order == 0)
-        order = strcmp(device->record.id, holder->record.id);
-    return order == 0 || credential->created_s < held->created_s ||
-           (credential->created_s == held->created_s && order < 0);
+    struct device_entry *holder = find_in(index);
+    if (holder && compare_owners(device, holder) != 0) {
+        struct precedence mine = precedence_of(device, index), held = precedence_of(holder, index);
+        if (!comes_before(&mine, &held)) {
+            holder->wanted = true;
+            return;
+        }
+        device->wanted = true;
+    }
+    table_put(index->table, index->hash, index->match, &index->shown, device);
 }
 
-/* Enters the device in the indexes of its credentials; there is room. Who stood there before has been
- * contested. */
 static void claim_credentials(struct registry *registry, struct device_entry *device)
 {
-    for (size_t i = 0; i < device->record.credential_count; i++) {
-        struct index index = index_of(registry, device, &device->credentials[i]);
-        if (!index.table)
-            continue;
-        if (!may_claim(device, &device->credentials[i], &index)) {
-            registry->contested = true;
-            continue;
-        }
-        const struct device_entry *before =
-            table_put(index.table, index.hash, index.match, &index.shown, device);
-        registry->contested |= before && (strcmp(before->record.id, device->record.id) != 0 ||
-                                          strcmp(before->record.tenant, device->record.tenant) != 0);
-    }
+    struct index indexes[INDEXES_MAX];
+    for (size_t i = 0; i < device->record.credential_count; i++)
+        for (size_t k = indexes_of(registry, device, &device->credentials[i], indexes); k > 0; k--)
+            claim(device, &indexes[k - 1]);
 }
 
 /* Takes the device out of the indexes where it still stands; another's claim stays. */
 static void drop_credentials(struct registry *registry, struct device_entry *device)
 {
-    for (size_t i = 0; i < device->record.credential_count; i++) {
-        struct index index = index_of(registry, device, &device->credentials[i]);
-        if (index.table && table_remove(index.table, index.hash, device))
-            registry->vacant |= registry->contested;
-    }
+    struct index indexes[INDEXES_MAX];
+    for (size_t i = 0; i < device->record.credential_count; i++)
+        for (size_t k = indexes_of(registry, device, &device->credentials[i], indexes); k > 0; k--)
+            if (table_remove(indexes[k - 1].table, indexes[k - 1].hash, device))
+                registry->vacant |= device->wanted;
 }
 
 static bool has_index(const struct credential *credential)
@@ -818,7 +889,8 @@ static bool reserve_indexes(struct registry *registry, const struct device_recor
     for (size_t i = 0; i < record->credential_count; i++)
         indexed += has_index(&record->credentials[i]);
     return indexed == 0 ||
-           (table_reserve(&registry->by_x509, indexed) && table_reserve(&registry->by_ca, indexed) &&
+           (table_reserve(&registry->by_certificate, indexed) &&
+            table_reserve(&registry->by_own_certificate, indexed) &&
             table_reserve(&registry->by_rpk, indexed) && table_reserve(&registry->by_kid, indexed));
 }
 
@@ -827,19 +899,21 @@ static bool reserve_device(struct registry *registry, const struct device_record
     return table_reserve(&registry->devices, 1) && reserve_indexes(registry, record);
 }
 
-/* After changes: what went may be another's, who was refused it before. Looks at every device, but only if
- * there is anybody who was. */
+/* After changes: what went may be another's, who was refused it before. Looks at every device, but only if somebody
+ * wants what went. */
 static void settle_claims(struct registry *registry)
 {
     struct device_entry *device;
     if (!registry->vacant)
         return;
-    registry->vacant = registry->contested = false;
+    registry->vacant = false;
+    for (size_t cursor = 0; (device = table_next(&registry->devices, &cursor));)
+        device->wanted = false;
     for (size_t cursor = 0; (device = table_next(&registry->devices, &cursor));)
         if (reserve_indexes(registry, &device->record))
             claim_credentials(registry, device);
         else
-            registry->contested = true;
+            registry->vacant = true; /* with the next change */
 }
 
 static bool is_same_device(const struct device_entry *device, const struct device_record *record)
@@ -910,12 +984,13 @@ bool registry_put_device(struct registry *registry, const struct device_record *
     if (!fresh)
         return false;
     take_over(registry, &fresh->entry, old ? &old->entry : NULL);
+    fresh->wanted = old && old->wanted;
     table_put(&registry->devices, hash, is_device, &key, fresh);
     devices_changed(registry, record->credential_count, old ? old->record.credential_count : 0);
     claim_credentials(registry, fresh);
     if (old) {
         drop_credentials(registry, old);
-        registry->vacant |= registry->contested && !shows_the_same(old, fresh);
+        registry->vacant |= old->wanted && !shows_the_same(old, fresh);
         urcu_qsbr_call_rcu(&old->entry.rcu, free_device);
     }
     if (!registry->resyncing)

@@ -33,13 +33,20 @@ void registry_online(void);
 /* Lookups, any registered thread. NULL: not known. Disabled and revoked records are returned: the caller judges. */
 const struct tenant_record *registry_tenant(const struct registry *registry, struct bytes tenant);
 const struct device_record *registry_device(const struct registry *registry, struct bytes tenant, struct bytes id);
-/* By what the device shows, if a credential that is good at now_s says so; ret_credential is that one. ca,
- * leaf: SHA-256 of the SubjectPublicKeyInfo of the CA that signed, and of the certificate. First a credential
- * of the kind ca that has both, then one that has this CA alone, then x509, with any that was let through. Of
- * several the one that is offered, then the latest. */
-const struct device_record *registry_device_by_x509(const struct registry *registry, struct bytes name,
-                                                    const uint8_t ca[static CREDENTIAL_DIGEST_BYTES],
-                                                    const uint8_t leaf[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
+/* What a chain of certificates shows. ca, leaf: SHA-256 of the SubjectPublicKeyInfo of the CA that signed, and
+ * of the certificate, CREDENTIAL_DIGEST_BYTES each. */
+struct registry_chain {
+    struct bytes tenant; /* whose authority the chain ends at, so that only its devices count; empty: all count */
+    struct bytes name;
+    const uint8_t *ca, *leaf;
+};
+/* Whose it is: of all devices of which a credential is shown (name, CA and leaf; name and CA; or name alone) the
+ * one whose credential was made first (as registry_put_device says), good or not: nobody else gets it. A name
+ * that says the device (credential_own_name) is of that one only. ret_credential: of those of it that are shown
+ * and good at now_s, the one that says most; of several the one that is offered, then the latest. NULL: it is
+ * nobody's, or none is good. */
+const struct device_record *registry_device_by_x509(const struct registry *registry,
+                                                    const struct registry_chain *chain, int64_t now_s,
                                                     const struct credential **ret_credential);
 const struct device_record *registry_device_by_rpk(const struct registry *registry,
                                                    const uint8_t digest[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
@@ -113,9 +120,9 @@ const struct stream_record *registry_next_stream(const struct registry *registry
 
 /* Changes, writer thread only. False: out of memory, nothing changed. A put replaces the record of the same
  * id; a certificate name, raw key or kid that another device shows stays with the one whose credential was
- * made first (of the same second: the first by tenant and id); when that one goes, the other has it. Removing
- * a tenant removes its devices, tokens, groups, batches, authorities, rules, streams, profiles and codecs.
- * The key of a legacy sender goes the same way, but never to a token that is revoked. */
+ * made first (its oldest that shows it; of the same second: the first by tenant and id); when that one goes,
+ * the other has it. Removing a tenant removes its devices, tokens, groups, batches, authorities, rules, streams,
+ * profiles and codecs. The key of a legacy sender goes the same way, but never to a token that is revoked. */
 bool registry_put_tenant(struct registry *registry, const struct tenant_record *record);
 bool registry_put_device(struct registry *registry, const struct device_record *record);
 bool registry_put_token(struct registry *registry, const struct token_record *record);

@@ -28,8 +28,10 @@
  *   weir:{T}:ca:ID               hash   one authority: certificate and wrapped key
  *   weir:{T}:enrolments          zset   ids of devices that are enrolling, by the time when that ends
  *   weir:{T}:enrol:ID            hash   one enrolment
- *   weir:{T}:kids                hash   whose each signature key is: its id, or "pub:" and SHA-256 of the
- *                                       public key -> the device's
+ *   weir:{T}:kids                hash   whose is what one device only may have: the id of a signature key, or
+ *                                       "pub:", "rpk:" or "crt:" and SHA-256 of a public key, a raw key or a
+ *                                       certificate name -> the device's; ":entered": whether older records'
+ *                                       are in it (gateway/kids)
  *   weir:{T}:evidence            stream signed messages as they were received, with key and verdict
  *   weir:{T}:audit               stream who changed what of the registry, when, from where
  *   weir:{T}:quarantine          stream messages that a codec could not read, the newest ones
@@ -105,6 +107,10 @@
 #define SCHEMA_KIND_HOLES "holes"
 #define SCHEMA_KIND_ONCE "once"
 #define SCHEMA_KIND_TOTAL "total"
+
+/* weir:{T}:enrol:D: whether it was said no to. */
+#define SCHEMA_ENROLMENT_STATE "state"
+#define SCHEMA_ENROLMENT_REJECTED "rejected"
 
 /* What a change is about: the field o. */
 #define SCHEMA_OBJECT_TENANT "tenant"

@@ -316,7 +316,8 @@ Test(dtls_keys, a_record_with_a_role_is_a_person)
     }
 }
 
-static bool certificate_connects(struct lab *with, const struct lab_certificate *certificate, bool version13)
+static bool certificate_connects_as(struct lab *with, const struct lab_certificate *certificate, bool version13,
+                                    struct identity *ret_who)
 {
     static struct lab_pair pair;
     struct lab_client_options options = {.certificate_der = certificate->der, .certificate_len = certificate->len,
@@ -324,8 +325,16 @@ static bool certificate_connects(struct lab *with, const struct lab_certificate 
                                          .version13 = version13};
     cr_assert(lab_pair_open(&pair, with, &options));
     bool ok = lab_handshake(&pair);
+    if (ok)
+        *ret_who = *dtls_session_identity(pair.session);
     lab_pair_close(&pair);
     return ok;
+}
+
+static bool certificate_connects(struct lab *with, const struct lab_certificate *certificate, bool version13)
+{
+    struct identity ignored;
+    return certificate_connects_as(with, certificate, version13, &ignored);
 }
 
 /* Two authorities that the settings trust; the credential wants the first. */
@@ -409,4 +418,68 @@ Test(dtls_keys, the_authority_of_a_tenant_is_trusted_for_that_tenant)
             cr_assert_not(certificate_connects(&lab, &leaf, version13), "another tenant's authority");
             registry_remove_ca(lab.registry, BYTES_LITERAL("emca"), BYTES_LITERAL("ca-1"));
         }
+}
+
+static void put_of(struct lab *with, const char *tenant, const char *id, struct credential *credential, bool disabled)
+{
+    struct device_record device = {.disabled = disabled, .credentials = credential, .credential_count = 1};
+    struct tenant_record owner = {0};
+    snprintf(owner.id, sizeof owner.id, "%s", tenant);
+    snprintf(device.tenant, sizeof device.tenant, "%s", tenant);
+    snprintf(device.id, sizeof device.id, "%s", id);
+    cr_assert(registry_put_tenant(with->registry, &owner) && registry_put_device(with->registry, &device));
+}
+
+/* Of an authority of the settings: all tenants' devices count, and the first has it, even if it may not come in. */
+Test(dtls_keys, a_certificate_is_of_the_device_that_had_its_name_first)
+{
+    static struct lab with;
+    static struct lab_certificate authority, leaf;
+    struct identity who;
+    cr_assert(lab_certificate_make(&authority, NULL, "Devices", 0, false));
+    cr_assert(lab_certificate_make(&leaf, &authority, "sensor-1", 0x82, false));
+    struct credential first = lab_x509("sensor-1"), later;
+    later = lab_spki(CREDENTIAL_CA, bytes_of(authority.spki, authority.spki_len), "sensor-1");
+    cr_assert(crypto_sha256(bytes_of(leaf.spki, leaf.spki_len), (struct bytes){0}, later.public + CREDENTIAL_DIGEST_BYTES));
+    first.created_s = 100;
+    later.created_s = 101;
+    lab_prepare(&with);
+    cr_assert(lab_trust(&with, &authority));
+    cr_assert(lab_open(&with));
+    for (unsigned i = 0; i < 2; i++) {
+        later.public_len = i ? CREDENTIAL_CA_LEAF : CREDENTIAL_CA_ANY;
+        put_of(&with, "evil", "thief", &later, false);
+        cr_assert(certificate_connects_as(&with, &leaf, i, &who));
+        cr_assert_str_eq(who.device, "thief", "nobody else has it");
+        put_of(&with, "acme", "sensor-1", &first, false);
+        cr_assert(certificate_connects_as(&with, &leaf, i, &who));
+        cr_assert_str_eq(who.device, "sensor-1");
+        put_of(&with, "acme", "sensor-1", &first, true);
+        cr_assert_not(certificate_connects(&with, &leaf, i), "it is nobody's while the first is disabled");
+        registry_remove_device(with.registry, BYTES_LITERAL("acme"), BYTES_LITERAL("sensor-1"));
+    }
+    lab_close(&with);
+}
+
+/* Not even whoever was first with the name shuts out what a tenant's own authority has signed. */
+Test(dtls_keys, a_tenants_own_certificate_is_of_its_own_device)
+{
+    static struct lab_certificate authority, leaf;
+    struct identity who;
+    cr_assert(lab_certificate_make(&authority, NULL, "Acme devices", 0, false));
+    cr_assert(lab_certificate_make(&leaf, &authority, "sensor-1", 0x82, false));
+    struct credential early[] = {lab_spki(CREDENTIAL_CA, bytes_of(authority.spki, authority.spki_len), "sensor-1"),
+                                 lab_x509("sensor-1")};
+    struct credential mine = lab_x509("sensor-1");
+    mine.created_s = 100;
+    put_ca(&lab, "acme", &authority);
+    for (unsigned i = 0; i < 2; i++) {
+        put_of(&lab, "evil", "thief", &early[i], i);
+        cr_assert_not(certificate_connects(&lab, &leaf, i), "not by another tenant's authority");
+        put_of(&lab, "acme", "sensor-1", &mine, false);
+        cr_assert(certificate_connects_as(&lab, &leaf, i, &who));
+        cr_assert_str_eq(who.device, "sensor-1");
+        cr_assert_str_eq(who.tenant, "acme");
+        registry_remove_device(lab.registry, BYTES_LITERAL("acme"), BYTES_LITERAL("sensor-1"));
+    }
 }

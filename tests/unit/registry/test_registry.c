@@ -32,10 +32,17 @@ static struct credential x509(const char *name)
     return (struct credential){.id = "x509", .kind = CREDENTIAL_X509, .name = name};
 }
 
+static const struct device_record *by_chain(const struct registry *registry, struct bytes name, const uint8_t *ca,
+                                            const uint8_t *leaf, int64_t now_s, const struct credential **ret)
+{
+    struct registry_chain chain = {.name = name, .ca = ca, .leaf = leaf};
+    return registry_device_by_x509(registry, &chain, now_s, ret);
+}
+
 static const struct device_record *by_x509(const struct registry *registry, const char *name)
 {
     const struct credential *credential;
-    return registry_device_by_x509(registry, bytes_of_text(name), no_ca, no_leaf, 1, &credential);
+    return by_chain(registry, bytes_of_text(name), no_ca, no_leaf, 1, &credential);
 }
 
 static const struct device_record *by_rpk(const struct registry *registry, const uint8_t *digest)
@@ -139,6 +146,103 @@ Test(registry, of_the_same_second_all_gateways_agree)
         cr_expect_str_eq(by_x509(registry, "same")->id, "a");
         registry_free(registry);
     }
+}
+
+/* The authorities and the leaf of a chain, as small as they can be told apart. */
+static struct credential certificate(const char *id, size_t digests_len, uint8_t ca, uint8_t leaf, int64_t created_s)
+{
+    struct credential credential = {.kind = digests_len ? CREDENTIAL_CA : CREDENTIAL_X509, .name = "same",
+                                    .public_len = (uint8_t)digests_len, .created_s = created_s};
+    snprintf(credential.id, sizeof credential.id, "%s", id);
+    if (digests_len >= CREDENTIAL_CA_ANY)
+        credential.public[0] = ca;
+    if (digests_len == CREDENTIAL_CA_LEAF)
+        credential.public[CREDENTIAL_DIGEST_BYTES] = leaf;
+    return credential;
+}
+
+static const struct device_record *of_chain(const struct registry *registry, const char *tenant, const char *name,
+                                            uint8_t ca, uint8_t leaf, int64_t now_s, const struct credential **ret)
+{
+    const uint8_t ca_digest[CREDENTIAL_DIGEST_BYTES] = {ca}, leaf_digest[CREDENTIAL_DIGEST_BYTES] = {leaf};
+    struct registry_chain chain = {bytes_of_text(tenant), bytes_of_text(name), ca_digest, leaf_digest};
+    return registry_device_by_x509(registry, &chain, now_s, ret);
+}
+
+/* The digests are public: whoever knows them could say more of another's certificate than its own device does. */
+Test(registry, a_credential_that_says_more_takes_nothing_from_an_older_one)
+{
+    static const size_t lens[] = {0, CREDENTIAL_CA_ANY, CREDENTIAL_CA_LEAF};
+    const struct credential *found = NULL;
+    for (unsigned i = 0; i < 9; i++) {
+        struct registry *registry = registry_new(&hash_key);
+        struct credential first = certificate("first", lens[i % 3], 1, 2, 100);
+        struct credential second = certificate("second", lens[i / 3], 1, 2, 101);
+        struct device_record victim = device("acme", "victim", 1), thief = device("a-evil", "a-thief", 1);
+        victim.credentials = &first;
+        thief.credentials = &second;
+        victim.credential_count = thief.credential_count = 1;
+        put(registry, thief);
+        cr_expect_str_eq(of_chain(registry, "", "same", 1, 2, 200, &found)->id, "a-thief");
+        cr_expect_null(of_chain(registry, "acme", "same", 1, 2, 200, &found), "no authority of its tenant");
+        put(registry, victim);
+        cr_expect_str_eq(of_chain(registry, "", "same", 1, 2, 200, &found)->id, "victim", "%u", i);
+        cr_expect_str_eq(found->id, "first");
+        cr_expect_str_eq(of_chain(registry, "acme", "same", 1, 2, 200, &found)->id, "victim", "%u", i);
+        cr_expect_str_eq(of_chain(registry, "a-evil", "same", 1, 2, 200, &found)->id, "a-thief", "%u", i);
+        victim.disabled = true;
+        first.not_after_s = 150;
+        put(registry, victim);
+        cr_expect_null(of_chain(registry, "", "same", 1, 2, 200, &found), "ended: nobody else has it");
+        cr_expect(of_chain(registry, "", "same", 1, 2, 149, &found)->disabled);
+        second.created_s = 99;
+        put(registry, thief);
+        cr_expect_str_eq(of_chain(registry, "", "same", 1, 2, 200, &found)->id, "a-thief", "names are first come");
+        cr_expect(of_chain(registry, "acme", "same", 1, 2, 149, &found)->disabled, "not under an authority of its own");
+        registry_free(registry);
+    }
+}
+
+/* As a certificate that is renewed with its key, beside the old one until it is used. */
+Test(registry, who_adds_a_newer_credential_keeps_the_age_of_the_older_one)
+{
+    struct registry *registry = registry_new(&hash_key);
+    const struct credential *found = NULL;
+    struct credential renewed[2] = {certificate("old", CREDENTIAL_CA_LEAF, 1, 2, 100),
+                                    certificate("new", CREDENTIAL_CA_LEAF, 1, 2, 200)};
+    struct credential same = certificate("same", CREDENTIAL_CA_LEAF, 1, 2, 150);
+    struct device_record victim = device("acme", "victim", 1), thief = device("evil", "thief", 1);
+    victim.credentials = renewed;
+    victim.credential_count = 2;
+    thief.credentials = &same;
+    thief.credential_count = 1;
+    put(registry, victim);
+    put(registry, thief);
+    cr_expect_str_eq(of_chain(registry, "", "same", 1, 2, 300, &found)->id, "victim");
+    cr_expect_str_eq(found->id, "new");
+    registry_free(registry);
+}
+
+/* The ids of devices are easily guessed, so whoever was first with the name must not have what is enrolled later. */
+Test(registry, a_name_that_says_the_device_is_of_no_other)
+{
+    struct registry *registry = registry_new(&hash_key);
+    const struct credential *found = NULL;
+    struct credential early = certificate("early", 0, 1, 2, 1);
+    struct credential enrolled = certificate("enrolled", CREDENTIAL_CA_LEAF, 1, 2, 9);
+    struct device_record thief = device("acme", "thief", 1), boiler = device("acme", "boiler", 1);
+    early.name = enrolled.name = "weir://acme/boiler";
+    thief.credentials = &early;
+    boiler.credentials = &enrolled;
+    thief.credential_count = boiler.credential_count = 1;
+    put(registry, thief);
+    cr_expect_null(of_chain(registry, "", early.name, 1, 2, 10, &found));
+    put(registry, boiler);
+    cr_expect_str_eq(of_chain(registry, "", early.name, 1, 2, 10, &found)->id, "boiler");
+    cr_expect_str_eq(of_chain(registry, "acme", early.name, 1, 2, 10, &found)->id, "boiler");
+    cr_expect_null(of_chain(registry, "other", early.name, 1, 2, 10, &found));
+    cr_expect_null(of_chain(registry, "", early.name, 1, 3, 10, &found), "and what it has must be shown");
+    registry_free(registry);
 }
 
 Test(registry, a_changed_credential_is_forgotten)
@@ -341,6 +445,117 @@ Test(registry, agrees_with_a_naive_model)
     registry_free(registry);
 }
 
+/* The same of chains: of all that they show, in one tenant or in all of them. */
+
+#define CHAIN_DEVICES 24
+#define CHAIN_KEYS 3
+#define CHAIN_VALUES 2 /* of names, authorities and leaves */
+#define CHAIN_NOW_S 50
+
+static const char *const chain_tenants[] = {"", "a", "b", "c"};
+static const char *const chain_names[CHAIN_VALUES] = {"x", "y"};
+static const size_t chain_lens[] = {CREDENTIAL_CA_LEAF, CREDENTIAL_CA_ANY, 0};
+
+struct chain_device {
+    struct device_record record;
+    struct credential keys[CHAIN_KEYS];
+};
+
+static bool is_shown(const struct credential *key, const char *name, uint8_t ca, uint8_t leaf)
+{
+    return strcmp(key->name, name) == 0 && (key->public_len == 0 || key->public[0] == ca) &&
+           (key->public_len < CREDENTIAL_CA_LEAF || key->public[CREDENTIAL_DIGEST_BYTES] == leaf);
+}
+
+static const struct chain_device *owner_of_chain(const struct chain_device *devices, const char *tenant,
+                                                 const char *name, uint8_t ca, uint8_t leaf)
+{
+    const struct chain_device *owner = NULL;
+    int64_t made_s = 0;
+    for (unsigned i = 0; i < CHAIN_DEVICES; i++) /* in the order of tenant and id */
+        for (unsigned k = 0; k < devices[i].record.credential_count; k++) {
+            const struct credential *key = &devices[i].keys[k];
+            if ((tenant[0] && strcmp(tenant, devices[i].record.tenant) != 0) || !is_shown(key, name, ca, leaf) ||
+                (owner && key->created_s >= made_s))
+                continue;
+            owner = &devices[i];
+            made_s = key->created_s;
+        }
+    return owner;
+}
+
+/* The narrowest that is good, and of them the latest; the ages of one device's differ. */
+static const struct credential *key_of_owner(const struct chain_device *owner, const char *name, uint8_t ca,
+                                             uint8_t leaf)
+{
+    const struct credential *best = NULL;
+    for (unsigned k = 0; owner && k < owner->record.credential_count; k++) {
+        const struct credential *key = &owner->keys[k];
+        if (is_shown(key, name, ca, leaf) && credential_is_good_at(key, CHAIN_NOW_S) &&
+            (!best || key->public_len > best->public_len ||
+             (key->public_len == best->public_len && key->created_s > best->created_s)))
+            best = key;
+    }
+    return best;
+}
+
+static void check_chains(const struct chain_device *devices, const struct registry *registry)
+{
+    for (unsigned i = 0; i < 4 * CHAIN_VALUES * CHAIN_VALUES * CHAIN_VALUES; i++) {
+        const char *tenant = chain_tenants[i % 4], *name = chain_names[i / 4 % CHAIN_VALUES];
+        uint8_t ca = (uint8_t)(i / (4 * CHAIN_VALUES) % CHAIN_VALUES);
+        uint8_t leaf = (uint8_t)(i / (4 * CHAIN_VALUES * CHAIN_VALUES));
+        const struct chain_device *owner = owner_of_chain(devices, tenant, name, ca, leaf);
+        const struct credential *wanted = key_of_owner(owner, name, ca, leaf), *key = NULL;
+        const struct device_record *found = of_chain(registry, tenant, name, ca, leaf, CHAIN_NOW_S, &key);
+        cr_assert_eq(found != NULL, wanted != NULL, "%s %s %u %u", tenant, name, ca, leaf);
+        if (!found)
+            continue;
+        cr_assert_str_eq(found->tenant, owner->record.tenant, "%s %s %u %u", tenant, name, ca, leaf);
+        cr_assert_str_eq(found->id, owner->record.id, "%s %s %u %u", tenant, name, ca, leaf);
+        cr_assert_str_eq(key->id, wanted->id, "%s %s %u %u", tenant, name, ca, leaf);
+    }
+}
+
+static void change_chain(struct chain_device *one, uint64_t *state)
+{
+    one->record.credentials = one->keys;
+    one->record.credential_count = (uint8_t)(next_random(state) % (CHAIN_KEYS + 1));
+    for (unsigned k = 0; k < one->record.credential_count; k++) {
+        const char id[] = {(char)('1' + k), '\0'};
+        one->keys[k] = certificate(id, chain_lens[next_random(state) % 3], (uint8_t)(next_random(state) % CHAIN_VALUES),
+                                   (uint8_t)(next_random(state) % CHAIN_VALUES),
+                                   (int64_t)(next_random(state) % 5 * CHAIN_KEYS + k));
+        one->keys[k].name = chain_names[next_random(state) % CHAIN_VALUES];
+        one->keys[k].not_after_s = next_random(state) % 4 ? 0 : CHAIN_NOW_S;
+    }
+}
+
+Test(registry, chains_agree_with_a_naive_model)
+{
+    static struct chain_device devices[CHAIN_DEVICES];
+    struct registry *registry = registry_new(&hash_key);
+    uint64_t state = 88172645463325252u;
+    char id[16];
+    for (unsigned i = 0; i < CHAIN_DEVICES; i++) {
+        snprintf(id, sizeof id, "d%02u", i % (CHAIN_DEVICES / 3));
+        devices[i].record = device(chain_tenants[1 + i / (CHAIN_DEVICES / 3)], id, 1);
+    }
+    for (unsigned step = 0; step < 5000; step++) {
+        struct chain_device *one = &devices[next_random(&state) % CHAIN_DEVICES];
+        if (next_random(&state) % 3 == 0) {
+            registry_remove_device(registry, bytes_of_text(one->record.tenant), bytes_of_text(one->record.id));
+            one->record.credential_count = 0;
+        } else {
+            change_chain(one, &state);
+            put(registry, one->record);
+        }
+        check_chains(devices, registry);
+        registry_quiescent();
+    }
+    registry_free(registry);
+}
+
 /* Readers while the writer writes: whatever they find must be whole and must be what they asked for. */
 
 #define STRESS_DEVICES 64
@@ -509,21 +724,21 @@ Test(registry, a_certificate_is_judged_by_its_authority_and_the_time)
     record.credentials = keys;
     record.credential_count = 2;
     put(registry, record);
-    cr_expect_not_null(registry_device_by_x509(registry, name, old_ca, no_leaf, 99, &found));
+    cr_expect_not_null(by_chain(registry, name, old_ca, no_leaf, 99, &found));
     cr_expect_str_eq(found->id, "old");
-    cr_expect_not_null(registry_device_by_x509(registry, name, new_ca, no_leaf, 99, &found));
+    cr_expect_not_null(by_chain(registry, name, new_ca, no_leaf, 99, &found));
     cr_expect_str_eq(found->id, "new");
-    cr_expect_null(registry_device_by_x509(registry, name, old_ca, no_leaf, 100, &found));
-    cr_expect_null(registry_device_by_x509(registry, name, new_ca, no_leaf, 49, &found));
-    cr_expect_null(registry_device_by_x509(registry, name, no_ca, no_leaf, 60, &found));
+    cr_expect_null(by_chain(registry, name, old_ca, no_leaf, 100, &found));
+    cr_expect_null(by_chain(registry, name, new_ca, no_leaf, 49, &found));
+    cr_expect_null(by_chain(registry, name, no_ca, no_leaf, 60, &found));
     any.credentials = &by_name;
     any.credential_count = 1;
     put(registry, any);
-    cr_expect_str_eq(registry_device_by_x509(registry, name, old_ca, no_leaf, 99, &found)->id, "d1", "its own authority first");
-    cr_expect_str_eq(registry_device_by_x509(registry, name, no_ca, no_leaf, 99, &found)->id, "d2");
+    cr_expect_str_eq(by_chain(registry, name, old_ca, no_leaf, 99, &found)->id, "d1", "the first of the same second");
+    cr_expect_str_eq(by_chain(registry, name, no_ca, no_leaf, 99, &found)->id, "d2");
     record.credential_count = 1;
     put(registry, record);
-    cr_expect_str_eq(registry_device_by_x509(registry, name, old_ca, no_leaf, 99, &found)->id, "d2");
+    cr_expect_str_eq(by_chain(registry, name, old_ca, no_leaf, 99, &found)->id, "d2");
     registry_free(registry);
 }
 
@@ -543,25 +758,25 @@ Test(registry, a_credential_of_one_leaf_is_of_no_other)
     record.credentials = keys;
     record.credential_count = 2;
     put(registry, record);
-    cr_expect_not_null(registry_device_by_x509(registry, name, ca, a, 50, &found));
+    cr_expect_not_null(by_chain(registry, name, ca, a, 50, &found));
     cr_expect_str_eq(found->id, "1");
-    cr_expect_not_null(registry_device_by_x509(registry, name, ca, b, 50, &found));
+    cr_expect_not_null(by_chain(registry, name, ca, b, 50, &found));
     cr_expect_str_eq(found->id, "2");
-    cr_expect_null(registry_device_by_x509(registry, name, ca, a, 90, &found), "it has ended");
-    cr_expect_null(registry_device_by_x509(registry, name, ca, c, 50, &found));
-    cr_expect_null(registry_device_by_x509(registry, name, other_ca, b, 50, &found));
-    cr_expect_null(registry_device_by_x509(registry, BYTES_LITERAL("urn:dev:2"), ca, b, 50, &found));
+    cr_expect_null(by_chain(registry, name, ca, a, 90, &found), "it has ended");
+    cr_expect_null(by_chain(registry, name, ca, c, 50, &found));
+    cr_expect_null(by_chain(registry, name, other_ca, b, 50, &found));
+    cr_expect_null(by_chain(registry, BYTES_LITERAL("urn:dev:2"), ca, b, 50, &found));
     record.credential_count = 4;
     put(registry, record);
-    cr_expect_not_null(registry_device_by_x509(registry, name, ca, b, 50, &found));
+    cr_expect_not_null(by_chain(registry, name, ca, b, 50, &found));
     cr_expect_str_eq(found->id, "3", "renewed with its key: the one that waits for its use");
-    cr_expect_not_null(registry_device_by_x509(registry, name, ca, c, 50, &found));
+    cr_expect_not_null(by_chain(registry, name, ca, c, 50, &found));
     cr_expect_str_eq(found->id, "4", "any of that authority");
     record.credentials = keys + 1;
     record.credential_count = 1;
     put(registry, record);
-    cr_expect_null(registry_device_by_x509(registry, name, ca, a, 50, &found));
-    cr_expect_null(registry_device_by_x509(registry, name, ca, c, 50, &found));
+    cr_expect_null(by_chain(registry, name, ca, a, 50, &found));
+    cr_expect_null(by_chain(registry, name, ca, c, 50, &found));
     registry_free(registry);
 }
 
