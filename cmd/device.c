@@ -588,7 +588,7 @@ static int device_set(struct cli *cli)
 
 /* Import and export. */
 
-#define IMPORT_CHUNK ((size_t)1 << 20) /* a line is shorter */
+#define IMPORT_CHUNK ((size_t)16 << 20) /* of one bulk_import, whose lines may exchange names; a line is shorter */
 
 /* Whole lines of the file, chunk by chunk, into the report. Returns an exit status. */
 static int import_file(struct cli *cli, FILE *file, const struct bulk_options *options, struct bulk_report *report)

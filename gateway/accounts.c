@@ -5,16 +5,16 @@
  * few times.
  *
  * Removing a tenant takes its name and record away first and tells that, so that nobody may speak from then
- * on; then its devices, tokens, groups, rules, retention, profiles and codecs go in runs of CHUNK keys, so
- * that Redis is never held up by a large one. Ended half-way, what is left speaks for nobody, and removing it
+ * on; then its devices, tokens, groups, rules, retention, profiles, codecs, batches and enrolments go in runs of CHUNK
+ * keys, so that Redis is never held up by a large one. Ended half-way, what is left speaks for nobody, and removing it
  * again is refused only when nothing is left.
  *
  * In a cluster weir:tenants and weir:changes lie in other slots than the tenant: finish_apart.
  */
 #include "gateway/accounts.h"
 
-#include "codec/hex.h"
 #include "gateway/crypto.h"
+#include "gateway/kids.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -178,14 +178,15 @@ static enum accounts_result read_fields(struct accounts *accounts, const char *k
     return version_of(ret, accounts->last_read.digest) ? ACCOUNTS_DONE : ACCOUNTS_AWAY;
 }
 
-/* Whether the thing, which is watched, is what accounts->only_if says. */
+/* Whether the thing, which is watched, is what accounts->only_if says, and who is asked first allows it. */
 static enum accounts_result check_version(struct accounts *accounts, const struct thing *thing)
 {
     const struct accounts_version *wanted = accounts->only_if;
     struct reading reading;
-    if (!wanted)
-        return ACCOUNTS_DONE;
-    enum accounts_result result = read_fields(accounts, thing->key, &reading);
+    enum accounts_result result = accounts->allow ? accounts->allow(accounts, accounts->allow_about) : ACCOUNTS_DONE;
+    if (result != ACCOUNTS_DONE || !wanted)
+        return result;
+    result = read_fields(accounts, thing->key, &reading);
     if (result != ACCOUNTS_DONE && result != ACCOUNTS_NOT_FOUND)
         return result;
     bool exists = result == ACCOUNTS_DONE;
@@ -279,13 +280,8 @@ static int compare_ids(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static enum accounts_result list(struct accounts *accounts, const char *key, struct accounts_ids *ret)
+enum accounts_result accounts_take_ids(const struct store_reply *reply, struct accounts_ids *ret)
 {
-    struct bytes arguments[] = {WORD("SMEMBERS"), bytes_of_text(key)};
-    const struct store_reply *reply = NULL;
-    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
-    if (result != ACCOUNTS_DONE)
-        return result;
     struct accounts_ids ids = {.ids = calloc(reply->count + 1, sizeof *ids.ids)};
     if (!ids.ids)
         return ACCOUNTS_AWAY;
@@ -295,9 +291,20 @@ static enum accounts_result list(struct accounts *accounts, const char *key, str
         if (schema_device_is_valid(id))
             memcpy(ids.ids[ids.count++], id.ptr, id.len);
     }
-    qsort(ids.ids, ids.count, sizeof *ids.ids, compare_ids);
     *ret = ids;
     return ACCOUNTS_DONE;
+}
+
+static enum accounts_result list(struct accounts *accounts, const char *key, struct accounts_ids *ret)
+{
+    struct bytes arguments[] = {WORD("SMEMBERS"), bytes_of_text(key)};
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result == ACCOUNTS_DONE)
+        result = accounts_take_ids(reply, ret);
+    if (result == ACCOUNTS_DONE)
+        qsort(ret->ids, ret->count, sizeof *ret->ids, compare_ids);
+    return result;
 }
 
 enum accounts_result accounts_list_tenants(struct accounts *accounts, struct accounts_ids *ret)
@@ -411,7 +418,7 @@ struct change {
     struct plan *plan;   /* a device: what becomes of its credentials; else NULL */
     const char *action;  /* for the audit; NULL: "change" */
     struct bytes key;    /* for the audit: the credential that this is about; else empty */
-    const struct accounts_ids *batches; /* a device that goes: those that may have counted it */
+    const struct accounts_ids *batches; /* a device that goes: those that may have counted it; NULL: it stays so */
 };
 
 typedef enum accounts_result write_fn(struct accounts *accounts, const struct change *change);
@@ -573,10 +580,8 @@ static enum accounts_result write_removal(struct accounts *accounts, const struc
     return result;
 }
 
-/*
- * Credentials of a device. Ids of signature keys and what devices show (public keys, raw keys, certificate names) are
- * unique within a tenant: weir:{T}:kids says whose each is, is watched with the device and written in the same MULTI.
- */
+/* Credentials of a device. What only one device of a tenant may have is in weir:{T}:kids (gateway/kids), which is
+ * watched with the device and written in the same MULTI. */
 
 struct plan {
     const struct credential *fresh; /* which it gets */
@@ -585,71 +590,11 @@ struct plan {
     bool puts;         /* adds to the record or replaces one, else the record is written whole or goes */
     bool replaces;
     /* What was decided. */
-    char gone[2 * RECORD_FIELDS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* names in kids that it has no longer */
-    size_t gone_count;
+    struct kids_change kids;
     struct record_field fields[RECORD_FIELDS_MAX];
     size_t count;
     char scratch[RECORD_TEXT_MAX];
 };
-
-/* Fields of an older weir, which are also the ids that their credentials have. */
-static const char *const old_fields[] = {"psk", "x509", "rpk", "frame_key"};
-
-static bool is_credential_field(struct bytes name, struct bytes *ret_id)
-{
-    struct bytes prefix = WORD(SCHEMA_DEVICE_KEY_PREFIX);
-    if (bytes_starts_with(name, prefix)) {
-        *ret_id = bytes_of(name.ptr + prefix.len, name.len - prefix.len);
-        return true;
-    }
-    *ret_id = name;
-    for (size_t i = 0; i < COUNT_OF(old_fields); i++)
-        if (bytes_equal_text(name, old_fields[i]))
-            return true;
-    return false;
-}
-
-bool accounts_public_name(const struct credential *credential, char ret[static ACCOUNTS_KIDS_NAME_MAX + 1])
-{
-    uint8_t digest[CRYPTO_SHA256_BYTES];
-    struct bytes name = credential_name(credential), public = bytes_of(credential->public, credential->public_len);
-    /* Of one certificate's key alone: nobody else can show it. */
-    bool is_leaf = credential->kind == CREDENTIAL_CA && public.len != CREDENTIAL_CA_ANY;
-    if (credential_is_secret(credential->kind) || is_leaf || (name.len == 0 && public.len == 0) ||
-        !crypto_sha256(name, public, digest))
-        return false;
-    memcpy(ret, credential->kind == CREDENTIAL_RPK ? "rpk:" : name.len ? "crt:" : "pub:", 4);
-    ret[4 + hex_write(bytes_of(digest, sizeof digest), ret + 4)] = '\0';
-    return true;
-}
-
-size_t accounts_kids_names(const struct credential *credential,
-                           char ret[static ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1])
-{
-    size_t count = 0;
-    if (credential_is_signature(credential->kind))
-        strcpy(ret[count++], credential->id);
-    return count + accounts_public_name(credential, ret[count]);
-}
-
-void accounts_kids_of(struct bytes tenant, struct bytes device, const struct credential *fresh, size_t fresh_count,
-                      char (*gone)[ACCOUNTS_KIDS_NAME_MAX + 1], size_t gone_count, struct accounts_kids *ret)
-{
-    schema_key(ret->key, tenant, SCHEMA_SUFFIX_KIDS);
-    ret->gone[0] = WORD("HDEL");
-    ret->claimed[0] = WORD("HSET");
-    ret->gone[1] = ret->claimed[1] = bytes_of_text(ret->key);
-    ret->gone_count = ret->claimed_count = 2;
-    for (size_t i = 0; i < gone_count; i++)
-        ret->gone[ret->gone_count++] = bytes_of_text(gone[i]);
-    for (size_t i = 0; i < fresh_count; i++)
-        for (size_t k = accounts_kids_names(&fresh[i], ret->names[i]); k > 0; k--) {
-            ret->claimed[ret->claimed_count++] = bytes_of_text(ret->names[i][k - 1]);
-            ret->claimed[ret->claimed_count++] = device;
-        }
-    ret->gone_count = gone_count ? ret->gone_count : 0;
-    ret->claimed_count = ret->claimed_count > 2 ? ret->claimed_count : 0;
-}
 
 static struct bytes last_word(struct bytes text)
 {
@@ -659,47 +604,13 @@ static struct bytes last_word(struct bytes text)
     return bytes_of(text.ptr + start, text.len - start);
 }
 
-/* What is still shown by another credential of the device stays its own. */
-static void keep_name(struct plan *plan, const char *name)
-{
-    for (size_t i = 0; i < plan->gone_count; i++)
-        if (strcmp(plan->gone[i], name) == 0) {
-            plan->gone_count--;
-            memmove(plan->gone[i], plan->gone[plan->gone_count], sizeof plan->gone[i]);
-            return;
-        }
-}
-
-/* The names in kids that the record has and the change takes, and whether it has the credential that this is about. */
-static bool find_gone(const struct reading *reading, struct plan *plan)
-{
-    bool found = false;
-    char names[ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1], name[CREDENTIAL_NAME_MAX + 1];
-    struct credential credential;
-    struct bytes id;
-    plan->gone_count = 0;
-    for (size_t i = 0; i < reading->count; i++) {
-        if (!is_credential_field(reading->fields[i].name, &id) || (plan->only.len && !bytes_equal(id, plan->only)))
-            continue;
-        found |= plan->only.len > 0;
-        if (record_peek_credential(&reading->fields[i], name, &credential))
-            plan->gone_count += accounts_kids_names(&credential, &plan->gone[plan->gone_count]);
-    }
-    for (size_t i = 0; plan->only.len && i < reading->count; i++)
-        if (record_peek_credential(&reading->fields[i], name, &credential) &&
-            !bytes_equal_text(plan->only, credential.id))
-            for (size_t k = accounts_kids_names(&credential, names); k > 0; k--)
-                keep_name(plan, names[k - 1]);
-    return found;
-}
-
 /* Whether the record has wrapped secrets, other than the one that is replaced, that were left out of it. */
 static bool has_foreign(const struct reading *reading, const struct device_record *record, struct bytes only)
 {
     size_t sealed = 0, opened = 0;
     struct bytes id;
     for (size_t i = 0; i < reading->count; i++)
-        sealed += is_credential_field(reading->fields[i].name, &id) && !bytes_equal(id, only) &&
+        sealed += record_is_credential_field(reading->fields[i].name, &id) && !bytes_equal(id, only) &&
                   bytes_starts_with(last_word(reading->fields[i].value), WORD(RECORD_SEALED_PREFIX));
     for (size_t i = 0; i < record->credential_count; i++)
         opened += credential_is_secret(record->credentials[i].kind) &&
@@ -753,70 +664,55 @@ static enum accounts_result plan_put(struct accounts *accounts, const struct cha
     return result;
 }
 
-/* What taken says if another device has that name in kids; accounts->holder is that device then. */
-static enum accounts_result check_name(struct accounts *accounts, const struct change *change, const char *kids_key,
-                                       const char *name, enum accounts_result taken)
+/* Whether the names are the device's to take. What older records show is entered first, if it is not: then
+ * ACCOUNTS_BUSY, and all is looked at again. */
+static enum accounts_result check_names(struct accounts *accounts, const struct change *change)
 {
-    struct bytes arguments[] = {WORD("HGET"), bytes_of_text(kids_key), bytes_of_text(name)};
+    struct bytes arguments[KIDS_ARGUMENTS_MAX];
     const struct store_reply *reply = NULL;
-    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    struct bytes holder = reply->text;
-    if (holder.len == 0 || bytes_equal(holder, change->thing->id))
+    if (change->plan->kids.had_count + change->plan->kids.wanted_count == 0)
         return ACCOUNTS_DONE;
-    if (schema_device_is_valid(holder)) {
-        memcpy(accounts->holder, holder.ptr, holder.len);
-        accounts->holder[holder.len] = '\0';
-    }
-    return taken;
-}
-
-/* ACCOUNTS_EXISTS: another device has a signature key of the id; ACCOUNTS_SAME_SECRET: another shows the same. */
-static enum accounts_result check_names(struct accounts *accounts, const struct change *change, const char *kids_key,
-                                        const struct credential *credential)
-{
-    char names[ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1];
-    enum accounts_result result = ACCOUNTS_DONE;
-    size_t count = accounts_kids_names(credential, names);
-    for (size_t i = 0; i < count && result == ACCOUNTS_DONE; i++)
-        result = check_name(accounts, change, kids_key, names[i],
-                            strcmp(names[i], credential->id) == 0 ? ACCOUNTS_EXISTS : ACCOUNTS_SAME_SECRET);
-    return result;
+    size_t count = kids_ask(&change->plan->kids, arguments);
+    enum accounts_result result = accounts_call(accounts, arguments, count, &reply);
+    if (result == ACCOUNTS_DONE)
+        result = kids_judge(&change->plan->kids, reply, accounts->holder);
+    if (result != ACCOUNTS_NOT_FOUND)
+        return result;
+    result = run_word(accounts, "UNWATCH");
+    if (result == ACCOUNTS_DONE)
+        result = kids_enter(accounts, change->thing->tenant);
+    return result == ACCOUNTS_DONE ? ACCOUNTS_BUSY : result;
 }
 
 static enum accounts_result decide(struct accounts *accounts, const struct change *change)
 {
     struct plan *plan = change->plan;
     struct reading reading = {.count = 0};
-    char kids_key[SCHEMA_KEY_MAX];
-    schema_key(kids_key, change->thing->tenant, SCHEMA_SUFFIX_KIDS);
-    struct bytes watch_kids[] = {WORD("WATCH"), bytes_of_text(kids_key)};
+    kids_begin(change->thing->tenant, change->thing->id, &plan->kids);
+    struct bytes watch_kids[] = {WORD("WATCH"), bytes_of_text(plan->kids.key)};
     accounts->holder[0] = '\0';
     enum accounts_result result = run(accounts, watch_kids, COUNT_OF(watch_kids));
     if (result == ACCOUNTS_DONE)
         result = read_fields(accounts, change->thing->key, &reading);
     if (result != ACCOUNTS_DONE && result != ACCOUNTS_NOT_FOUND)
         return result;
-    bool found = find_gone(&reading, plan);
+    bool found = kids_lose(&plan->kids, reading.fields, reading.count, plan->only);
+    kids_want(&plan->kids, plan->fresh, plan->fresh_count);
     if (plan->puts && found && !plan->replaces)
         return ACCOUNTS_EXISTS;
     if (plan->only.len && !plan->puts && !found)
         return ACCOUNTS_NOT_FOUND;
     result = plan->puts ? plan_put(accounts, change, &reading) : ACCOUNTS_DONE;
-    for (size_t i = 0; i < plan->fresh_count && result == ACCOUNTS_DONE; i++)
-        result = check_names(accounts, change, kids_key, &plan->fresh[i]);
-    return result;
+    return result == ACCOUNTS_DONE ? check_names(accounts, change) : result;
 }
 
 static enum accounts_result write_kids(struct accounts *accounts, const struct change *change)
 {
-    struct plan *plan = change->plan;
-    struct accounts_kids kids;
-    accounts_kids_of(change->thing->tenant, change->thing->id, plan->fresh, plan->fresh_count, plan->gone,
-                     plan->gone_count, &kids);
-    enum accounts_result result = kids.gone_count ? run(accounts, kids.gone, kids.gone_count) : ACCOUNTS_DONE;
-    return result == ACCOUNTS_DONE && kids.claimed_count ? run(accounts, kids.claimed, kids.claimed_count) : result;
+    struct bytes arguments[KIDS_ARGUMENTS_MAX];
+    size_t count = kids_release(&change->plan->kids, arguments);
+    enum accounts_result result = count ? run(accounts, arguments, count) : ACCOUNTS_DONE;
+    count = kids_claim(&change->plan->kids, arguments);
+    return result == ACCOUNTS_DONE && count ? run(accounts, arguments, count) : result;
 }
 
 static enum accounts_result write_device(struct accounts *accounts, const struct change *change)
@@ -828,9 +724,9 @@ static enum accounts_result write_device(struct accounts *accounts, const struct
 static enum accounts_result write_credentials(struct accounts *accounts, const struct change *change)
 {
     struct change fields = {.thing = change->thing, .fields = change->plan->fields, .count = change->plan->count};
-    struct bytes clear[2 + COUNT_OF(old_fields)] = {WORD("HDEL"), bytes_of_text(change->thing->key)};
-    for (size_t i = 0; i < COUNT_OF(old_fields); i++)
-        clear[2 + i] = bytes_of_text(old_fields[i]);
+#define NAME(name, kind) WORD(#name),
+    struct bytes clear[] = {WORD("HDEL"), bytes_of_text(change->thing->key), RECORD_OLD_FIELDS(NAME)};
+#undef NAME
     enum accounts_result result = write_fields(accounts, &fields);
     if (result == ACCOUNTS_DONE)
         result = run(accounts, clear, COUNT_OF(clear));
@@ -845,22 +741,30 @@ static enum accounts_result write_credential_removal(struct accounts *accounts, 
     memcpy(field, SCHEMA_DEVICE_KEY_PREFIX, prefix_len);
     memcpy(field + prefix_len, id.ptr, id.len);
     struct bytes clear[] = {WORD("HDEL"), bytes_of_text(change->thing->key), bytes_of(field, prefix_len + id.len), id};
-    size_t count = is_credential_field(id, &old) ? 4 : 3;
+    size_t count = record_is_credential_field(id, &old) ? 4 : 3;
     enum accounts_result result = run(accounts, clear, count);
     return result == ACCOUNTS_DONE ? write_kids(accounts, change) : result;
 }
 
-/* The record does not say by which batch it came. */
-static enum accounts_result write_uncounted(struct accounts *accounts, const struct change *change)
+/* Nothing is left that would make the device anew without being asked for. The record does not say by which batch it
+ * came. */
+static enum accounts_result write_enrolment_end(struct accounts *accounts, const struct change *change)
 {
-    enum accounts_result result = ACCOUNTS_DONE;
+    char key[SCHEMA_KEY_MAX], list_key[SCHEMA_KEY_MAX];
+    schema_key_of(key, change->thing->tenant, SCHEMA_KIND_ENROLMENT, change->thing->id);
+    schema_key(list_key, change->thing->tenant, SCHEMA_SUFFIX_ENROLMENTS);
+    struct bytes clear[] = {WORD("DEL"), bytes_of_text(key)};
+    struct bytes drop[] = {WORD("ZREM"), bytes_of_text(list_key), change->thing->id};
+    enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
+    if (result == ACCOUNTS_DONE)
+        result = run(accounts, drop, COUNT_OF(drop));
     for (size_t i = 0; i < change->batches->count && result == ACCOUNTS_DONE; i++) {
-        char key[SCHEMA_KEY_MAX];
+        char used_key[SCHEMA_KEY_MAX];
         struct bytes batch = bytes_of_text(change->batches->ids[i]);
         if (!schema_group_is_valid(batch))
             continue;
-        schema_key_of(key, change->thing->tenant, SCHEMA_KIND_USED, batch);
-        struct bytes leave[] = {WORD("SREM"), bytes_of_text(key), change->thing->id};
+        schema_key_of(used_key, change->thing->tenant, SCHEMA_KIND_USED, batch);
+        struct bytes leave[] = {WORD("SREM"), bytes_of_text(used_key), change->thing->id};
         result = run(accounts, leave, COUNT_OF(leave));
     }
     return result;
@@ -875,8 +779,8 @@ static enum accounts_result write_device_removal(struct accounts *accounts, cons
     enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
     if (result == ACCOUNTS_DONE)
         result = write_kids(accounts, change);
-    if (result == ACCOUNTS_DONE)
-        result = write_uncounted(accounts, change);
+    if (result == ACCOUNTS_DONE && change->batches)
+        result = write_enrolment_end(accounts, change);
     return result == ACCOUNTS_DONE ? write_removal(accounts, change) : result;
 }
 
@@ -929,9 +833,8 @@ static enum accounts_result add_by(struct accounts *accounts, write_fn *write, c
             result = check_version(accounts, change->thing);
         if (result == ACCOUNTS_DONE && change->plan)
             result = decide(accounts, change);
-        if (result != ACCOUNTS_DONE)
-            return unwatch(accounts, change->thing, result);
-        result = transact(accounts, write, &told);
+        result = result == ACCOUNTS_DONE ? transact(accounts, write, &told)
+                                         : unwatch(accounts, change->thing, result);
     }
     return result;
 }
@@ -956,9 +859,8 @@ static enum accounts_result alter(struct accounts *accounts, write_fn *write, co
             result = check_version(accounts, change->thing);
         if (result == ACCOUNTS_DONE && change->plan)
             result = decide(accounts, change);
-        if (result != ACCOUNTS_DONE)
-            return unwatch(accounts, change->thing, result);
-        result = transact(accounts, write, change);
+        result = result == ACCOUNTS_DONE ? transact(accounts, write, change)
+                                         : unwatch(accounts, change->thing, result);
     }
     return result;
 }
@@ -1060,19 +962,30 @@ enum accounts_result accounts_remove_credential(struct accounts *accounts, struc
                                                  : ACCOUNTS_NOT_FOUND;
 }
 
+static enum accounts_result is_rejected(struct accounts *accounts, struct bytes tenant, struct bytes device, bool *ret)
+{
+    char key[SCHEMA_KEY_MAX];
+    schema_key_of(key, tenant, SCHEMA_KIND_ENROLMENT, device);
+    struct bytes arguments[] = {WORD("HGET"), bytes_of_text(key), WORD(SCHEMA_ENROLMENT_STATE)};
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
+    *ret = result == ACCOUNTS_DONE && bytes_equal_text(reply->text, SCHEMA_ENROLMENT_REJECTED);
+    return result;
+}
+
 enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id)
 {
     struct plan plan = {.fresh_count = 0};
     struct thing thing = thing_of(KIND_DEVICE, tenant, id);
     struct accounts_ids batches = {0};
-    struct change change = {.thing = &thing, .plan = &plan, .action = "remove", .batches = &batches};
-    char key[SCHEMA_KEY_MAX];
-    bool enrols = false;
-    schema_key_of(key, tenant, SCHEMA_KIND_ENROLMENT, id);
-    enum accounts_result result = exists(accounts, key, &enrols);
-    /* An enrolment that is not over may still make the device anew; it is counted until that ends. */
-    if (result == ACCOUNTS_DONE && !enrols)
+    struct change change = {.thing = &thing, .plan = &plan, .action = "remove"};
+    bool rejected = false;
+    enum accounts_result result = is_rejected(accounts, tenant, id, &rejected);
+    /* A rejection is of who asked, not of this device, which somebody made by hand. */
+    if (result == ACCOUNTS_DONE && !rejected) {
+        change.batches = &batches;
         result = accounts_list_batches(accounts, tenant, &batches);
+    }
     if (result == ACCOUNTS_DONE || result == ACCOUNTS_NO_TENANT)
         result = alter(accounts, write_device_removal, &change);
     free(batches.ids);
@@ -1361,31 +1274,67 @@ enum accounts_result accounts_remove_codec(struct accounts *accounts, struct byt
 
 /* Removing a tenant. */
 
-/* Unlinks the keys of all things of a kind and what hangs on each (also: NULL or another kind of key), then
- * their set. */
-static enum accounts_result remove_members(struct accounts *accounts, struct bytes tenant, enum kind kind,
-                                           const char *also)
+#define HANGING_MAX 3
+
+/* The kinds of keys of one thing: its own and what hangs on it. */
+struct hanging {
+    const char *kinds[HANGING_MAX]; /* until NULL */
+};
+
+/* Unlinks those keys of all these things, then the list of them. */
+static enum accounts_result remove_listed(struct accounts *accounts, struct bytes tenant,
+                                          const struct accounts_ids *ids,
+                                          const struct hanging *hanging, const char *list_key)
 {
-    const char *const key_kinds[] = {kinds[kind].key_kind, also, NULL};
-    char set_key[SCHEMA_KEY_MAX];
     char(*keys)[SCHEMA_KEY_MAX] = calloc(CHUNK, sizeof *keys);
-    struct accounts_ids ids = {0};
-    schema_key(set_key, tenant, kinds[kind].set_suffix);
-    enum accounts_result result = keys ? list(accounts, set_key, &ids) : ACCOUNTS_AWAY;
-    for (size_t i = 0; i < ids.count && result == ACCOUNTS_DONE;) {
+    enum accounts_result result = keys ? ACCOUNTS_DONE : ACCOUNTS_AWAY;
+    for (size_t i = 0; i < ids->count && result == ACCOUNTS_DONE;) {
         struct bytes arguments[1 + CHUNK] = {WORD("UNLINK")};
         size_t count = 0;
-        for (; count + 2 <= CHUNK && i < ids.count; i++)
-            for (size_t k = 0; key_kinds[k]; k++, count++) {
-                size_t len = schema_key_of(keys[count], tenant, key_kinds[k], bytes_of_text(ids.ids[i]));
+        for (; count + HANGING_MAX <= CHUNK && i < ids->count; i++)
+            for (size_t k = 0; k < HANGING_MAX && hanging->kinds[k]; k++, count++) {
+                size_t len = schema_key_of(keys[count], tenant, hanging->kinds[k], bytes_of_text(ids->ids[i]));
                 arguments[1 + count] = bytes_of(keys[count], len);
             }
         result = run(accounts, arguments, 1 + count);
     }
-    struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(set_key)};
+    struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(list_key)};
     if (result == ACCOUNTS_DONE)
         result = run(accounts, unlink, COUNT_OF(unlink));
     free(keys);
+    return result;
+}
+
+static enum accounts_result remove_members(struct accounts *accounts, struct bytes tenant, enum kind kind)
+{
+    struct hanging hanging = {{kinds[kind].key_kind}};
+    char set_key[SCHEMA_KEY_MAX];
+    struct accounts_ids ids = {0};
+    if (kind == KIND_DEVICE)
+        hanging = (struct hanging){{SCHEMA_KIND_DEVICE, SCHEMA_KIND_TOTAL}};
+    else if (kind == KIND_BATCH)
+        hanging = (struct hanging){{SCHEMA_KIND_BATCH, SCHEMA_KIND_SERIALS, SCHEMA_KIND_USED}};
+    schema_key(set_key, tenant, kinds[kind].set_suffix);
+    enum accounts_result result = list(accounts, set_key, &ids);
+    if (result == ACCOUNTS_DONE)
+        result = remove_listed(accounts, tenant, &ids, &hanging, set_key);
+    free(ids.ids);
+    return result;
+}
+
+static enum accounts_result remove_enrolments(struct accounts *accounts, struct bytes tenant)
+{
+    static const struct hanging hanging = {{SCHEMA_KIND_ENROLMENT}};
+    char list_key[SCHEMA_KEY_MAX];
+    struct accounts_ids ids = {0};
+    const struct store_reply *reply = NULL;
+    schema_key(list_key, tenant, SCHEMA_SUFFIX_ENROLMENTS);
+    struct bytes arguments[] = {WORD("ZRANGE"), bytes_of_text(list_key), WORD("0"), WORD("-1")};
+    enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
+    if (result == ACCOUNTS_DONE)
+        result = accounts_take_ids(reply, &ids);
+    if (result == ACCOUNTS_DONE)
+        result = remove_listed(accounts, tenant, &ids, &hanging, list_key);
     free(ids.ids);
     return result;
 }
@@ -1399,7 +1348,9 @@ enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct by
         return removed;
     enum accounts_result result = ACCOUNTS_DONE;
     for (enum kind kind = KIND_DEVICE; kind < COUNT_OF(kinds) && result == ACCOUNTS_DONE; kind++)
-        result = remove_members(accounts, tenant, kind, kind == KIND_DEVICE ? SCHEMA_KIND_TOTAL : NULL);
+        result = remove_members(accounts, tenant, kind);
+    if (result == ACCOUNTS_DONE)
+        result = remove_enrolments(accounts, tenant);
     char quarantine[SCHEMA_KEY_MAX], kids[SCHEMA_KEY_MAX];
     schema_key(quarantine, tenant, SCHEMA_SUFFIX_QUARANTINE);
     schema_key(kids, tenant, SCHEMA_SUFFIX_KIDS);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * Tenants, devices, tokens, groups, rules, streams, profiles and codecs as they stand in Redis: made, read,
- * changed, removed. The only writer of these keys, for the CLI now and for whoever administers over a wire
- * later. Knows neither words on a screen nor the registry in memory: every change is told through
- * weir:changes and comes back by gateway/follow.
+ * changed, removed, by whoever administers: the CLI, people over the wire (gateway/rest), the gateway itself. Others
+ * that write these keys: gateway/bulk (many devices), gateway/rewrap (secrets anew), gateway/kids. Knows neither words
+ * on a screen nor the registry in memory: every change is told through weir:changes and comes back by gateway/follow.
  *
  * Each change is one MULTI with its entry in weir:changes, under WATCH of what it was decided on: it happens
  * whole and is told, or not at all. In a cluster it is told after it happened; a command that was cut off in
@@ -40,7 +40,7 @@ struct accounts_version {
     uint8_t digest[RECORD_DIGEST_BYTES];
 };
 
-/* Borrows client, vault, only_if and actor, which must outlive it. */
+/* Borrows client, vault, only_if, allow_about and actor, which must outlive it. */
 struct accounts {
     struct store_client *client;
     const struct record_vault *vault; /* wraps and opens secrets; NULL: they are plain text */
@@ -51,6 +51,10 @@ struct accounts {
      * judged and changed is what is written over, whoever else writes. NULL: whatever it is. Of a credential
      * it is the device's. */
     const struct accounts_version *only_if;
+    /* Asked once what a change depends on is watched: may watch more, and what it says other than ACCOUNTS_DONE
+     * ends the change. NULL: nobody is asked. */
+    enum accounts_result (*allow)(struct accounts *accounts, const void *allow_about);
+    const void *allow_about;
     /* No credential is put beside secrets that vault does not open (ACCOUNTS_NOT_SEALED, is_foreign): a
      * person's vault may be the wrong one. */
     bool must_open;
@@ -69,32 +73,6 @@ enum accounts_result accounts_call(struct accounts *accounts, const struct bytes
                                    const struct store_reply **ret_reply);
 /* EXEC. ACCOUNTS_BUSY: a watched key changed and nothing was written. */
 enum accounts_result accounts_execute(struct accounts *accounts);
-
-/*
- * weir:{T}:kids: which device of a tenant has what can be of one only. The name there of what a credential
- * shows: "pub:" (a public key of a signature kind), "rpk:" (a raw key) or "crt:" (a certificate name, and its
- * authority if the credential has it), and SHA-256 of it in hexadecimal. False: it shows nothing that another
- * one could, or the digest failed.
- *
- * What two devices of a tenant had in common before it was looked at stays so, until one of them is changed.
- */
-#define ACCOUNTS_KIDS_NAME_MAX 68
-bool accounts_public_name(const struct credential *credential, char ret[static ACCOUNTS_KIDS_NAME_MAX + 1]);
-/* All its names: the id of a signature key, and that above. How many. */
-#define ACCOUNTS_KIDS_NAMES 2
-size_t accounts_kids_names(const struct credential *credential,
-                           char ret[static ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1]);
-
-/* The two commands of a change of a device's credentials, to be run in this order; a count of 0: not needed. */
-struct accounts_kids {
-    char key[SCHEMA_KEY_MAX];
-    char names[CREDENTIALS_MAX][ACCOUNTS_KIDS_NAMES][ACCOUNTS_KIDS_NAME_MAX + 1];
-    struct bytes gone[2 + 2 * RECORD_FIELDS_MAX], claimed[2 + 2 * ACCOUNTS_KIDS_NAMES * CREDENTIALS_MAX];
-    size_t gone_count, claimed_count;
-};
-/* ret borrows from itself, device and gone. */
-void accounts_kids_of(struct bytes tenant, struct bytes device, const struct credential *fresh, size_t fresh_count,
-                      char (*gone)[ACCOUNTS_KIDS_NAME_MAX + 1], size_t gone_count, struct accounts_kids *ret);
 
 /* Ids must be valid (registry/schema.h), and so must the fields of records. */
 
@@ -120,12 +98,13 @@ enum accounts_result accounts_set_device_fields(struct accounts *accounts, struc
  * One credential of a device. ACCOUNTS_EXISTS: it has one of this id (and replacing was not asked for), or
  * another device of the tenant has a signature key of this id; ACCOUNTS_FULL: it has CREDENTIALS_MAX;
  * ACCOUNTS_SAME_SECRET: one of its others is the same secret, or another device of the tenant shows the same
- * (accounts_public_name). What else an older weir left in plain text of this device is wrapped with it.
+ * (gateway/kids). What else an older weir left in plain text of this device is wrapped with it.
  */
 enum accounts_result accounts_put_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                              const struct credential *credential, bool replace);
 enum accounts_result accounts_remove_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                                 struct bytes id);
+/* With its enrolment, if it is enrolling; who was rejected stays rejected. Its batch counts it no more. */
 enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id);
 
 enum accounts_result accounts_add_token(struct accounts *accounts, const struct token_record *record);
@@ -208,6 +187,8 @@ struct accounts_ids {
     size_t count;
 };
 
+/* Those in a list that Redis answered, in its order. ACCOUNTS_AWAY: no memory. */
+enum accounts_result accounts_take_ids(const struct store_reply *reply, struct accounts_ids *ret);
 enum accounts_result accounts_list_tenants(struct accounts *accounts, struct accounts_ids *ret);
 enum accounts_result accounts_list_devices(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);
 enum accounts_result accounts_list_tokens(struct accounts *accounts, struct bytes tenant, struct accounts_ids *ret);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * A batch: lines become items until it is full, or until a line names a device, or something of weir:{T}:kids, that the
- * batch has already, so that within a batch nothing depends on another item.
+ * batch has already. So of what an item gets only one other thing of its batch is to be known: that the item which has
+ * it gives it up, and is written, too (refuse_borrowers).
  *
  * In a cluster the commands of a batch go to the node of the tenant, which a plain call before has found; a slot that
  * moves in between ends the transaction with an error, and the batch is tried again. weir:changes lies on another node
@@ -10,6 +11,7 @@
 #include "gateway/bulk.h"
 
 #include "codec/json.h"
+#include "gateway/kids.h"
 #include "gateway/resp.h"
 
 #include <stdio.h>
@@ -20,24 +22,33 @@
 #define BATCH_ARENA_BYTES ((size_t)4 << 20)
 #define LINE_MAX 32768
 #define KEPT_BYTES ((size_t)1 << 20)
+#define ROUNDS 4 /* for those that wait: each ends with the names free that the one before has freed */
+#define KID_TAKEN "Another device has a signature key of this id."
+#define SHOWN_TAKEN "Another device shows the same key or certificate name."
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 #define WORD(literal) BYTES_LITERAL(literal)
 
-#define NAMES_MAX (ACCOUNTS_KIDS_NAMES * CREDENTIALS_MAX)
-
 struct item {
     struct draft_device draft;
-    uint64_t line;
+    uint64_t number;
+    struct bytes line;
     char key[SCHEMA_KEY_MAX];
     bool exists;
     struct draft_error refused; /* why it is not written; without detail: it is */
-    char names[NAMES_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* of its keys, in kids */
-    size_t name_count;
-    char gone[2 * RECORD_FIELDS_MAX][ACCOUNTS_KIDS_NAME_MAX + 1]; /* that it has in kids, and loses or gets again */
-    size_t gone_count;
+    struct kids_change kids;
+    bool borrows[BULK_BATCH]; /* something of that item */
+    const char *borrowed;     /* why it is refused if it cannot */
+    bool waits;               /* refused because of a name that the holder has */
+    char holder[SCHEMA_DEVICE_MAX + 1];
 };
 
-#define ASKED_MAX (BULK_BATCH * NAMES_MAX)
+/* A line that another device's name is in the way of. */
+struct late {
+    struct bytes line;
+    uint64_t number;
+    char id[SCHEMA_DEVICE_MAX + 1], holder[SCHEMA_DEVICE_MAX + 1];
+    bool taken; /* again */
+};
 
 struct import {
     struct accounts *accounts;
@@ -46,6 +57,10 @@ struct import {
     struct arena *arena; /* of one line */
     struct item *items;
     size_t count;
+    struct item *judged; /* for is_given_up */
+    struct late *late; /* BULK_WAITING_MAX */
+    size_t late_count;
+    bool may_wait;
     struct resp resp;
     size_t commands; /* in resp */
     bool broken;     /* out of memory while writing to resp */
@@ -53,6 +68,7 @@ struct import {
     /* Of the replies. */
     size_t first_item; /* the place of the first item's reply */
     bool has_tenant;
+    bool must_enter; /* what older records show is not in weir:{T}:kids yet */
     bool audited; /* something was written, and the audit has it */
     enum accounts_result result;
 };
@@ -82,11 +98,9 @@ static void refuse_line(struct bulk_report *report, uint64_t line, const struct 
 
 static void ask(struct import *import)
 {
-    size_t asked = 2;
     struct bytes watch[3 + BULK_BATCH] = {WORD("WATCH"), bytes_of_text(import->meta_key),
                                           bytes_of_text(import->kids_key)};
     struct bytes exists[] = {WORD("EXISTS"), bytes_of_text(import->meta_key)};
-    struct bytes kids[2 + ASKED_MAX] = {WORD("HMGET"), bytes_of_text(import->kids_key)};
     begin_commands(import);
     for (size_t i = 0; i < import->count; i++)
         watch[3 + i] = bytes_of_text(import->items[i].key);
@@ -97,11 +111,21 @@ static void ask(struct import *import)
         const struct item *item = &import->items[i];
         struct bytes all[] = {WORD("HGETALL"), bytes_of_text(item->key)};
         command(import, all, COUNT_OF(all));
-        for (size_t k = 0; k < item->name_count; k++)
-            kids[asked++] = bytes_of_text(item->names[k]);
     }
-    if (asked > 2)
-        command(import, kids, asked);
+}
+
+/* Once the records are read. False: there is nothing to ask. */
+static bool ask_kids(struct import *import)
+{
+    size_t names = 0;
+    begin_commands(import);
+    for (size_t i = 0; i < import->count; i++) {
+        const struct kids_change *kids = &import->items[i].kids;
+        struct bytes arguments[KIDS_ARGUMENTS_MAX];
+        command(import, arguments, kids_ask(kids, arguments));
+        names += kids->had_count + kids->wanted_count;
+    }
+    return names > 0;
 }
 
 static void refuse_item(struct item *item, const char *detail)
@@ -132,8 +156,6 @@ static void merge(const struct import *import, struct item *item, const struct d
 {
     if (!item->draft.has_created || !import->options->restores_times)
         item->draft.record.created_s = old->created_s;
-    for (size_t i = 0; i < old->credential_count && item->draft.has_keys; i++)
-        item->gone_count += accounts_kids_names(&old->credentials[i], &item->gone[item->gone_count]);
 }
 
 static void take_existing(const struct import *import, struct item *item, const struct store_reply *reply)
@@ -143,7 +165,9 @@ static void take_existing(const struct import *import, struct item *item, const 
     struct device_record old;
     size_t count = 0;
     item->exists = reply->type == STORE_LIST && reply->count > 0;
-    item->gone_count = 0;
+    item->kids.had_count = 0;
+    item->waits = false;
+    memset(item->borrows, 0, sizeof item->borrows);
     refuse_item(item, NULL);
     if (!item->exists) {
         judge(import, item, NULL);
@@ -159,22 +183,91 @@ static void take_existing(const struct import *import, struct item *item, const 
     } else {
         judge(import, item, &old);
         merge(import, item, &old);
+        if (item->draft.has_keys)
+            kids_lose(&item->kids, fields, count, (struct bytes){0});
         record_wipe_room(&room);
     }
 }
 
-/* In the order in which they were asked for. */
-static void take_kids(struct import *import, const struct store_reply *reply)
+static enum accounts_result look_for_strangers(struct import *import)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < import->count; i++) {
+    const struct bulk_options *options = import->options;
+    enum accounts_result result = ACCOUNTS_DONE;
+    for (size_t i = 0; options->is_stranger && i < import->count && result == ACCOUNTS_DONE; i++) {
         struct item *item = &import->items[i];
-        for (size_t k = 0; k < item->name_count && at < reply->count; k++, at++) {
-            struct bytes owner = reply->items[at].text;
-            if (owner.len && !bytes_equal_text(owner, item->draft.record.id) && !item->refused.detail)
-                refuse_item(item, strchr(item->names[k], ':') ? "Another device shows the same key or certificate name."
-                                                              : "Another device has a signature key of this id.");
+        bool is_stranger = false;
+        if (item->exists || item->refused.detail)
+            continue;
+        result = options->is_stranger(options->ctx, import->accounts, bytes_of_text(item->draft.record.id),
+                                      &is_stranger);
+        if (is_stranger)
+            refuse_taken(import, item, NULL);
+    }
+    return result;
+}
+
+/* Whether another item of the batch has the name and loses it, if it is written (refuse_borrowers). */
+static bool is_given_up(void *ctx, const char *name, struct bytes holder)
+{
+    struct import *import = ctx;
+    for (size_t i = 0; i < import->count; i++) {
+        const struct item *lender = &import->items[i];
+        if (!bytes_equal_text(holder, lender->draft.record.id) || !kids_gives_up(&lender->kids, name))
+            continue;
+        import->judged->borrows[i] = true;
+        import->judged->borrowed = strchr(name, ':') ? SHOWN_TAKEN : KID_TAKEN;
+        return true;
+    }
+    return false;
+}
+
+static void refuse_held(struct item *item, const char *detail, const char *holder)
+{
+    refuse_item(item, detail);
+    item->waits = true;
+    strcpy(item->holder, holder);
+}
+
+/* What an item was to get of one that is not written stays where it is. */
+static void refuse_borrowers(struct import *import)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (size_t i = 0; i < import->count; i++) {
+            struct item *item = &import->items[i];
+            for (size_t k = 0; k < import->count && !item->refused.detail; k++)
+                if (item->borrows[k] && import->items[k].refused.detail) {
+                    refuse_held(item, item->borrowed, import->items[k].draft.record.id);
+                    again = true;
+                }
         }
+    }
+}
+
+static void took_kids(void *ctx, size_t index, const struct store_reply *reply)
+{
+    struct import *import = ctx;
+    struct item *item = &import->items[index];
+    char holder[SCHEMA_DEVICE_MAX + 1];
+    if (reply->type == STORE_ERROR)
+        import->result = accounts_refused(import->accounts, reply->text);
+    if (reply->type == STORE_ERROR || item->refused.detail)
+        return;
+    import->judged = item;
+    switch (kids_judge(&item->kids, reply, holder)) {
+    case ACCOUNTS_DONE:
+        break;
+    case ACCOUNTS_EXISTS:
+        refuse_held(item, KID_TAKEN, holder);
+        break;
+    case ACCOUNTS_SAME_SECRET:
+        refuse_held(item, SHOWN_TAKEN, holder);
+        break;
+    case ACCOUNTS_NOT_FOUND:
+        import->must_enter = true;
+        break;
+    default:
+        import->result = ACCOUNTS_BUSY;
     }
 }
 
@@ -186,11 +279,7 @@ static void took_answer(void *ctx, size_t index, const struct store_reply *reply
     } else if (index == 1) {
         import->has_tenant = reply->integer > 0;
     } else if (index >= import->first_item) {
-        size_t at = index - import->first_item;
-        if (at < import->count)
-            take_existing(import, &import->items[at], reply);
-        else
-            take_kids(import, reply);
+        take_existing(import, &import->items[index - import->first_item], reply);
     }
 }
 
@@ -221,16 +310,13 @@ static void write_fields(struct import *import, const struct item *item)
     explicit_bzero(scratch, sizeof scratch);
 }
 
-static void write_kids(struct import *import, struct item *item)
+static void write_kids(struct import *import, const struct item *item,
+                       size_t (*write)(const struct kids_change *, struct bytes[static KIDS_ARGUMENTS_MAX]))
 {
-    const struct device_record *record = &item->draft.record;
-    struct accounts_kids kids;
-    accounts_kids_of(import->options->tenant, bytes_of_text(record->id), record->credentials, record->credential_count,
-                     item->gone, item->gone_count, &kids);
-    if (kids.gone_count)
-        command(import, kids.gone, kids.gone_count);
-    if (kids.claimed_count)
-        command(import, kids.claimed, kids.claimed_count);
+    struct bytes arguments[KIDS_ARGUMENTS_MAX];
+    size_t count = write(&item->kids, arguments);
+    if (count)
+        command(import, arguments, count);
 }
 
 static void write_audit(struct import *import)
@@ -265,11 +351,14 @@ static void write_all(struct import *import)
         if (item->refused.detail)
             continue;
         write_fields(import, item);
-        write_kids(import, item);
+        write_kids(import, item, kids_release);
         enter[entered++] = bytes_of_text(item->draft.record.id);
         if (!store_client_is_cluster(import->accounts->client))
             write_change(import, item);
     }
+    for (size_t i = 0; i < import->count; i++)
+        if (!import->items[i].refused.detail)
+            write_kids(import, &import->items[i], kids_claim);
     command(import, enter, entered);
     if (!import->audited)
         write_audit(import);
@@ -342,17 +431,33 @@ static size_t count_good(const struct import *import)
     return good;
 }
 
-static enum accounts_result try_batch(struct import *import)
+/* What decides, under WATCH. */
+static enum accounts_result look(struct import *import)
 {
-    struct bytes unwatch = WORD("UNWATCH");
+    import->must_enter = false;
     import->result = go_to_key(import, import->meta_key);
     ask(import);
     enum accounts_result result = hand_over(import, took_answer);
+    if (result == ACCOUNTS_DONE && import->has_tenant)
+        result = look_for_strangers(import);
+    if (result == ACCOUNTS_DONE && import->has_tenant && ask_kids(import))
+        result = hand_over(import, took_kids);
+    refuse_borrowers(import);
+    return result;
+}
+
+static enum accounts_result try_batch(struct import *import)
+{
+    struct bytes unwatch = WORD("UNWATCH");
+    enum accounts_result result = look(import);
     if (result != ACCOUNTS_DONE)
         return result;
-    if (!import->has_tenant || count_good(import) == 0) {
+    if (!import->has_tenant || import->must_enter || count_good(import) == 0) {
         (void)store_client_call(import->accounts->client, &unwatch, 1);
-        return import->has_tenant ? ACCOUNTS_DONE : ACCOUNTS_NO_TENANT;
+        if (!import->must_enter)
+            return import->has_tenant ? ACCOUNTS_DONE : ACCOUNTS_NO_TENANT;
+        result = kids_enter(import->accounts, import->options->tenant);
+        return result == ACCOUNTS_DONE ? ACCOUNTS_BUSY : result;
     }
     write_all(import);
     result = hand_over(import, took_written);
@@ -362,38 +467,56 @@ static enum accounts_result try_batch(struct import *import)
     return result == ACCOUNTS_DONE ? tell_apart(import) : result;
 }
 
+/* False: there is no place, or nothing to wait for. */
+static bool put_off(struct import *import, struct bytes line, uint64_t number, const char *id, const char *holder)
+{
+    if (!import->may_wait || import->late_count == BULK_WAITING_MAX)
+        return false;
+    struct late *late = &import->late[import->late_count++];
+    *late = (struct late){.line = line, .number = number};
+    strcpy(late->id, id);
+    strcpy(late->holder, holder);
+    return true;
+}
+
+static void count_item(struct import *import, const struct item *item)
+{
+    if (!item->refused.detail && item->exists)
+        import->report->replaced++;
+    else if (!item->refused.detail)
+        import->report->created++;
+    else if (!item->waits || !put_off(import, item->line, item->number, item->draft.record.id, item->holder))
+        refuse_line(import->report, item->number, &item->refused);
+}
+
 static enum accounts_result flush(struct import *import)
 {
     enum accounts_result result = import->count ? ACCOUNTS_BUSY : ACCOUNTS_DONE;
     for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++)
         result = try_batch(import);
     for (size_t i = 0; i < import->count; i++) {
-        struct item *item = &import->items[i];
-        if (result == ACCOUNTS_DONE && item->refused.detail)
-            refuse_line(import->report, item->line, &item->refused);
-        else if (result == ACCOUNTS_DONE && item->exists)
-            import->report->replaced++;
-        else if (result == ACCOUNTS_DONE)
-            import->report->created++;
-        record_wipe_room(&item->draft.room);
+        if (result == ACCOUNTS_DONE)
+            count_item(import, &import->items[i]);
+        record_wipe_room(&import->items[i].draft.room);
     }
     import->count = 0;
     return result;
 }
 
-static void name_keys(struct item *item)
+static void name_keys(struct import *import, struct item *item)
 {
     const struct device_record *record = &item->draft.record;
-    item->name_count = 0;
-    for (size_t i = 0; i < record->credential_count; i++)
-        item->name_count += accounts_kids_names(&record->credentials[i], &item->names[item->name_count]);
+    kids_begin(import->options->tenant, bytes_of_text(record->id), &item->kids);
+    kids_want(&item->kids, record->credentials, record->credential_count);
+    item->kids.is_given_up = is_given_up;
+    item->kids.ctx = import;
 }
 
 static bool have_name_in_common(const struct item *a, const struct item *b)
 {
-    for (size_t i = 0; i < a->name_count; i++)
-        for (size_t k = 0; k < b->name_count; k++)
-            if (strcmp(a->names[i], b->names[k]) == 0)
+    for (size_t i = 0; i < a->kids.wanted_count; i++)
+        for (size_t k = 0; k < b->kids.wanted_count; k++)
+            if (strcmp(a->kids.wanted[i].text, b->kids.wanted[k].text) == 0)
                 return true;
     return false;
 }
@@ -435,26 +558,43 @@ static bool read_line(struct import *import, struct bytes line, struct draft_dev
     return reterr->detail == NULL;
 }
 
-static enum accounts_result take_line(struct import *import, struct bytes line)
+static bool is_late(const struct import *import, const char *id)
+{
+    for (size_t i = 0; i < import->late_count; i++)
+        if (strcmp(import->late[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+static enum accounts_result take_line(struct import *import, struct bytes line, uint64_t number)
 {
     struct item *item = &import->items[import->count];
     struct draft_error error;
     enum accounts_result result = ACCOUNTS_DONE;
     if (!read_line(import, line, &item->draft, &error)) {
-        refuse_line(import->report, import->report->lines, &error);
+        refuse_line(import->report, number, &error);
         return ACCOUNTS_DONE;
     }
-    name_keys(item);
+    name_keys(import, item);
     if (collides(import, item)) {
         result = flush(import);
         if (result != ACCOUNTS_DONE || !read_line(import, line, &import->items[0].draft, &error))
             return result;
         item = &import->items[0];
-        name_keys(item);
+        name_keys(import, item);
     }
-    item->line = import->report->lines;
+    item->line = line;
+    item->number = number;
     refuse_item(item, NULL);
     schema_key_of(item->key, import->options->tenant, SCHEMA_KIND_DEVICE, bytes_of_text(item->draft.record.id));
+    if (is_late(import, item->draft.record.id)) {
+        refuse_item(item, "An earlier line of this device waits for a name.");
+        item->waits = true; /* the last line of a device is the last that is written */
+        item->holder[0] = '\0';
+        count_item(import, item);
+        record_wipe_room(&item->draft.room);
+        return ACCOUNTS_DONE;
+    }
     import->count++;
     return import->count == BULK_BATCH ? flush(import) : ACCOUNTS_DONE;
 }
@@ -467,6 +607,51 @@ static bool is_blank(struct bytes line)
     return true;
 }
 
+/* What still waits. */
+
+static size_t find_late(const struct late *late, size_t count, const char *id)
+{
+    size_t at = 0;
+    while (at < count && (late[at].taken || strcmp(late[at].id, id) != 0))
+        at++;
+    return at;
+}
+
+/* Each with those that it waits for behind it, in a batch of their own: so what goes round is written at once. */
+static enum accounts_result take_again(struct import *import, struct late *late, size_t count)
+{
+    enum accounts_result result = ACCOUNTS_DONE;
+    for (size_t first = 0; first < count && result == ACCOUNTS_DONE; first++) {
+        if (!late[first].taken)
+            result = flush(import);
+        for (size_t at = late[first].taken ? count : first; at < count && result == ACCOUNTS_DONE;
+             at = find_late(late, count, late[at].holder)) {
+            late[at].taken = true;
+            result = take_line(import, late[at].line, late[at].number);
+        }
+    }
+    return result == ACCOUNTS_DONE ? flush(import) : result;
+}
+
+static enum accounts_result take_late(struct import *import)
+{
+    enum accounts_result result = ACCOUNTS_DONE;
+    struct late *again = import->late_count ? calloc(BULK_WAITING_MAX, sizeof *again) : NULL;
+    if (import->late_count && !again)
+        return ACCOUNTS_AWAY;
+    size_t before = 0;
+    for (unsigned round = 1; import->late_count && result == ACCOUNTS_DONE; round++) {
+        size_t count = import->late_count;
+        memcpy(again, import->late, count * sizeof *again);
+        import->late_count = 0;
+        import->may_wait = round < ROUNDS && count != before;
+        before = count;
+        result = take_again(import, again, count);
+    }
+    free(again);
+    return result;
+}
+
 static enum accounts_result take_lines(struct import *import, struct bytes text)
 {
     enum accounts_result result = ACCOUNTS_DONE;
@@ -477,9 +662,11 @@ static enum accounts_result take_lines(struct import *import, struct bytes text)
         text = bytes_of(text.ptr + taken, text.len - taken);
         import->report->lines++;
         if (!is_blank(line))
-            result = take_line(import, line);
+            result = take_line(import, line, import->report->lines);
     }
-    return result == ACCOUNTS_DONE ? flush(import) : result;
+    if (result == ACCOUNTS_DONE)
+        result = flush(import);
+    return result == ACCOUNTS_DONE ? take_late(import) : result;
 }
 
 enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_options *options, struct bytes text,
@@ -489,13 +676,15 @@ enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_op
     enum accounts_result result = ACCOUNTS_AWAY;
     if (import) {
         *import = (struct import){.accounts = accounts, .options = options, .report = report};
+        import->may_wait = options->replaces; /* else no line takes anything from a device */
         import->items = calloc(BULK_BATCH, sizeof *import->items);
+        import->late = calloc(BULK_WAITING_MAX, sizeof *import->late);
         import->arena = arena_new(LINE_ARENA_BYTES);
         schema_key(import->set_key, options->tenant, SCHEMA_SUFFIX_DEVICES);
         schema_key(import->meta_key, options->tenant, SCHEMA_SUFFIX_META);
         schema_key(import->kids_key, options->tenant, SCHEMA_SUFFIX_KIDS);
     }
-    if (import && import->items && import->arena)
+    if (import && import->items && import->late && import->arena)
         result = take_lines(import, text);
     if (import) {
         begin_commands(import);
@@ -504,6 +693,7 @@ enum accounts_result bulk_import(struct accounts *accounts, const struct bulk_op
         for (size_t i = 0; import->items && i < BULK_BATCH; i++)
             record_wipe_room(&import->items[i].draft.room);
         free(import->items);
+        free(import->late);
     }
     free(import);
     return result;

@@ -3,15 +3,17 @@
  * Devices by the thousand: JSON lines (gateway/draft) into Redis and out of it. For POST /devices in the
  * clerk's thread and for `weir device import`.
  *
- * BULK_BATCH devices are one transaction and two round trips: WATCH and read them all, then write them all,
- * each with its entry in weir:changes. So a device is there whole and told, or not at all; of a batch that
- * somebody else touched nothing is written, and it is tried again. A line that is refused keeps none of the
- * others back.
+ * BULK_BATCH devices are one transaction and three round trips: WATCH and read them all, ask whose their names
+ * are (gateway/kids), then write them all, each with its entry in weir:changes. So a device is there whole and
+ * told, or not at all; of a batch that somebody else touched nothing is written, and it is tried again. A line
+ * that is refused keeps none of the others back.
  *
- * An id of a signature key, or what a device shows, that a line takes from another one is free for the
- * batches behind it.
+ * Of what only one device may have (gateway/kids) a line may get what another line of the text takes from its
+ * device, wherever that stands, so that a list that was exported once can be restored over what became of it, also
+ * where two devices have exchanged theirs. A line whose name another device has still waits for the end of the text,
+ * and lines that wait for each other come into one batch then; at most BULK_WAITING_MAX of them.
  *
- * Memory: one batch, whatever the length of the text.
+ * Memory: one batch and who waits, whatever the length of the text.
  */
 #pragma once
 
@@ -20,6 +22,7 @@
 
 #define BULK_BATCH 128
 #define BULK_REFUSALS_MAX 32 /* that are told; all are counted */
+#define BULK_WAITING_MAX 1024
 
 struct bulk_options {
     struct bytes tenant;
@@ -28,13 +31,15 @@ struct bulk_options {
     bool restores_key_times; /* that of its keys, which says whose a raw key or a name is that two devices show */
     enum role role_max;  /* devices of people above it are refused */
     int64_t now_s;
-    /* Whether the device may be made of what is there (old; NULL: nothing); gives_keys: the line has some.
+    /* Whether the device may be made of what is there (old; NULL: nothing); sets_keys: the line has a list of them.
      * False: reterr. NULL: any. */
-    bool (*allows)(void *ctx, const struct device_record *record, const struct device_record *old, bool gives_keys,
+    bool (*allows)(void *ctx, const struct device_record *record, const struct device_record *old, bool sets_keys,
                    struct draft_error *reterr);
     /* Whether who imports may know of the device that is there. NULL: of all. Else an id that cannot be used is refused
      * in the same words, whoever has it. */
     bool (*sees)(void *ctx, const struct device_record *old);
+    /* Whether an id without a record is not theirs; asks with accounts. NULL: any is. */
+    enum accounts_result (*is_stranger)(void *ctx, struct accounts *accounts, struct bytes id, bool *ret);
     void *ctx;
 };
 
@@ -45,7 +50,7 @@ struct bulk_refusal {
 
 struct bulk_report {
     uint64_t lines, created, replaced, refused;
-    struct bulk_refusal refusals[BULK_REFUSALS_MAX]; /* the first ones */
+    struct bulk_refusal refusals[BULK_REFUSALS_MAX]; /* the first ones, those that waited after the others */
 };
 
 /*

@@ -12,6 +12,7 @@
 #include "codec/base64url.h"
 #include "codec/hex.h"
 #include "gateway/crypto.h"
+#include "gateway/kids.h"
 #include "gateway/rt/log.h"
 
 #include <inttypes.h>
@@ -29,7 +30,7 @@
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 #define WORD(literal) BYTES_LITERAL(literal)
 
-static const char *const states[ENROLMENT_STATES] = {"pending", "approved", "offered", "rejected"};
+static const char *const states[ENROLMENT_STATES] = {"pending", "approved", "offered", SCHEMA_ENROLMENT_REJECTED};
 
 const char *enrolment_state_name(enum enrolment_state state)
 {
@@ -135,7 +136,7 @@ static struct bytes field(const struct store_reply *reply, const char *name)
 static bool take_record(const struct store_reply *reply, struct enrolment_record *ret)
 {
     size_t digest_len = 0, certificate_len = 0;
-    if (!take_state(field(reply, "state"), &ret->state) ||
+    if (!take_state(field(reply, SCHEMA_ENROLMENT_STATE), &ret->state) ||
         !credential_kind_of_name(field(reply, "kind"), &ret->kind) ||
         !copy_text(field(reply, "serial"), ret->serial, sizeof ret->serial) ||
         !copy_text(field(reply, "model"), ret->model, sizeof ret->model) ||
@@ -187,7 +188,7 @@ static enum accounts_result write_hash(struct accounts *accounts, const struct p
     snprintf(until, sizeof until, "%" PRId64, record->good_until_s);
     const struct bytes arguments[] = {
         WORD("HSET"),        bytes_of_text(place->key),
-        WORD("state"),       bytes_of_text(states[record->state]),
+        WORD(SCHEMA_ENROLMENT_STATE), bytes_of_text(states[record->state]),
         WORD("kind"),        bytes_of_text(credential_kind_name(record->kind)),
         WORD("serial"),      bytes_of_text(record->serial),
         WORD("model"),       bytes_of_text(record->model),
@@ -262,7 +263,8 @@ static enum accounts_result write_end(struct accounts *accounts, const struct pl
     return result;
 }
 
-/* Takes this very enrolment away; one that has begun anew stays. */
+/* Takes this very enrolment away; one that has begun anew stays. If it went with its device, it is still counted when
+ * its batch has no record. */
 static enum accounts_result end(struct accounts *accounts, const struct enrolment_record *record, bool leaves)
 {
     struct place place = place_of(bytes_of_text(record->tenant), bytes_of_text(record->device),
@@ -273,9 +275,10 @@ static enum accounts_result end(struct accounts *accounts, const struct enrolmen
         result = watch(accounts, &place);
         if (result == ACCOUNTS_DONE)
             result = enrolment_get(accounts, place.tenant, place.device, &now);
-        if (result == ACCOUNTS_NOT_FOUND || (result == ACCOUNTS_DONE && strcmp(now.key, record->key) != 0))
+        bool is_other = result == ACCOUNTS_DONE && strcmp(now.key, record->key) != 0;
+        if (is_other || (result == ACCOUNTS_NOT_FOUND && !leaves))
             return unwatch(accounts, ACCOUNTS_DONE);
-        if (result != ACCOUNTS_DONE && result != ACCOUNTS_DAMAGED)
+        if (result != ACCOUNTS_DONE && result != ACCOUNTS_DAMAGED && result != ACCOUNTS_NOT_FOUND)
             result = unwatch(accounts, result);
         else
             result = write_end(accounts, &place, leaves);
@@ -293,6 +296,7 @@ static enum accounts_result end(struct accounts *accounts, const struct enrolmen
 struct copy {
     struct credential credential;
     struct accounts_version version; /* of the device that it was read from */
+    bool device_disabled;
     char name[CREDENTIAL_NAME_MAX + 1];
 };
 
@@ -318,6 +322,7 @@ static enum accounts_result read_credential(struct accounts *accounts, struct by
     if (found)
         copy_of(found, ret);
     ret->version = accounts->last_read;
+    ret->device_disabled = record.disabled;
     *ret_count = record.credential_count;
     record_wipe_room(&room);
     return found ? ACCOUNTS_DONE : ACCOUNTS_NOT_FOUND;
@@ -399,7 +404,8 @@ enum accounts_result enrolment_confirm(struct accounts *accounts, struct bytes t
     return result == ACCOUNTS_STALE ? ACCOUNTS_BUSY : result;
 }
 
-/* What was offered goes if it was not used; the device too if it came with it. *ret_leaves: it is gone. */
+/* What was offered goes if it was not used; the device too if it came with it, unless people disabled it: without its
+ * record the box would come back. *ret_leaves: it is gone. */
 static enum accounts_result take_back(struct accounts *accounts, const struct enrolment_record *record,
                                       const struct enrolment_policy *policy, int64_t now_s, bool *ret_leaves)
 {
@@ -413,7 +419,8 @@ static enum accounts_result take_back(struct accounts *accounts, const struct en
         credential_wipe(&copy.credential);
     if (was_used)
         return retire(accounts, record, now_s + policy->overlap_s);
-    *ret_leaves = record->batch[0] && (result == ACCOUNTS_NO_DEVICE || (result == ACCOUNTS_DONE && count == 1));
+    *ret_leaves = record->batch[0] && (result == ACCOUNTS_NO_DEVICE ||
+                                       (result == ACCOUNTS_DONE && count == 1 && !copy.device_disabled));
     if (result == ACCOUNTS_DONE)
         result = take_away(accounts, tenant, device, *ret_leaves ? (struct bytes){0} : key, &copy.version);
     return result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_NO_DEVICE ? ACCOUNTS_DONE : result;
@@ -446,7 +453,7 @@ static struct bytes key_id_of(const struct enrolment_question *question, char re
 
 static void uri_of(const char *tenant, const char *device, char ret[static CREDENTIAL_NAME_MAX + 1])
 {
-    snprintf(ret, CREDENTIAL_NAME_MAX + 1, "weir://%s/%s", tenant, device);
+    snprintf(ret, CREDENTIAL_NAME_MAX + 1, CREDENTIAL_OWN_NAME "%s/%s", tenant, device);
 }
 
 /* The tenant's newest authority that signs. */
@@ -628,13 +635,13 @@ static enum accounts_result is_of_another(struct accounts *accounts,
                                           const struct enrolment_question *question, bool *ret)
 {
     struct credential credential = {.kind = question->kind, .public_len = question->public_len};
-    char kids_key[SCHEMA_KEY_MAX], public[ACCOUNTS_KIDS_NAME_MAX + 1], text[CREDENTIAL_ID_MAX + 1];
+    char kids_key[SCHEMA_KEY_MAX], public[KIDS_NAME_MAX + 1], text[CREDENTIAL_ID_MAX + 1];
     const struct store_reply *reply = NULL;
     *ret = false;
     if (!credential_is_signature(question->kind))
         return ACCOUNTS_DONE;
     memcpy(credential.public, question->public, question->public_len);
-    if (!accounts_public_name(&credential, public))
+    if (!kids_shown_name(&credential, public))
         return ACCOUNTS_DONE;
     schema_key(kids_key, bytes_of_text(question->tenant), SCHEMA_SUFFIX_KIDS);
     struct bytes arguments[] = {WORD("HMGET"), bytes_of_text(kids_key), bytes_of_text(public),
@@ -840,7 +847,23 @@ static enum accounts_result write_offer(struct accounts *accounts, const struct 
     return ACCOUNTS_BUSY;
 }
 
-/* The offered credential as the device has it, made if it is not there yet. */
+/* The offer may have been taken back, with the device or by itself, since it was decided to give it. */
+static enum accounts_result allow_offer(struct accounts *accounts, const void *about)
+{
+    const struct enrolment_record *record = about;
+    struct enrolment_record now;
+    struct place place = place_of(bytes_of_text(record->tenant), bytes_of_text(record->device), (struct bytes){0});
+    enum accounts_result result = watch(accounts, &place);
+    if (result == ACCOUNTS_DONE)
+        result = enrolment_get(accounts, place.tenant, place.device, &now);
+    if (result != ACCOUNTS_DONE && result != ACCOUNTS_NOT_FOUND)
+        return result;
+    return result == ACCOUNTS_DONE && now.state == ENROLMENT_OFFERED && strcmp(now.key, record->key) == 0
+               ? ACCOUNTS_DONE
+               : ACCOUNTS_STALE;
+}
+
+/* The offered credential as the device has it, made if it is not there yet. ACCOUNTS_STALE: it is offered no more. */
 static enum accounts_result find_or_make(struct accounts *accounts, const struct enrolment_record *record,
                                          const struct enrolment_question *question, const struct ca_record *ca,
                                          int64_t now_s, struct copy *ret)
@@ -853,7 +876,10 @@ static enum accounts_result find_or_make(struct accounts *accounts, const struct
         return result;
     if (!make_credential(record, question, ca, now_s, ret))
         return ACCOUNTS_NOT_SEALED;
+    accounts->allow = allow_offer;
+    accounts->allow_about = record;
     result = write_offer(accounts, question, &ret->credential, now_s);
+    accounts->allow = NULL;
     if (result != ACCOUNTS_EXISTS)
         return result;
     /* Another gateway was asked the same at the same time; or another device has the key; or somebody gave it
@@ -897,7 +923,7 @@ static enum accounts_result give(struct accounts *accounts, const struct enrolme
         ret->verdict = ENROLMENT_TAKEN;
         result = end(accounts, record, false);
     } else if (result == ACCOUNTS_NO_DEVICE || result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_FULL ||
-               result == ACCOUNTS_SAME_SECRET) {
+               result == ACCOUNTS_SAME_SECRET || result == ACCOUNTS_NO_TENANT) {
         ret->verdict = verdict_of(result);
         result = end(accounts, record, true);
     }
@@ -905,23 +931,35 @@ static enum accounts_result give(struct accounts *accounts, const struct enrolme
     return result;
 }
 
-enum accounts_result enrolment_ask(struct accounts *accounts, const struct enrolment_question *question,
+static enum accounts_result answer(struct accounts *accounts, const struct enrolment_question *question,
                                    const struct enrolment_policy *policy, int64_t now_s, struct enrolment_answer *ret)
 {
     struct decision decision;
-    *ret = (struct enrolment_answer){.verdict = ENROLMENT_TAKEN};
-    /* It would not be asking so without its new credential: nothing is left of the enrolment that gave it. */
+    *ret = (struct enrolment_answer){.verdict = ENROLMENT_UNKNOWN};
     enum accounts_result result = ACCOUNTS_DONE;
+    /* It would not be asking so without its new credential: nothing is left of the enrolment that gave it. Or that one
+     * was removed while it asked, and may not be followed by another. */
     if (question->rotates && question->old[0])
         result = enrolment_confirm(accounts, bytes_of_text(question->tenant), bytes_of_text(question->device),
                                    bytes_of_text(question->old), policy, now_s);
-    if (result == ACCOUNTS_DONE || result == ACCOUNTS_NOT_FOUND)
+    if (result == ACCOUNTS_NOT_FOUND)
+        return ACCOUNTS_DONE;
+    if (result == ACCOUNTS_DONE)
         result = claim(accounts, question, policy, now_s, &decision);
     if (result != ACCOUNTS_DONE)
         return result;
     ret->verdict = decision.verdict;
     ret->expires_s = decision.record.expires_s;
     return decision.verdict == ENROLMENT_GIVEN ? give(accounts, &decision.record, question, now_s, ret) : ACCOUNTS_DONE;
+}
+
+enum accounts_result enrolment_ask(struct accounts *accounts, const struct enrolment_question *question,
+                                   const struct enrolment_policy *policy, int64_t now_s, struct enrolment_answer *ret)
+{
+    enum accounts_result result = ACCOUNTS_STALE;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_STALE; i++)
+        result = answer(accounts, question, policy, now_s, ret);
+    return result == ACCOUNTS_STALE ? ACCOUNTS_BUSY : result;
 }
 
 /* People. */
@@ -933,16 +971,7 @@ enum accounts_result enrolment_list(struct accounts *accounts, struct bytes tena
     struct bytes arguments[] = {WORD("ZRANGE"), bytes_of_text(key), WORD("0"), WORD("-1")};
     const struct store_reply *reply = NULL;
     enum accounts_result result = accounts_call(accounts, arguments, COUNT_OF(arguments), &reply);
-    if (result != ACCOUNTS_DONE)
-        return result;
-    struct accounts_ids ids = {.ids = calloc(reply->count + 1, sizeof *ids.ids)};
-    if (!ids.ids)
-        return ACCOUNTS_AWAY;
-    for (size_t i = 0; i < reply->count; i++)
-        if (schema_device_is_valid(reply->items[i].text))
-            memcpy(ids.ids[ids.count++], reply->items[i].text.ptr, reply->items[i].text.len);
-    *ret = ids;
-    return ACCOUNTS_DONE;
+    return result == ACCOUNTS_DONE ? accounts_take_ids(reply, ret) : result;
 }
 
 static bool is_undecided(const struct enrolment_record *record)
@@ -1054,16 +1083,31 @@ static enum accounts_result list_anew(struct accounts *accounts, const char *lis
     return run(accounts, list, COUNT_OF(list));
 }
 
+static const char *reason_of(const struct accounts *accounts, enum accounts_result why)
+{
+    switch (why) {
+    case ACCOUNTS_REFUSED:
+        return accounts->error;
+    case ACCOUNTS_NOT_SEALED:
+        return "a secret cannot be wrapped";
+    case ACCOUNTS_SAME_SECRET:
+        return "its key or certificate name is another device's, or a secret is in two of its credentials";
+    case ACCOUNTS_EXISTS:
+        return "another device has a signature key of the id of its key";
+    case ACCOUNTS_FULL:
+        return "the device has as many credentials as it may";
+    default:
+        return "its record, or its device's, is damaged";
+    }
+}
+
 /* One that cannot be ended is told of and put off: it neither stands before others nor fills the log. */
 static enum accounts_result put_off(struct accounts *accounts, const char *list_key, struct bytes tenant,
                                     struct bytes device, enum accounts_result why, int64_t now_s)
 {
-    const char *reason = why == ACCOUNTS_REFUSED      ? accounts->error
-                         : why == ACCOUNTS_NOT_SEALED ? "a secret cannot be wrapped"
-                                                      : "its record, or its device's, is damaged";
     char quoted_device[LOG_QUOTED_MAX], quoted_reason[LOG_QUOTED_MAX];
     log_quote(quoted_device, device);
-    log_quote(quoted_reason, bytes_of_text(reason)); /* before another refusal stands in its place */
+    log_quote(quoted_reason, bytes_of_text(reason_of(accounts, why))); /* before another refusal stands in its place */
     enum accounts_result result = list_anew(accounts, list_key, device, now_s + DAY_S);
     if (result == ACCOUNTS_DONE)
         log_write(LOG_WARN, "enrolment", "what is over cannot be ended; it is tried again in a day",

@@ -11,8 +11,9 @@
  * weir:{T}:enrol:DEVICE arbitrates: it is made under WATCH and belongs to what was asked first (digest). The
  * same again is answered the same until it is confirmed; anything else for the same device is a conflict. The
  * device's record follows it, never without it, so a step that was cut off is finished when the same is asked
- * again, or undone by the sweep. Rotation is the same for a device that is there: the new credential stands
- * beside the old one, which ends `overlap_s` after the new one was used.
+ * again, or undone by the sweep. When the device is removed it ends too, unless it was rejected. Rotation is the
+ * same for a device that is there: the new credential stands beside the old one, which ends `overlap_s` after the
+ * new one was used.
  */
 #pragma once
 

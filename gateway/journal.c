@@ -333,6 +333,21 @@ static bool is_there(const struct registry *registry, const struct scope *scope,
     return !scope_is_limited(scope) && registry_group_of(registry, tenant, device) != NULL;
 }
 
+/* What happened before the record was made may have been another device's, of another site, so who is limited to sites
+ * does not see it. Returns how many are left. */
+static size_t drop_before_record(const struct registry *registry, const struct scope *scope, struct bytes device,
+                                 struct journal_event *events, size_t count)
+{
+    const struct device_record *record = registry_device(registry, bytes_of_text(scope->tenant), device);
+    size_t left = 0;
+    if (!scope_is_limited(scope))
+        return count;
+    for (size_t i = 0; record && i < count; i++)
+        if (events[i].at.s > record->created_s)
+            events[left++] = events[i];
+    return left;
+}
+
 void journal_handle(struct request *request)
 {
     const struct shared *shared = request->worker->shared;
@@ -351,6 +366,7 @@ void journal_handle(struct request *request)
             count += journal_read(shared->workers[i]->journal, bytes_of_text(scope.tenant), device,
                                   events + count, max - count);
     memcpy(id, device.ptr, device.len);
+    count = drop_before_record(shared->registry, &scope, device, events, count);
     if (events)
         qsort(events, count, sizeof *events, newest_first);
     struct response response = response_of(OUTCOME_CONTENT);

@@ -4,21 +4,25 @@
  * resource of their own; one with keys has these and no others from then on.
  *
  * Nobody makes, changes or removes a record that has a role above their own: it would be a way to that role. Who is
- * limited to sites gives no device a right that reaches beyond them (scope_widened_by), and of a record that is damaged
+ * limited to sites gives no device a right that reaches beyond them (scope_refuses), and of a record that is damaged
  * nobody can tell the site, so that it is not there for them.
+ *
+ * Nor do they make a record of an id that would give them what lies outside: it is refused as one that is taken
+ * (gateway/strangers).
  */
 #include "gateway/rest_private.h"
 
 #include "gateway/bulk.h"
+#include "gateway/strangers.h"
 #include "gateway/vault.h"
 #include "gateway/worker.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 struct device_rest {
     struct rest rest; /* first */
     struct draft_device draft;
+    struct accounts_version version; /* in which it was judged */
 };
 
 static bool may_touch(const struct rest *rest, const struct device_record *record)
@@ -33,19 +37,11 @@ static bool wrong(struct draft_error *reterr, const char *pointer, const char *d
     return false;
 }
 
-/* What somebody of this scope may make of a device; old NULL: there is none. */
-static bool allows(void *ctx, const struct device_record *record, const struct device_record *old, bool gives_keys,
-                   struct draft_error *reterr)
+static bool allows(const struct scope *scope, const struct device_record *record, const struct device_record *old,
+                   bool sets_keys, struct draft_error *reterr)
 {
-    const struct scope *scope = ctx;
-    const char *wider = scope_widened_by(scope, record, old);
-    if (!scope_has_site(scope, bytes_of_text(record->site)))
-        return wrong(reterr, "/site", "It is none of yours.");
-    if (wider)
-        return wrong(reterr, wider, "It would write for devices of other sites, which is not yours to give.");
-    if (gives_keys && !scope_may_give_keys(scope, record))
-        return wrong(reterr, "/keys", "It writes for devices of other sites, so its keys are not yours to give.");
-    return true;
+    const struct scope_refusal *refusal = scope_refuses(scope, record, old, sets_keys);
+    return refusal ? wrong(reterr, refusal->member, refusal->detail) : true;
 }
 
 /* What the record may become, and its entity tag, so that nothing is written that could not be told. False: refused. */
@@ -61,6 +57,23 @@ static bool check_new(struct device_rest *device, const struct device_record *re
     return rest->outcome == OUTCOME_CONTENT;
 }
 
+static enum accounts_result begin_strangers(const struct rest *rest, struct accounts *accounts, struct strangers *ret)
+{
+    return strangers_init(ret, &rest->scope, rest->request->worker->shared->latest, accounts);
+}
+
+static enum accounts_result look_for_stranger(const struct rest *rest, struct accounts *accounts, struct bytes id,
+                                              bool *ret)
+{
+    struct strangers strangers;
+    enum accounts_result result = begin_strangers(rest, accounts, &strangers);
+    *ret = true;
+    if (result == ACCOUNTS_DONE)
+        result = strangers_have(&strangers, accounts, id, ret);
+    strangers_deinit(&strangers);
+    return result;
+}
+
 /* Reads what is there, if it is to be seen. False: refused, or *ret_result. */
 static bool look(struct device_rest *device, struct accounts *accounts, struct record_room *room,
                  struct device_record *ret, enum accounts_result *ret_result)
@@ -72,12 +85,17 @@ static bool look(struct device_rest *device, struct accounts *accounts, struct r
     enum accounts_result result = accounts_get_device(accounts, bytes_of_text(rest->scope.tenant),
                                                       bytes_of_text(draft->id), room, ret);
     bool found = result == ACCOUNTS_DONE;
+    device->version = accounts->last_read;
     rest->existed = found || result == ACCOUNTS_DAMAGED;
     bool is_hidden = found ? !scope_has_device(&rest->scope, ret) : rest->existed && scope_is_limited(&rest->scope);
     *ret_result = ACCOUNTS_DONE;
-    if (!rest->existed && result != ACCOUNTS_NOT_FOUND)
+    if (result == ACCOUNTS_NOT_FOUND)
+        *ret_result = look_for_stranger(rest, accounts, bytes_of_text(draft->id), &is_hidden);
+    else if (!rest->existed)
         *ret_result = result;
-    else if (is_hidden || (!rest->existed && (method == METHOD_PATCH || method == METHOD_DELETE)))
+    if (*ret_result != ACCOUNTS_DONE)
+        return false;
+    if (is_hidden || (!rest->existed && (method == METHOD_PATCH || method == METHOD_DELETE)))
         rest->outcome = OUTCOME_NOT_FOUND;
     else if (found && !may_touch(rest, ret))
         rest_refuse(rest, OUTCOME_FORBIDDEN, "Its role is above your own.");
@@ -98,7 +116,7 @@ static enum accounts_result write_new(struct device_rest *device, struct account
 {
     struct rest *rest = &device->rest;
     struct device_record *record = &device->draft.record;
-    if (!device->draft.has_created || rest->request->who.role != ROLE_ADMIN)
+    if (!device->draft.has_created || !scope_may_restore_times(&rest->scope, rest->request->who.role))
         record->created_s = rest->now_s;
     if (!check_new(device, record, NULL))
         return ACCOUNTS_DONE;
@@ -155,8 +173,7 @@ static enum accounts_result change(struct rest *rest, struct accounts *accounts)
     struct device_record old = {0};
     enum accounts_result result;
     if (look(device, accounts, &room, &old, &result)) {
-        struct accounts_version version = accounts->last_read;
-        accounts->only_if = &version;
+        accounts->only_if = &device->version;
         if (rest->request->method == METHOD_DELETE)
             result = accounts_remove_device(accounts, bytes_of_text(rest->scope.tenant), bytes_of_text(rest->id));
         else if (rest->request->method == METHOD_PATCH)
@@ -221,28 +238,47 @@ struct bulk_rest {
     char ended[160]; /* what had happened when it failed */
 };
 
+static bool allows_line(void *ctx, const struct device_record *record, const struct device_record *old,
+                        bool sets_keys, struct draft_error *reterr)
+{
+    const struct strangers *strangers = ctx;
+    return allows(strangers->scope, record, old, sets_keys, reterr);
+}
+
 static bool sees(void *ctx, const struct device_record *old)
 {
-    return scope_has_device(ctx, old);
+    const struct strangers *strangers = ctx;
+    return scope_has_device(strangers->scope, old);
+}
+
+static enum accounts_result is_stranger(void *ctx, struct accounts *accounts, struct bytes id, bool *ret)
+{
+    return strangers_have(ctx, accounts, id, ret);
 }
 
 static enum accounts_result import(struct rest *rest, struct accounts *accounts)
 {
     struct bulk_rest *bulk = (struct bulk_rest *)rest;
+    struct strangers strangers;
+    bool restores_times = scope_may_restore_times(&rest->scope, rest->request->who.role);
     struct bulk_options options = {
         .tenant = bytes_of_text(rest->scope.tenant),
         .replaces = bulk->replaces,
-        .restores_times = rest->request->who.role == ROLE_ADMIN,
-        .restores_key_times = rest->request->who.role == ROLE_ADMIN && rest_is_of_admin_tenant(rest->request),
+        .restores_times = restores_times,
+        .restores_key_times = restores_times && rest_is_of_admin_tenant(rest->request),
         .role_max = rest->request->who.role,
         .now_s = rest->now_s,
-        .allows = allows,
+        .allows = allows_line,
         .sees = scope_is_limited(&rest->scope) ? sees : NULL,
-        .ctx = &rest->scope,
+        .is_stranger = scope_is_limited(&rest->scope) ? is_stranger : NULL,
+        .ctx = &strangers,
     };
     struct bulk_report *report = &bulk->report;
     *report = (struct bulk_report){0};
-    enum accounts_result result = bulk_import(accounts, &options, bulk->text, report);
+    enum accounts_result result = begin_strangers(rest, accounts, &strangers);
+    if (result == ACCOUNTS_DONE)
+        result = bulk_import(accounts, &options, bulk->text, report);
+    strangers_deinit(&strangers);
     if (result != ACCOUNTS_DONE && report->created + report->replaced > 0) {
         snprintf(bulk->ended, sizeof bulk->ended,
                  "It ended before line %llu was through: %llu devices were made and %llu replaced.",

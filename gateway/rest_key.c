@@ -41,9 +41,9 @@ static enum accounts_result get_device(struct rest *rest, struct accounts *accou
         rest->outcome = OUTCOME_NOT_FOUND;
     else if (method != METHOD_GET && ret->role > rest->request->who.role)
         rest_refuse(rest, OUTCOME_FORBIDDEN, "Its role is above your own.");
-    else if (method != METHOD_GET && method != METHOD_DELETE && !scope_may_give_keys(&rest->scope, ret))
+    else if (method != METHOD_GET && !scope_may_change_keys(&rest->scope, ret))
         rest_refuse(rest, OUTCOME_FORBIDDEN,
-                    "It writes for devices of other sites, so its keys are not yours to give.");
+                    "It writes for devices of other sites, so its keys are not yours to give or take.");
     return ACCOUNTS_DONE;
 }
 

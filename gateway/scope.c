@@ -78,22 +78,88 @@ bool scope_has_device(const struct scope *scope, const struct device_record *dev
     return strcmp(device->tenant, scope->tenant) == 0 && scope_has_site(scope, bytes_of_text(device->site));
 }
 
+/* What they may make of a device. */
+
 static bool has_foreign_prefix(const struct device_record *device)
 {
     return device->prefix[0] && strcmp(device->prefix, device->id) != 0;
 }
 
-const char *scope_widened_by(const struct scope *scope, const struct device_record *record,
-                             const struct device_record *old)
+static bool reaches_beyond(const struct device_record *device)
 {
-    if (!scope_is_limited(scope))
-        return NULL;
-    if (record->concentrator && !(old && old->concentrator))
-        return "/concentrator";
-    return has_foreign_prefix(record) && !(old && strcmp(old->prefix, record->prefix) == 0) ? "/prefix" : NULL;
+    return device->concentrator || has_foreign_prefix(device);
 }
 
-bool scope_may_give_keys(const struct scope *scope, const struct device_record *device)
+struct change {
+    const struct scope *scope;
+    const struct device_record *record, *old;
+    bool sets_keys;
+};
+
+static bool is_elsewhere(const struct change *change)
 {
-    return !scope_is_limited(scope) || (!device->concentrator && !has_foreign_prefix(device));
+    return !scope_has_site(change->scope, bytes_of_text(change->record->site));
+}
+
+static bool becomes_concentrator(const struct change *change)
+{
+    return change->record->concentrator && !(change->old && change->old->concentrator);
+}
+
+static bool gets_prefix(const struct change *change)
+{
+    return has_foreign_prefix(change->record) &&
+           !(change->old && strcmp(change->old->prefix, change->record->prefix) == 0);
+}
+
+static bool gets_keys(const struct change *change)
+{
+    return reaches_beyond(change->record) && change->sets_keys;
+}
+
+static bool gets_group(const struct change *change)
+{
+    return reaches_beyond(change->record) && change->record->group[0] &&
+           !(change->old && strcmp(change->old->group, change->record->group) == 0);
+}
+
+static bool is_enabled(const struct change *change)
+{
+    return reaches_beyond(change->record) && change->old && change->old->disabled && !change->record->disabled;
+}
+
+#define WRITES_BEYOND "It would write for devices of other sites, which is not yours to give."
+
+static const struct rule {
+    bool (*is_broken)(const struct change *change);
+    struct scope_refusal refusal;
+} rules[] = {
+    {is_elsewhere, {"/site", "It is none of yours."}},
+    {becomes_concentrator, {"/concentrator", WRITES_BEYOND}},
+    {gets_prefix, {"/prefix", WRITES_BEYOND}},
+    {gets_keys, {"/keys", "It writes for devices of other sites, so its keys are not yours to give or take."}},
+    {gets_group, {"/group", "It writes for devices of other sites, and who has the group's key could be it."}},
+    {is_enabled, {"/disabled", "It writes for devices of other sites, so it is not yours to enable."}},
+};
+
+const struct scope_refusal *scope_refuses(const struct scope *scope, const struct device_record *record,
+                                          const struct device_record *old, bool sets_keys)
+{
+    const struct change change = {scope, record, old, sets_keys};
+    if (!scope_is_limited(scope))
+        return NULL;
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (rules[i].is_broken(&change))
+            return &rules[i].refusal;
+    return NULL;
+}
+
+bool scope_may_change_keys(const struct scope *scope, const struct device_record *device)
+{
+    return !scope_is_limited(scope) || !reaches_beyond(device);
+}
+
+bool scope_may_restore_times(const struct scope *scope, enum role role)
+{
+    return role == ROLE_ADMIN && !scope_is_limited(scope);
 }

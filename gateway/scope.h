@@ -28,11 +28,19 @@ bool scope_has_device(const struct scope *scope, const struct device_record *dev
 bool scope_has_site(const struct scope *scope, struct bytes site);
 /*
  * Sites say of a device which it is, not what it writes: a concentrator, and one with a prefix other than its id, write
- * for devices of any site. So who is limited gives no device such a right, and none that has it a key. What others gave
- * may stay as it is, or go.
+ * for devices of any site. So who is limited gives no device such a right, and none that has it anything by which
+ * somebody else could be it: a key, a group's key by its group or for want of its own, or its voice back. What others
+ * gave may stay as it is, or go.
  *
- * NULL: they may. Else the JSON pointer to the member that gives more than old has; old NULL: there is none.
+ * NULL: they may make the device so; else why not. old NULL: there is none; sets_keys: its keys are written anew.
  */
-const char *scope_widened_by(const struct scope *scope, const struct device_record *record,
-                             const struct device_record *old);
-bool scope_may_give_keys(const struct scope *scope, const struct device_record *device);
+struct scope_refusal {
+    const char *member; /* JSON pointer */
+    const char *detail;
+};
+const struct scope_refusal *scope_refuses(const struct scope *scope, const struct device_record *record,
+                                          const struct device_record *old, bool sets_keys);
+/* One key of it: to be made, changed or removed. */
+bool scope_may_change_keys(const struct scope *scope, const struct device_record *device);
+/* When something was made may be said by who restores a backup; it decides whose a name is that two show. */
+bool scope_may_restore_times(const struct scope *scope, enum role role);

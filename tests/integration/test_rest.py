@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Administration over HTTP and CoAP: devices, keys, tokens, groups, tenants; entity tags; devices by the thousand."""
 import json
+import os
 import re
+import time
 
 import lib
 from lib import curl, coap_client, equal, wait_until
@@ -238,6 +240,17 @@ def test_sites_bound_what_a_device_may_write(gateway):
     wrong("PATCH", "/devices/w-1", {"prefix": "here"}, "/prefix")
     ask(gateway, "POST", "/devices/w-1/keys", key, 403, token=limited)
     ask(gateway, "PATCH", "/devices/w-1/keys/k", {"not_after": 4000000000}, 403, token=limited)
+    # Nor do they make somebody else it: by its group's key, which counts where there is no other, or by its voice.
+    ask(gateway, "DELETE", "/devices/w-1/keys/k", expect=403, token=limited)
+    wrong("PATCH", "/devices/w-1", {"group": "hg"}, "/group")
+    wrong("PUT", "/devices/w-1", {"site": "s", "concentrator": True, "prefix": "*", "keys": []}, "/keys")
+    ask(gateway, "PATCH", "/devices/w-1", {"disabled": True}, 204, token=limited)
+    wrong("PATCH", "/devices/w-1", {"disabled": False}, "/disabled")
+    wrong("PUT", "/devices/w-1", {"site": "s", "concentrator": True, "prefix": "*"}, "/disabled")
+    for line in ({"disabled": False}, {"disabled": True, "group": "hg"}, {"disabled": True, "keys": []}):
+        text = json.dumps({"id": "w-1", "site": "s", "concentrator": True, "prefix": "*", **line})
+        equal(ask(gateway, "POST", "/devices?replace", text, 200, token=limited, content_type=LINES).json()["refused"], 1)
+    ask(gateway, "PATCH", "/devices/w-1", {"disabled": None}, 204, token=operator)
     again = json.dumps({"id": "w-1", "site": "s", "concentrator": True, "prefix": "*"})
     equal(ask(gateway, "POST", "/devices?replace", again, 200, token=limited, content_type=LINES).json()["replaced"], 1)
     with_key = json.dumps({"id": "w-1", "site": "s", "concentrator": True, "prefix": "*", "keys": [key]})
@@ -268,6 +281,163 @@ def test_what_lies_outside_is_not_told(gateway):
     ask(gateway, "DELETE", "/devices/o-bad", expect=403, token=operator)
     ask(gateway, "PUT", "/devices/o-bad", {}, 500)
     ask(gateway, "DELETE", "/devices/o-bad", expect=204)
+
+
+def test_an_id_without_a_record_that_lies_outside(gateway):
+    """who has sites makes no record of an id that has spoken, that counts, or that a group of other sites has"""
+    limited, operator = people(gateway, "demo", "operator", "--sites", "s"), people(gateway, "demo", "operator")
+    for group, site in ("x-other", "n"), ("x-none", ""), ("x-mine", "s"):
+        answer = ask(gateway, "POST", "/groups", {"id": group, "pattern": group + "-*", "site": site}, 201)
+        gateway.secrets.append(answer.json()["hex"])
+    coap_client("coap://127.0.0.1:%d/obs?d=spoke-1" % gateway.coap_port, "-m", "post", "-t", "110",
+                "-e", '[{"n":"early","v":21.5}]')
+    coap_client("coap://127.0.0.1:%d/obs?d=x-mine-2" % gateway.coap_port, "-m", "post", "-t", "110",
+                "-e", '[{"n":"early","v":21.5}]')
+    for name in "spoke-1", "x-mine-2":
+        wait_until(lambda: b"early" in ask(gateway, "GET", "/obs?d=" + name, token=operator).body, name + " has spoken")
+        ask(gateway, "GET", "/obs?d=" + name, expect=404, token=limited)
+    gateway.redis("HSET", "weir:{demo}:total:counts-1", "energy", "x")
+    foreign = ["spoke-1", "counts-1", "x-other-5", "x-none-5", "x-mine-2"]
+    key = {"keys": [{"id": "own", "kind": "hs256", "hex": "7a" * 32}]}
+    ask(gateway, "PUT", "/devices/taken", {"site": "n"}, 201)
+    words = {ask(gateway, "POST", "/devices", {"id": "taken", "site": "s"}, 404, token=limited).body}
+    for name in foreign:
+        words.add(ask(gateway, "POST", "/devices", {"id": name, "site": "s", **key}, 404, token=limited).body)
+        ask(gateway, "PUT", "/devices/" + name, {"site": "s"}, 404, token=limited)
+        ask(gateway, "PUT", "/devices/" + name, {"site": "s"}, 404, token=limited, none_match="*")
+    equal(len(words), 1)
+    text = "".join('{"id":"%s","site":"s"}\n' % name for name in foreign + ["taken"])
+    for path in "/devices", "/devices?replace":
+        answer = ask(gateway, "POST", path, text, 200, token=limited, content_type=LINES).json()
+        equal((answer["created"], answer["refused"], {row["detail"] for row in answer["errors"]}),
+              (0, len(foreign) + 1, {"The id is taken."}))
+    ask(gateway, "GET", "/obs?d=spoke-1", expect=404, token=limited)
+    # Of their own group, and new ones, they make; who has no sites makes any.
+    ask(gateway, "POST", "/devices", {"id": "x-mine-1", "site": "s"}, 201, token=limited)
+    ask(gateway, "PUT", "/devices/x-new", {"site": "s", **key}, 201, token=limited)
+    text = '{"id":"x-mine-3","site":"s"}\n{"id":"x-newer","site":"s"}\n'
+    equal(ask(gateway, "POST", "/devices", text, 200, token=limited, content_type=LINES).json()["created"], 2)
+    for name in foreign:
+        ask(gateway, "POST", "/devices", {"id": name, "site": "s"}, 201, token=operator)
+    made(gateway, "/devices/spoke-1", limited)
+
+
+def test_a_new_id_takes_nothing_from_what_lies_outside(gateway):
+    """who has sites makes no id below one of another site, nor the same in other letters, nor one of another's batch"""
+    limited, operator = people(gateway, "demo", "operator", "--sites", "s"), people(gateway, "demo", "operator")
+    for name, site in ("pump", "n"), ("abcd12", "n"), ("lamp", "s"), ("urn:dev:mac:0001", ""), ("hub", "n"):
+        ask(gateway, "PUT", "/devices/" + name, {"site": site, "concentrator": name == "hub"}, 201)
+    gateway.cli("batch", "add", "demo/nb", "--approve=auto", "--pattern=nb-*", "--site=n")
+    gateway.cli("batch", "add", "demo/any", "--approve=auto", "--site=n")
+    foreign = ["pump:inlet", "pump-2", "pump_a.b", "ABCD12", "urn:dev:mac:0001:temp", "nb-77"]
+    for name in foreign:
+        equal(ask(gateway, "POST", "/devices", {"id": name, "site": "s"}, 404, token=limited).json()["status"], 404)
+        ask(gateway, "PUT", "/devices/" + name, {"site": "s"}, 404, token=limited)
+    text = "".join('{"id":"%s","site":"s"}\n' % name for name in foreign)
+    for path in "/devices", "/devices?replace":
+        answer = ask(gateway, "POST", path, text, 200, token=limited, content_type=LINES).json()
+        equal((answer["created"], {row["detail"] for row in answer["errors"]}), (0, {"The id is taken."}))
+    for name in "lamp:left", "pump2", "urn:dev:mac:0002", "abcd1":
+        ask(gateway, "POST", "/devices", {"id": name, "site": "s"}, 201, token=limited)
+    # So what a concentrator brings stays with whose it was.
+    speaker = gateway.add_token("--tenant", "demo", "--device", "hub")
+    body = '[{"n":"pump:inlet:temp","v":1}]'
+    wait_until(lambda: ask(gateway, "POST", "/obs", body, token=speaker, content_type="application/senml+json").status == 204,
+               "the concentrator is heard")
+    wait_until(lambda: ("pump", "inlet:temp") in {(entry["d"], entry["n"]) for entry in gateway.observations(tenant="demo")} or
+               ("pump", "pump:inlet:temp") in {(entry["d"], entry["n"]) for entry in gateway.observations(tenant="demo")},
+               "it is the pump's")
+    for name in foreign:
+        ask(gateway, "POST", "/devices", {"id": name, "site": "s"}, 201, token=operator)
+
+
+def test_a_record_made_anew_tells_nothing_of_the_one_before(gateway):
+    """what an id did before its record was made is not in its log for who has sites, and its values keep them from it"""
+    limited, operator = people(gateway, "demo", "operator", "--sites", "s"), people(gateway, "demo", "operator")
+    ask(gateway, "PUT", "/devices/old-7", {"site": "n"}, 201)
+
+    def speaks():
+        token = gateway.add_token("--tenant", "demo", "--device", "old-7")
+        return lambda path, body: ask(gateway, "POST", path, body, token=token, content_type="application/senml+json").status
+
+    heard = speaks()
+    wait_until(lambda: heard("/obs?d=other", '[{"n":"level","v":1}]') == 403, "it is refused")
+    wait_until(lambda: len(ask(gateway, "GET", "/devices/old-7/log", token=operator).json()["log"]) > 0, "the log has it")
+    ask(gateway, "DELETE", "/devices/old-7", expect=204)
+    wait_until(lambda: ask(gateway, "GET", "/devices/old-7", token=operator).status == 404, "it is gone")
+    time.sleep(1.1)  # a log has fractions of seconds, a record has none
+    ask(gateway, "POST", "/devices", {"id": "old-7", "site": "s"}, 201, token=limited)
+    made(gateway, "/devices/old-7", limited)
+    equal(ask(gateway, "GET", "/devices/old-7/log", None, 200, token=limited).json()["log"], [])
+    assert ask(gateway, "GET", "/devices/old-7/log", None, 200, token=operator).json()["log"]
+    heard = speaks()
+    time.sleep(1.1)
+    wait_until(lambda: heard("/obs?d=other", '[{"n":"level","v":1}]') == 403, "it is refused again")
+    wait_until(lambda: ask(gateway, "GET", "/devices/old-7/log", token=limited).json()["log"], "what it does now is there")
+    wait_until(lambda: heard("/obs", '[{"n":"level","v":77}]') == 204, "it is heard")
+    wait_until(lambda: b"77" in ask(gateway, "GET", "/obs?d=old-7", token=operator).body, "its value is there")
+    ask(gateway, "DELETE", "/devices/old-7", expect=204)
+    wait_until(lambda: ask(gateway, "GET", "/devices/old-7", token=operator).status == 404, "it is gone again")
+    ask(gateway, "POST", "/devices", {"id": "old-7", "site": "s"}, 404, token=limited)
+
+
+def test_times_are_not_for_who_has_sites(gateway):
+    """an admin with sites, also one of the admin tenant, does not say when a device or a key was made"""
+    gateway.cli("tenant", "add", "weir", check=False)
+    line = {"site": "s", "created": 5, "keys": [{"id": "x", "kind": "x509", "name": "times.example", "created": 1}]}
+    for tenant, more, device, key in (("weir", ["--sites", "s"], False, False), ("weir", [], True, True),
+                                      ("demo", ["--sites", "s"], False, False), ("demo", [], True, False)):
+        token = people(gateway, tenant, "admin", *more)
+        for name, path, body in (("t-one", "/devices", dict(line, keys=[])), ("t-line", "/devices?replace", line)):
+            text = json.dumps({"id": name, **body})
+            ask(gateway, "POST", path, text, 201 if name == "t-one" else 200, token=token,
+                content_type=JSON if name == "t-one" else LINES)
+            record = gateway.redis("HGETALL", "weir:{%s}:dev:%s" % (tenant, name))
+            record = dict(zip(record[::2], record[1::2]))
+            equal((name, record[b"created"] == b"5"), (name, device))
+            if name == "t-line":
+                equal(record[b"key:x"].split()[1] == b"1", key, record[b"key:x"])
+            gateway.cli("device", "remove", tenant + "/" + name)
+
+
+def test_a_backup_is_restored_over_what_became_of_it(gateway):
+    """keys that devices have exchanged since go back to where they were, next to each other and a batch apart"""
+    gateway.cli("tenant", "add", "swap")
+    token = people(gateway, "swap", "operator")
+    names = ["a", "b"] + ["pad%03d" % i for i in range(140)] + ["z"]
+    text = "".join(json.dumps({"id": name, "keys": [{"id": "r", "kind": "rpk", "hex": "%064x" % (i + 1)},
+                                                    {"id": "h", "kind": "psk", "hex": "%032x" % (i + 1)}]}) + "\n"
+                   for i, name in enumerate(names))
+    equal(ask(gateway, "POST", "/devices", text, 200, token=token, content_type=LINES).json()["created"], len(names))
+    backup = gateway.cli("device", "export", "swap", "--wrapped-secrets").out
+    raw = {name: "%064x" % (i + 1) for i, name in enumerate(names)}
+    for one, other in ("a", "b"), ("b", "z"):
+        for name in one, other:
+            ask(gateway, "DELETE", "/devices/%s/keys/r" % name, expect=204, token=token)
+        raw[one], raw[other] = raw[other], raw[one]
+        for name in one, other:
+            ask(gateway, "POST", "/devices/%s/keys" % name, {"id": "r", "kind": "rpk", "hex": raw[name]}, 201, token=token)
+    assert gateway.cli("device", "export", "swap", "--wrapped-secrets").out != backup
+    answer = ask(gateway, "POST", "/devices?replace", backup, 200, token=people(gateway, "swap", "admin"), content_type=LINES)
+    equal((answer.json()["replaced"], answer.json()["errors"]), (len(names), []))
+
+    def shown():
+        text = gateway.cli("device", "export", "swap", "--wrapped-secrets").out
+        return {row["id"]: key["hex"] for row in map(json.loads, text.splitlines()) for key in row["keys"] if key["id"] == "r"}
+
+    equal(shown(), {name: "%064x" % (i + 1) for i, name in enumerate(names)})
+    with open(os.path.join(gateway.folder, "backup"), "w", encoding="utf-8") as file:
+        file.write(backup)
+    gateway.cli("device", "import", "swap", file.name, "--replace")
+
+    def bare(text):
+        rows = [json.loads(line) for line in text.splitlines()]
+        for row in rows:
+            for key in row["keys"]:
+                key.pop("sealed", None)  # with a fresh nonce each time
+        return rows
+
+    assert bare(gateway.cli("device", "export", "swap", "--wrapped-secrets").out) == bare(backup), "it is the backup again"
 
 
 def lines(prefix, count, **more):

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /* What the CLI does to Redis: records, sets and the entries of weir:changes, against a real Redis. */
 #include "gateway/accounts.h"
+#include "gateway/kids.h"
 #include "gateway/vault.h"
 #include "tests/unit/gateway/redis_fixture.h"
 
@@ -569,11 +570,14 @@ Test(accounts, what_is_shown_in_a_handshake_belongs_to_one_device_of_a_tenant)
     cr_assert_eq(put_named("d1", "cn", CREDENTIAL_X509, "pump one", 0), ACCOUNTS_DONE);
     cr_expect_eq(put_named("d2", "cn", CREDENTIAL_X509, "pump one", 0), ACCOUNTS_SAME_SECRET);
     cr_expect_eq(put_named("d2", "cn", CREDENTIAL_X509, "pump", 0), ACCOUNTS_DONE);
-    cr_assert_eq(put_named("d1", "ca", CREDENTIAL_CA, "pump one", 3), ACCOUNTS_DONE, "of one authority");
+    cr_assert_eq(put_named("d1", "ca", CREDENTIAL_CA, "pump one", 3), ACCOUNTS_DONE, "it says more of the same");
     cr_expect_eq(put_named("d2", "ca", CREDENTIAL_CA, "pump one", 3), ACCOUNTS_SAME_SECRET);
-    cr_expect_eq(put_named("d2", "ca", CREDENTIAL_CA, "pump one", 4), ACCOUNTS_DONE, "of another");
+    cr_expect_eq(put_named("d2", "ca", CREDENTIAL_CA, "pump one", 4), ACCOUNTS_SAME_SECRET, "by any authority");
+    cr_expect_eq(put_named("d2", "leaf", CREDENTIAL_CA, "pump one", 0), ACCOUNTS_SAME_SECRET, "and of one leaf");
     cr_expect_eq(put_named("d1", "leaf", CREDENTIAL_CA, "leaf", 0), ACCOUNTS_DONE);
-    cr_expect_eq(put_named("d2", "leaf", CREDENTIAL_CA, "leaf", 0), ACCOUNTS_DONE, "nobody else has its key");
+    cr_expect_eq(put_named("d2", "leaf", CREDENTIAL_X509, "leaf", 0), ACCOUNTS_SAME_SECRET);
+    cr_expect_eq(put_named("d2", "early", CREDENTIAL_X509, "weir://acme/d1", 0), ACCOUNTS_DONE, "it is d1's anyway");
+    cr_expect_eq(put_named("d1", "own", CREDENTIAL_CA, "weir://acme/d1", 0), ACCOUNTS_DONE);
     cr_assert_eq(put_key("d1", "again", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
     cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("raw")), ACCOUNTS_DONE);
     cr_expect_eq(put_key("d2", "more", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET, "d1 has it still");
@@ -586,8 +590,8 @@ Test(accounts, a_raw_key_that_an_older_weir_wrote_is_given_up_with_its_field)
 {
     char claim[256];
     struct credential raw = credential_of("rpk", CREDENTIAL_RPK, 1);
-    char name[ACCOUNTS_KIDS_NAME_MAX + 1];
-    cr_assert(accounts_public_name(&raw, name));
+    char name[KIDS_NAME_MAX + 1];
+    cr_assert(kids_shown_name(&raw, name));
     add_tenant();
     add_device("d1");
     add_device("d2");
@@ -597,6 +601,109 @@ Test(accounts, a_raw_key_that_an_older_weir_wrote_is_given_up_with_its_field)
     cr_expect_eq(put_key("d2", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
     cr_assert_eq(accounts_remove_credential(&accounts, T, D, BYTES_LITERAL("rpk")), ACCOUNTS_DONE);
     cr_expect_eq(put_key("d2", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+}
+
+/* Records as the version before left them: raw keys of octets `fill`, and nothing of them in weir:{T}:kids. */
+static void older_raw_key(const char *device_id, const char *digits)
+{
+    char command[256];
+    snprintf(command, sizeof command, "SADD weir:{acme}:devices %s", device_id);
+    redis_call(client, command);
+    strcpy(command, "HSET weir:{acme}:dev:");
+    sprintf(command + strlen(command), "%s created 5 rpk ", device_id);
+    for (size_t i = 0; i < 32; i++)
+        strcat(command, digits);
+    redis_call(client, command);
+}
+
+static bool raw_key_is(uint8_t fill, const char *device_id)
+{
+    struct credential raw = credential_of("rpk", CREDENTIAL_RPK, fill);
+    char name[KIDS_NAME_MAX + 1];
+    return kids_shown_name(&raw, name) && kid_is(name, device_id);
+}
+
+Test(accounts, what_older_records_show_is_entered_before_anything_is_taken)
+{
+    struct credential raw = credential_of("raw", CREDENTIAL_RPK, 1);
+    struct device_record newcomer = device("c");
+    newcomer.credentials = &raw;
+    add_tenant();
+    for (unsigned i = 0; i < 150; i++) {
+        char id[16], digits[3];
+        snprintf(id, sizeof id, "old%u", i);
+        snprintf(digits, sizeof digits, "%02x", i + 1);
+        older_raw_key(id, digits);
+    }
+    older_raw_key("zz", "01");
+    redis_call(client, "SADD weir:{acme}:devices gone no-hash");
+    redis_call(client, "SET weir:{acme}:dev:no-hash x");
+    cr_expect_eq(accounts_add_device(&accounts, &newcomer, false), ACCOUNTS_SAME_SECRET);
+    cr_expect_str_eq(accounts.holder, "old0");
+    cr_expect(raw_key_is(1, "old0") && raw_key_is(64, "old63") && raw_key_is(65, "old64") && raw_key_is(150, "old149"));
+    raw.public[0] = 99;
+    cr_expect_eq(accounts_add_device(&accounts, &newcomer, false), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("c", "more", CREDENTIAL_RPK, 150, false), ACCOUNTS_SAME_SECRET);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("old149")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("c", "more", CREDENTIAL_RPK, 150, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("old0")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("c", "most", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+    cr_expect_str_eq(accounts.holder, "zz");
+}
+
+Test(accounts, what_two_had_before_stays_with_one_of_them)
+{
+    add_tenant();
+    older_raw_key("a", "01");
+    older_raw_key("b", "01");
+    add_device("c");
+    add_device("d");
+    cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+    cr_expect(raw_key_is(1, "a"));
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("b")), ACCOUNTS_DONE);
+    cr_expect(raw_key_is(1, "a"), "b had it not to give");
+    older_raw_key("b", "01");
+    cr_assert_eq(accounts_remove_credential(&accounts, T, BYTES_LITERAL("b"), BYTES_LITERAL("rpk")), ACCOUNTS_DONE);
+    cr_expect(raw_key_is(1, "a"));
+    older_raw_key("b", "01");
+    struct device_record plain = device("b");
+    cr_assert_eq(accounts_add_device(&accounts, &plain, true), ACCOUNTS_DONE);
+    cr_expect(raw_key_is(1, "a"));
+    cr_expect_eq(put_key("d", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+}
+
+Test(accounts, what_one_of_two_gives_up_is_the_others)
+{
+    add_tenant();
+    older_raw_key("a", "01");
+    older_raw_key("b", "01");
+    add_device("c");
+    cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+    cr_expect_str_eq(accounts.holder, "b");
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("b")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+}
+
+Test(accounts, a_device_may_change_what_it_has_though_another_one_took_it)
+{
+    struct credential raw = credential_of("rpk", CREDENTIAL_RPK, 1);
+    struct device_record record = {.tenant = "acme", .id = "a", .credentials = &raw, .credential_count = 1}, found;
+    char claim[256], name[KIDS_NAME_MAX + 1];
+    add_tenant();
+    older_raw_key("a", "01");
+    cr_assert(kids_shown_name(&raw, name));
+    snprintf(claim, sizeof claim, "HSET weir:{acme}:kids %s c", name);
+    redis_call(client, claim);
+    raw.not_after_s = 4000000000;
+    cr_expect_eq(accounts_put_credential(&accounts, T, BYTES_LITERAL("a"), &raw, true), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_get_device(&accounts, T, BYTES_LITERAL("a"), &room, &found), ACCOUNTS_DONE);
+    cr_expect_eq(found.credentials[0].not_after_s, 4000000000);
+    cr_expect_eq(accounts_add_device(&accounts, &record, true), ACCOUNTS_DONE);
+    cr_expect(raw_key_is(1, "c"), "nor is it taken from that one");
+    add_device("d");
+    cr_expect_eq(put_key("d", "rpk", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
 }
 
 Test(accounts, no_credential_beside_secrets_that_another_kek_wrapped)

@@ -2,6 +2,7 @@
 /* Lists of devices into a real Redis and out of it: batches, refusals by line, ids of signature keys, what replacing
  * keeps; and a change that is made only while its thing is the one that was read. */
 #include "gateway/bulk.h"
+#include "gateway/kids.h"
 #include "tests/unit/gateway/redis_fixture.h"
 
 #include <stdlib.h>
@@ -96,9 +97,10 @@ Test(bulk, a_public_key_is_of_one_device_also_within_a_batch)
     options.replaces = true;
     import(PUBLIC("a", "k", P1));
     cr_expect_eq(report.replaced, 1, "its own");
-    import(PUBLIC("c", "m", P1) KID("a", "n", K1));
+    import(PUBLIC("c", "m", P1) PUBLIC("a", "k", P1));
     cr_expect_eq(report.refused, 1);
     cr_expect_eq(report.replaced, 1);
+    import(KID("a", "n", K1));
     import(PUBLIC("b", "l", P1));
     cr_expect_eq(report.created, 1, "the key is free again");
 }
@@ -183,6 +185,17 @@ static bool sees_north(void *ctx, const struct device_record *old)
     return strcmp(old->site, "north") == 0;
 }
 
+/* Asks Redis, as the gateway does. */
+static enum accounts_result is_stranger(void *ctx, struct accounts *asked, struct bytes id, bool *ret)
+{
+    struct accounts_ids ids;
+    (void)ctx;
+    enum accounts_result result = accounts_list_groups(asked, T, &ids);
+    free(ids.ids);
+    *ret = bytes_equal_text(id, "stranger");
+    return result;
+}
+
 static bool allows_north(void *ctx, const struct device_record *record, const struct device_record *old, bool gives_keys,
                          struct draft_error *reterr)
 {
@@ -216,21 +229,26 @@ Test(bulk, who_sees_a_part_gets_one_answer_for_every_id_that_is_taken)
     struct bytes damage[] = {BYTES_LITERAL("HSET"), BYTES_LITERAL("weir:{acme}:dev:broken"), BYTES_LITERAL("role"),
                              BYTES_LITERAL("king")};
     const char *lines = "{\"id\":\"here\",\"site\":\"north\"}\n{\"id\":\"away\",\"site\":\"north\"}\n"
-                        "{\"id\":\"broken\",\"site\":\"north\"}\n";
+                        "{\"id\":\"broken\",\"site\":\"north\"}\n{\"id\":\"stranger\",\"site\":\"north\"}\n";
     import("{\"id\":\"here\",\"site\":\"north\"}\n{\"id\":\"away\",\"site\":\"south\"}\n");
     cr_assert(store_client_call(accounts.client, damage, 4));
     options.sees = sees_north;
+    options.is_stranger = is_stranger;
     import(lines);
-    cr_expect_eq(report.refused, 3);
+    cr_expect_eq(report.refused, 4);
     for (size_t i = 1; i < report.refused; i++)
         cr_expect_str_eq(report.refusals[i].error.detail, report.refusals[0].error.detail);
     const char *said = report.refusals[0].error.detail;
     options.replaces = true;
     import(lines);
     cr_expect_eq(report.replaced, 1);
-    cr_assert_eq(report.refused, 2);
+    cr_assert_eq(report.refused, 3);
     for (size_t i = 0; i < report.refused; i++)
         cr_expect_str_eq(report.refusals[i].error.detail, said);
+    options.sees = NULL;
+    options.is_stranger = NULL;
+    import("{\"id\":\"stranger\",\"site\":\"north\"}\n");
+    cr_expect_eq(report.created, 1, "who sees all may");
 }
 
 /* Seals until it is asked for the device "last". */
@@ -288,4 +306,150 @@ Test(bulk, what_a_device_shows_is_of_one_device_also_within_a_batch)
     cr_expect_eq(report.replaced, 2);
     import(RAW("b", "k", K1) NAMED("d", "k", "cn one"));
     cr_expect_eq(report.created, 2, "they are free again");
+}
+
+/* Its record and weir:{T}:kids say that it has this raw key. */
+static void expect_raw(const char *device, const char *hex)
+{
+    struct credential raw = {.kind = CREDENTIAL_RPK, .public_len = 32};
+    char name[KIDS_NAME_MAX + 1], command[128], field[SECRET_MAX * 4];
+    for (size_t i = 0; i < sizeof raw.public && i < 32; i++)
+        sscanf(hex + 2 * i, "%2hhx", &raw.public[i]);
+    cr_assert(kids_shown_name(&raw, name));
+    snprintf(command, sizeof command, "HGET weir:{acme}:kids %s", name);
+    cr_expect(bytes_equal_text(redis_call(accounts.client, command)->text, device), "%s by its name", device);
+    snprintf(command, sizeof command, "HGET weir:{acme}:dev:%s key:k", device);
+    struct bytes text = redis_call(accounts.client, command)->text;
+    snprintf(field, sizeof field, "%.*s", (int)text.len, (const char *)text.ptr);
+    cr_expect(strstr(field, hex), "%s has %s", device, field);
+}
+
+#define K3 "0303030303030303030303030303030303030303030303030303030303030303"
+#define BARE(id) "{\"id\":\"" id "\",\"keys\":[]}\n"
+
+/* The lines between make more than a batch. */
+static void import_apart(const char *first, const char *last, bool apart)
+{
+    char *text = calloc(2 * BULK_BATCH + 2, 160);
+    size_t len = (size_t)sprintf(text, "%s", first);
+    for (size_t i = 0; apart && i < BULK_BATCH + 2; i++)
+        len += (size_t)sprintf(text + len, "{\"id\":\"pad%04zu\"}\n", i);
+    sprintf(text + len, "%s", last);
+    import(text);
+    free(text);
+}
+
+Test(bulk, a_line_gets_what_another_one_takes_wherever_it_stands)
+{
+    options.replaces = true;
+    for (int apart = 0; apart < 2; apart++) {
+        import(RAW("a", "k", K1) RAW("b", "k", K2));
+        import_apart(RAW("a", "k", K2), RAW("b", "k", K1), apart);
+        cr_expect_eq(report.refused, 0, "exchanged, %d", apart);
+        expect_raw("a", K2);
+        expect_raw("b", K1);
+        import_apart(BARE("a"), RAW("b", "k", K2), apart);
+        cr_expect_eq(report.refused, 0, "handed on, %d", apart);
+        expect_raw("b", K2);
+        import_apart(RAW("a", "k", K2), BARE("b"), apart);
+        cr_expect_eq(report.refused, 0, "handed on by a later line, %d", apart);
+        expect_raw("a", K2);
+        import(BARE("a") BARE("b"));
+    }
+    import(RAW("a", "k", K1) RAW("b", "k", K2) RAW("c", "k", K3));
+    import_apart(RAW("a", "k", K2) RAW("b", "k", K3), RAW("c", "k", K1), true);
+    cr_expect_eq(report.refused, 0, "round in three");
+    expect_raw("a", K2);
+    expect_raw("b", K3);
+    expect_raw("c", K1);
+    import(NAMED("n", "k", "one") NAMED("m", "k", "two") KID("x", "kid1", K1) KID("y", "kid2", K2));
+    import(NAMED("m", "k", "one") NAMED("n", "k", "two") KID("y", "kid1", K1) KID("x", "kid2", K2));
+    cr_expect_eq(report.replaced, 4);
+}
+
+Test(bulk, what_is_not_given_up_is_not_taken)
+{
+    options.replaces = true;
+    import(RAW("a", "k", K1) RAW("b", "k", K2) RAW("held", "k", K3));
+    import(RAW("a", "k", K2) RAW("b", "k", K3) RAW("c", "k", K1));
+    cr_expect_eq(report.refused, 3, "b does not get what it wants, so none of those behind it does");
+    cr_expect_eq(report.refusals[0].line, 1);
+    expect_raw("a", K1);
+    expect_raw("b", K2);
+    expect_raw("held", K3);
+    import(RAW("a", "k", K2) "{\"id\":\"b\",\"role\":\"admin\",\"keys\":[]}\n");
+    cr_expect_eq(report.refused, 2, "a line that is refused takes nothing from its device");
+    import(RAW("a", "k", K2) "{\"id\":\"b\",\"tags\":\"x\"}\n");
+    cr_expect_eq(report.refused, 1, "nor does one without keys");
+    expect_raw("b", K2);
+    options.replaces = false;
+    import(RAW("d", "k", K1) BARE("a"));
+    cr_expect_eq(report.refused, 2);
+}
+
+Test(bulk, the_last_line_of_a_device_is_the_last_that_is_written)
+{
+    options.replaces = true;
+    import(RAW("a", "k", K1) RAW("b", "k", K2));
+    import(RAW("a", "k", K2) RAW("a", "k", K3) RAW("b", "k", K1));
+    cr_expect_eq(report.refused, 0);
+    expect_raw("a", K3);
+    expect_raw("b", K1);
+}
+
+static const struct store_reply *call(const char *command)
+{
+    return redis_call(accounts.client, command);
+}
+
+Test(bulk, what_older_records_show_is_entered_before_anything_is_taken)
+{
+    struct credential raw = {.kind = CREDENTIAL_RPK, .public_len = 32};
+    char name[KIDS_NAME_MAX + 1], command[128];
+    memset(raw.public, 1, sizeof raw.public);
+    cr_assert(kids_shown_name(&raw, name));
+    snprintf(command, sizeof command, "HGET weir:{acme}:kids %s", name);
+    call("SADD weir:{acme}:devices a b");
+    call("HSET weir:{acme}:dev:a created 5 rpk " K1);
+    call("HSET weir:{acme}:dev:b created 5 rpk " K1);
+    import(RAW("c", "k", K1) RAW("d", "k", K2));
+    cr_expect_eq(report.created, 1);
+    cr_expect_eq(report.refusals[0].line, 1);
+    options.replaces = true;
+    import(RAW("b", "k", P1));
+    cr_expect_eq(report.replaced, 1);
+    cr_expect(bytes_equal_text(call(command)->text, "a"), "b had it not to give");
+    import(RAW("c", "k", K1));
+    cr_expect_eq(report.refused, 1);
+    import(RAW("a", "k", K1));
+    cr_expect_eq(report.replaced, 1, "its own");
+}
+
+Test(bulk, what_two_older_records_show_is_the_other_ones_when_the_first_gives_it_up)
+{
+    call("SADD weir:{acme}:devices a b");
+    call("HSET weir:{acme}:dev:a created 5 rpk " K1);
+    call("HSET weir:{acme}:dev:b created 5 rpk " K1);
+    options.replaces = true;
+    import(RAW("other", "k", K2));
+    import(BARE("a") RAW("c", "k", K1));
+    cr_expect_eq(report.replaced, 1);
+    cr_expect_eq(report.refused, 1, "b shows it");
+    import(RAW("b", "k", K1));
+    cr_expect_eq(report.replaced, 1);
+    expect_raw("b", K1);
+}
+
+Test(bulk, what_is_lost_is_given_up_though_it_does_not_open)
+{
+    import(KID("box", "k-box", K1));
+    struct bytes seal[] = {BYTES_LITERAL("HSET"), BYTES_LITERAL("weir:{acme}:dev:box"), BYTES_LITERAL("key:k-box"),
+                           BYTES_LITERAL("hs256 0 0 0 w1.of-another-kek")};
+    cr_assert(store_client_call(accounts.client, seal, 4));
+    options.replaces = true;
+    import(KID("box", "other", K2));
+    cr_expect_eq(report.replaced, 1);
+    cr_expect_eq(call("HEXISTS weir:{acme}:kids k-box")->integer, 0);
+    import(KID("urn", "k-box", K1));
+    cr_expect_eq(report.created, 1);
 }

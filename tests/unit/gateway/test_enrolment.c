@@ -2,6 +2,7 @@
 /* What becomes of a question, with the time as the test wants it, against a real Redis. */
 #include "gateway/crypto.h"
 #include "gateway/enrolment.h"
+#include "gateway/kids.h"
 #include "tests/unit/gateway/redis_tap.h"
 
 static struct redis_fixture redis;
@@ -91,13 +92,20 @@ Test(enrolment, same_question_same_answer_other_question_none)
     cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(first.key), &policy, 1060), ACCOUNTS_DONE);
 }
 
+/* As if it was not yet made. */
+static void forget_device(void)
+{
+    redis_call(client, "DEL weir:{acme}:dev:a1");
+    redis_call(client, "SREM weir:{acme}:devices a1");
+}
+
 Test(enrolment, what_was_cut_off_is_done_when_it_is_asked_again)
 {
     struct enrolment_question mine = question_of("a1", 1, BATCH_AUTO);
     struct enrolment_answer first = ask(&mine, 1000);
     bool offered = false;
     int64_t not_after_s = 0;
-    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE); /* as if not yet made */
+    forget_device();
     struct enrolment_answer again = ask(&mine, 1001);
     cr_expect(again.verdict == ENROLMENT_GIVEN && strcmp(first.key, again.key) == 0);
     cr_expect(has_device("a1", again.key, &offered, &not_after_s) && offered);
@@ -181,15 +189,73 @@ Test(enrolment, removed_device_is_not_counted)
     struct enrolment_question one = question_of("a1", 1, BATCH_AUTO);
     secret_set(&batch.secret, BYTES_LITERAL("0123456789abcdef"));
     cr_assert_eq(accounts_add_batch(&accounts, &batch, false), ACCOUNTS_DONE);
-    struct enrolment_answer answer = ask(&one, 1000);
-    /* The enrolment may make it anew. */
-    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&one, 1000).verdict, ENROLMENT_GIVEN);
     cr_expect_eq(count_used(), 1);
-    answer = ask(&one, 1001);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
+    cr_expect_eq(count_used(), 0);
+    struct enrolment_answer answer = ask(&one, 1001);
     cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(answer.key), &policy, 1002), ACCOUNTS_DONE);
     cr_expect_eq(count_used(), 1);
     cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
     cr_expect_eq(count_used(), 0);
+}
+
+static bool is_enrolling(const char *device)
+{
+    struct enrolment_record record;
+    struct accounts_ids ids = {0};
+    bool listed = false;
+    cr_assert_eq(enrolment_list(&accounts, T, &ids), ACCOUNTS_DONE);
+    for (size_t i = 0; i < ids.count; i++)
+        listed |= strcmp(ids.ids[i], device) == 0;
+    free(ids.ids);
+    cr_expect_eq(enrolment_get(&accounts, T, bytes_of_text(device), &record) == ACCOUNTS_DONE, listed);
+    return listed;
+}
+
+static enum enrolment_verdict approve_and_ask(const struct enrolment_question *question, int64_t now_s)
+{
+    cr_assert_eq(decide(bytes_of_text(question->device), ENROLMENT_APPROVE, now_s), ACCOUNTS_DONE);
+    return ask(question, now_s).verdict;
+}
+
+Test(enrolment, removed_device_needs_approval_as_for_the_first_time)
+{
+    struct enrolment_question question = question_of("a1", 1, BATCH_MANUAL);
+    cr_expect_eq(ask(&question, 1000).verdict, ENROLMENT_WAITS);
+    cr_expect_eq(approve_and_ask(&question, 1001), ENROLMENT_GIVEN);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
+    cr_expect_not(is_enrolling("a1"));
+    cr_expect_eq(ask(&question, 1002).verdict, ENROLMENT_WAITS);
+    cr_expect_eq(redis_call(client, "EXISTS weir:{acme}:dev:a1")->integer, 0);
+    cr_expect_eq(approve_and_ask(&question, 1003), ENROLMENT_GIVEN);
+}
+
+Test(enrolment, device_that_was_disabled_before_its_first_use_stays_so)
+{
+    struct enrolment_question question = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer answer = ask(&question, 1000);
+    bool offered;
+    int64_t not_after_s;
+    cr_assert_eq(accounts_set_device_disabled(&accounts, T, BYTES_LITERAL("a1"), true), ACCOUNTS_DONE);
+    cr_expect_eq(sweep(1200), 1);
+    cr_expect_not(has_device("a1", answer.key, &offered, &not_after_s));
+    cr_expect_not(is_enrolling("a1"));
+    cr_expect_eq(ask(&question, 1201).verdict, ENROLMENT_TAKEN);
+    cr_expect_eq(count_used(), 1);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&question, 1202).verdict, ENROLMENT_GIVEN);
+}
+
+Test(enrolment, rejection_outlives_a_device_that_was_made_by_hand)
+{
+    struct enrolment_question question = question_of("a1", 1, BATCH_MANUAL);
+    struct device_record record = {.tenant = "acme", .id = "a1", .created_s = 5};
+    cr_expect_eq(ask(&question, 1000).verdict, ENROLMENT_WAITS);
+    cr_assert_eq(decide(BYTES_LITERAL("a1"), ENROLMENT_REJECT, 1001), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&question, 1002).verdict, ENROLMENT_REFUSED);
 }
 
 Test(enrolment, old_key_ends_after_the_new_one_was_used)
@@ -207,6 +273,49 @@ Test(enrolment, old_key_ends_after_the_new_one_was_used)
     cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(fresh.key), &policy, 1020), ACCOUNTS_DONE);
     cr_expect(has_device("a1", old.key, &offered, &not_after_s) && not_after_s == 1030);
     cr_expect(has_device("a1", fresh.key, &offered, &not_after_s) && !offered && not_after_s == 0);
+}
+
+/* A raw key as the version before left it, which another device took since, before names of older records were entered. */
+static void have_taken_raw_key(const char *id)
+{
+    struct credential raw = {.kind = CREDENTIAL_RPK, .public_len = 32};
+    char name[KIDS_NAME_MAX + 1], command[256];
+    memset(raw.public, 1, sizeof raw.public);
+    cr_assert(kids_shown_name(&raw, name));
+    snprintf(command, sizeof command, "HSET weir:{acme}:kids %s thief", name);
+    redis_call(client, command);
+    snprintf(command, sizeof command, "SADD weir:{acme}:devices %s", id);
+    redis_call(client, command);
+    snprintf(command, sizeof command, "HSET weir:{acme}:dev:%s created 5 rpk %s", id,
+             "0101010101010101010101010101010101010101010101010101010101010101");
+    redis_call(client, command);
+}
+
+Test(enrolment, an_older_raw_key_ends_though_another_device_took_it)
+{
+    struct enrolment_question used = question_of("a1", 2, BATCH_AUTO), swept;
+    bool offered;
+    int64_t not_after_s;
+    used.rotates = true;
+    used.batch = (struct batch_record){0};
+    strcpy(used.old, "rpk");
+    swept = used;
+    strcpy(swept.device, "a2");
+    have_taken_raw_key("a1");
+    have_taken_raw_key("a2");
+    struct enrolment_answer fresh = ask(&used, 1010), late = ask(&swept, 1010);
+    cr_assert(fresh.verdict == ENROLMENT_GIVEN && late.verdict == ENROLMENT_GIVEN);
+    cr_expect_eq(enrolment_confirm(&accounts, T, BYTES_LITERAL("a1"), bytes_of_text(fresh.key), &policy, 1020), ACCOUNTS_DONE);
+    cr_expect(has_device("a1", "rpk", &offered, &not_after_s) && not_after_s == 1030);
+    /* Confirmed by somebody who was cut off before the old key ended: the sweep does it. */
+    struct record_room room;
+    struct device_record record;
+    cr_assert_eq(accounts_get_device(&accounts, T, BYTES_LITERAL("a2"), &room, &record), ACCOUNTS_DONE);
+    struct credential mine = *record_credential_of_id(&record, bytes_of_text(late.key));
+    mine.offered = false;
+    cr_assert_eq(accounts_put_credential(&accounts, T, BYTES_LITERAL("a2"), &mine, true), ACCOUNTS_DONE);
+    cr_expect_eq(sweep(1200), 1);
+    cr_expect(has_device("a2", "rpk", &offered, &not_after_s) && not_after_s == 1210);
 }
 
 /* A key that the device has, an authority that there is not: the old credential and an earlier offer stay as they are. */
@@ -366,6 +475,99 @@ Test(enrolment, who_is_always_late_is_told_so_and_comes_again)
     cr_expect_eq(confirm_by_tap(answer.key, 1011), ACCOUNTS_DONE);
     cr_expect(has_device("a1", answer.key, &offered, &not_after_s) && !offered && not_after_s == 0);
     tap_close();
+}
+
+static void remove_device(void)
+{
+    cr_assert_eq(accounts_remove_device(&other, T, BYTES_LITERAL("a1")), ACCOUNTS_DONE);
+}
+
+static void forget_enrolment(void)
+{
+    struct enrolment_decided ignored;
+    cr_assert_eq(enrolment_decide(&other, T, BYTES_LITERAL("a1"), ENROLMENT_FORGET, &policy, 1003, &ignored),
+                 ACCOUNTS_DONE);
+}
+
+/* The same key is asked for again, and waits. */
+static void forget_and_begin_anew(void)
+{
+    struct enrolment_question question = question_of("a1", 1, BATCH_MANUAL);
+    struct enrolment_answer ignored;
+    forget_enrolment();
+    cr_assert_eq(enrolment_ask(&other, &question, &policy, 1003, &ignored), ACCOUNTS_DONE);
+}
+
+/* The approved device asks the same again, and when that was found to be good, before its record is looked at (HGETALL)
+ * or made (WATCH), it goes. */
+static void ask_while_it_goes(const struct enrolment_question *question, const char *command, void (*meddle)(void))
+{
+    struct enrolment_answer answer;
+    tap_open(&redis, "dev:a1", 1, meddle);
+    tap.command = command;
+    cr_expect_eq(enrolment_ask(&tapped, question, &policy, 1003, &answer), ACCOUNTS_DONE);
+    cr_expect_eq(answer.verdict, ENROLMENT_WAITS);
+    cr_expect_eq(redis_call(client, "EXISTS weir:{acme}:dev:a1")->integer, 0);
+    tap_close();
+}
+
+Test(enrolment, repeating_a_question_does_not_bring_back_what_was_removed)
+{
+    struct enrolment_question question = question_of("a1", 1, BATCH_MANUAL);
+    cr_expect_eq(ask(&question, 1000).verdict, ENROLMENT_WAITS);
+    cr_expect_eq(approve_and_ask(&question, 1001), ENROLMENT_GIVEN);
+    ask_while_it_goes(&question, "HGETALL", remove_device);
+    cr_expect_eq(approve_and_ask(&question, 1004), ENROLMENT_GIVEN);
+    forget_device();
+    ask_while_it_goes(&question, "WATCH", forget_enrolment);
+    cr_expect_eq(approve_and_ask(&question, 1005), ENROLMENT_GIVEN);
+    forget_device();
+    ask_while_it_goes(&question, "WATCH", forget_and_begin_anew);
+}
+
+static void make_another_by_hand(void)
+{
+    struct device_record record = {.tenant = "acme", .id = "a1", .created_s = 5};
+    remove_device();
+    cr_assert_eq(accounts_add_device(&other, &record, false), ACCOUNTS_DONE);
+}
+
+Test(enrolment, rotation_ends_with_the_device)
+{
+    struct enrolment_question first = question_of("a1", 1, BATCH_AUTO);
+    struct enrolment_answer old = ask(&first, 1000), answer;
+    struct enrolment_question next = rotation_of(&old, 2);
+    struct record_room room;
+    struct device_record record;
+    cr_assert_eq(ask(&next, 1010).verdict, ENROLMENT_GIVEN);
+    tap_open(&redis, "dev:a1", 2, make_another_by_hand); /* the first is whether the old one must be confirmed */
+    tap.command = "HGETALL";
+    cr_expect_eq(enrolment_ask(&tapped, &next, &policy, 1011, &answer), ACCOUNTS_DONE);
+    cr_expect_eq(answer.verdict, ENROLMENT_UNKNOWN);
+    cr_expect_not(is_enrolling("a1"));
+    cr_assert_eq(accounts_get_device(&accounts, T, BYTES_LITERAL("a1"), &room, &record), ACCOUNTS_DONE);
+    cr_expect_eq(record.credential_count, 0);
+    tap_close();
+}
+
+Test(enrolment, nothing_is_left_of_a_tenant_that_was_removed)
+{
+    struct batch_record batch = {.tenant = "acme", .id = "spring", .pattern = "*", .approval = BATCH_LIST};
+    struct enrolment_question one = question_of("a1", 1, BATCH_LIST), two = question_of("a2", 2, BATCH_LIST);
+    struct bytes serial = BYTES_LITERAL("a1");
+    secret_set(&batch.secret, BYTES_LITERAL("0123456789abcdef"));
+    cr_assert_eq(accounts_add_batch(&accounts, &batch, false), ACCOUNTS_DONE);
+    cr_assert_eq(enrolment_approve_serials(&accounts, T, BYTES_LITERAL("spring"), &serial, 1), ACCOUNTS_DONE);
+    cr_expect_eq(ask(&one, 1000).verdict, ENROLMENT_GIVEN);
+    cr_expect_eq(ask(&two, 1000).verdict, ENROLMENT_WAITS);
+    cr_assert_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_DONE);
+    const struct store_reply *keys = redis_call(client, "KEYS weir:{acme}:*");
+    cr_assert_eq(keys->count, 1);
+    cr_expect(bytes_equal_text(keys->items[0].text, "weir:{acme}:audit"));
+    /* Who was about to be answered leaves nothing either. */
+    struct enrolment_question three = question_of("a3", 3, BATCH_AUTO);
+    cr_expect_neq(ask(&three, 1001).verdict, ENROLMENT_GIVEN);
+    cr_expect_eq(redis_call(client, "KEYS weir:{acme}:*")->count, 1);
 }
 
 /* A slot that moves tears the transaction; it is tried again, and nothing of the first try is left. */

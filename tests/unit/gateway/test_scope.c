@@ -65,45 +65,88 @@ Test(scope, a_device_of_another_tenant_is_never_seen)
     cr_expect_not(scope_has_device(&some, &device));
 }
 
+/* What a change makes of a device, and the member that who is limited may not have so. */
 Test(scope, who_is_limited_gives_no_right_beyond_the_sites)
 {
+    struct made {
+        const char *site, *prefix, *group;
+        bool concentrator, disabled;
+    };
     static const struct {
-        const char *prefix;
-        bool concentrator;
-        const char *old_prefix; /* NULL: it is new */
-        bool old_concentrator;
-        const char *widened_by;
-        bool may_give_keys;
+        struct made record, old; /* old without a site: it is new */
+        bool sets_keys;
+        const char *member;
     } cases[] = {
-        {"", false, NULL, false, NULL, true},
-        {"pump", false, NULL, false, NULL, true},
-        {"*", false, NULL, false, "/prefix", false},
-        {"pum", false, NULL, false, "/prefix", false},
-        {"pump:2", false, NULL, false, "/prefix", false},
-        {"", true, NULL, false, "/concentrator", false},
-        {"*", false, "", false, "/prefix", false},
-        {"", true, "", false, "/concentrator", false},
-        {"*", true, "*", false, "/concentrator", false},
-        {"*", true, "", true, "/prefix", false},
-        {"boiler", false, "*", false, "/prefix", false},
+        {.record = {.site = "north"}, .sets_keys = true},
+        {.record = {.site = "north", .prefix = "pump", .group = "g"}, .sets_keys = true},
+        {.record = {.site = "south"}, .member = "/site"},
+        {.record = {.site = "", .concentrator = true}, .member = "/site"},
+        {.record = {.site = "south"}, .old = {.site = "north"}, .member = "/site"},
+        {.record = {.site = "north", .prefix = "*"}, .member = "/prefix"},
+        {.record = {.site = "north", .prefix = "pum"}, .member = "/prefix"},
+        {.record = {.site = "north", .prefix = "pump:2"}, .member = "/prefix"},
+        {.record = {.site = "north", .prefix = "*"}, .old = {.site = "north"}, .member = "/prefix"},
+        {.record = {.site = "north", .prefix = "*", .concentrator = true},
+         .old = {.site = "north", .concentrator = true}, .member = "/prefix"},
+        {.record = {.site = "north", .prefix = "boiler"}, .old = {.site = "north", .prefix = "*"},
+         .member = "/prefix"},
+        {.record = {.site = "north", .concentrator = true}, .member = "/concentrator"},
+        {.record = {.site = "north", .concentrator = true}, .old = {.site = "north"},
+         .member = "/concentrator"},
+        {.record = {.site = "north", .prefix = "*", .concentrator = true},
+         .old = {.site = "north", .prefix = "*"}, .member = "/concentrator"},
         /* What others gave stays or goes. */
-        {"*", false, "*", false, NULL, false},
-        {"", true, "", true, NULL, false},
-        {"*", true, "*", true, NULL, false},
-        {"", false, "*", true, NULL, true},
-        {"pump", false, "*", true, NULL, true},
+        {.record = {.site = "north", .prefix = "*"}, .old = {.site = "north", .prefix = "*"}},
+        {.record = {.site = "north", .prefix = "*", .group = "g", .concentrator = true, .disabled = true},
+         .old = {.site = "north", .prefix = "*", .group = "g", .concentrator = true, .disabled = true}},
+        {.record = {.site = "north", .prefix = "*", .group = "g", .concentrator = true, .disabled = true},
+         .old = {.site = "north", .prefix = "*", .group = "g", .concentrator = true}},
+        {.record = {.site = "north", .prefix = "*", .concentrator = true},
+         .old = {.site = "north", .prefix = "*", .group = "g", .concentrator = true}},
+        {.record = {.site = "north", .prefix = "pump", .group = "g"},
+         .old = {.site = "north", .prefix = "*", .concentrator = true, .disabled = true}, .sets_keys = true},
+        /* Who could be it. */
+        {.record = {.site = "north", .prefix = "*"}, .old = {.site = "north", .prefix = "*"},
+         .sets_keys = true, .member = "/keys"},
+        {.record = {.site = "north", .concentrator = true}, .old = {.site = "north", .concentrator = true},
+         .sets_keys = true, .member = "/keys"},
+        {.record = {.site = "north", .prefix = "*", .group = "g"}, .old = {.site = "north", .prefix = "*"},
+         .member = "/group"},
+        {.record = {.site = "north", .group = "h", .concentrator = true},
+         .old = {.site = "north", .group = "g", .concentrator = true}, .member = "/group"},
+        {.record = {.site = "north", .prefix = "*"},
+         .old = {.site = "north", .prefix = "*", .disabled = true}, .member = "/disabled"},
+        {.record = {.site = "north", .concentrator = true},
+         .old = {.site = "north", .concentrator = true, .disabled = true}, .member = "/disabled"},
+        {.record = {.site = "north", .group = "g"}, .old = {.site = "north", .disabled = true},
+         .sets_keys = true},
     };
     struct scope all = scope_with(""), some = scope_with("north");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct device_record device = device_with("north", cases[i].prefix, cases[i].concentrator);
-        struct device_record old = device_with("north", cases[i].old_prefix ? cases[i].old_prefix : "",
-                                               cases[i].old_concentrator);
-        const struct device_record *was = cases[i].old_prefix ? &old : NULL;
-        const char *found = scope_widened_by(&some, &device, was);
-        cr_expect(found ? cases[i].widened_by && strcmp(found, cases[i].widened_by) == 0 : !cases[i].widened_by,
-                  "case %zu: %s", i, found ? found : "none");
-        cr_expect_eq(scope_may_give_keys(&some, &device), cases[i].may_give_keys, "case %zu", i);
-        cr_expect_null(scope_widened_by(&all, &device, was), "case %zu", i);
-        cr_expect(scope_may_give_keys(&all, &device), "case %zu", i);
+        struct device_record made[2];
+        for (size_t k = 0; k < 2; k++) {
+            const struct made *from = k ? &cases[i].old : &cases[i].record;
+            made[k] = device_with(from->site ? from->site : "", from->prefix ? from->prefix : "", from->concentrator);
+            snprintf(made[k].group, sizeof made[k].group, "%s", from->group ? from->group : "");
+            made[k].disabled = from->disabled;
+        }
+        const struct device_record *old = cases[i].old.site ? &made[1] : NULL;
+        const struct scope_refusal *refusal = scope_refuses(&some, &made[0], old, cases[i].sets_keys);
+        cr_expect_str_eq(refusal ? refusal->member : "", cases[i].member ? cases[i].member : "", "case %zu", i);
+        cr_expect_null(scope_refuses(&all, &made[0], old, cases[i].sets_keys), "case %zu", i);
     }
+}
+
+Test(scope, keys_of_who_writes_beyond_and_times_are_not_for_who_is_limited)
+{
+    struct scope all = scope_with(""), some = scope_with("north");
+    struct device_record plain = device_with("north", "pump", false), hub = device_with("north", "", true),
+                         star = device_with("north", "*", false);
+    cr_expect(scope_may_change_keys(&some, &plain));
+    cr_expect_not(scope_may_change_keys(&some, &hub));
+    cr_expect_not(scope_may_change_keys(&some, &star));
+    cr_expect(scope_may_change_keys(&all, &hub) && scope_may_change_keys(&all, &star));
+    cr_expect(scope_may_restore_times(&all, ROLE_ADMIN));
+    cr_expect_not(scope_may_restore_times(&some, ROLE_ADMIN));
+    cr_expect_not(scope_may_restore_times(&all, ROLE_OPERATOR));
 }
