@@ -33,7 +33,8 @@ static void make_etag(const struct answer_terms *terms, struct response *respons
 /* RFC 7252 5.10.6.2: the client has it already. */
 static void settle_validity(const struct answer_terms *terms, struct response *response)
 {
-    if (response->outcome != OUTCOME_CONTENT || response->etag.len == 0 || !etag_is_in(&response->etag, terms->etags, terms->etag_count))
+    if (response->outcome != OUTCOME_CONTENT || response->etag.len == 0 ||
+        !etag_is_in(&response->etag, terms->etags, terms->etag_count))
         return;
     response->outcome = OUTCOME_VALID;
     response->content_format = CONTENT_FORMAT_NONE;

@@ -204,9 +204,10 @@ static void count_notes(struct chunk *chunk)
     chunk->counts.rewrapped += chunk->writes ? notes->count : 0;
 }
 
-/* Wrapped texts that the reader did not come to: it stops where something is not as it should be, or at a secret without
- * which there is no record. */
-static size_t unasked(const struct kind *kind, const struct notes *notes, const struct record_field *fields, size_t count)
+/* Wrapped texts that the reader did not come to: it stops where something is not as it should be, or at a secret
+ * without which there is no record. */
+static size_t unasked(const struct kind *kind, const struct notes *notes, const struct record_field *fields,
+                      size_t count)
 {
     size_t sealed = 0, asked = notes->not_opened;
     for (size_t i = 0; i < count; i++) {

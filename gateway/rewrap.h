@@ -14,7 +14,7 @@ struct rewrap_counts {
     size_t by_key[VAULT_KEYS_MAX]; /* which key of the vault opens them */
     size_t not_opened;             /* none does; they stay as they are */
     size_t rewrapped;
-    size_t damaged; /* records that could not be read to their last secret; what opens those is not known, and they stay */
+    size_t damaged; /* records that could not be read to their last secret: what opens those is not known */
 };
 
 /* Counts, and if writes, wraps. Adds to counts. accounts: client, actor and audit_max are used. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * The fields of a record, as a hash of Redis holds them: a column of puts to write them, and reads by name that take only
- * what a put would have written (registry/record, registry/commission). Secrets are wrapped by the record's vault. Pure:
- * no memory of its own, nothing but what it is given.
+ * The fields of a record, as a hash of Redis holds them: a column of puts to write them, and reads by name that take
+ * only what a put would have written (registry/record, registry/commission). Secrets are wrapped by the record's vault.
+ * Pure: no memory of its own, nothing but what it is given.
  */
 #pragma once
 

@@ -50,7 +50,8 @@ static bool is_left(const char *entry, const char *name)
     if (strncmp(entry, name, len) != 0 || entry[len] != '.')
         return false;
     long pid = strtol(entry + len + 1, &end, 10);
-    return pid > 0 && strcmp(end, FRESH_SUFFIX) == 0 && (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH));
+    return pid > 0 && strcmp(end, FRESH_SUFFIX) == 0 &&
+           (pid == getpid() || (kill((pid_t)pid, 0) != 0 && errno == ESRCH));
 }
 
 static void remove_left(const char *path)
