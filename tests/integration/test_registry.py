@@ -102,6 +102,7 @@ def test_foreign_name(gateway):
     equal([e for e in gateway.observations() if e["n"] in ("fresh:temp", "sensor-10:temp", "sensor-1:ok")], [])
     result = post(gateway, gateway.psk_identity, gateway.psk, '[{"n":"sensor-1:fine","v":1}]')
     equal((result.status, result.code), (0, ""), repr(result))
+    equal(len(gateway.observations(device="sensor-1", name="sensor-1:fine")), 1)
 
 
 def test_a_name_is_of_the_longest_id(gateway):
