@@ -6,6 +6,7 @@
 #include "registry/credential.h"
 
 #include "codec/utf8.h"
+#include "registry/schema.h"
 
 static const struct {
     const char *slug;
@@ -160,8 +161,12 @@ bool credential_own_name(struct bytes name, struct bytes *ret_tenant, struct byt
     const uint8_t *slash = rest.len ? memchr(rest.ptr, '/', rest.len) : NULL;
     if (!slash)
         return false;
-    *ret_tenant = bytes_of(rest.ptr, (size_t)(slash - rest.ptr));
-    *ret_device = bytes_of(slash + 1, rest.len - ret_tenant->len - 1);
+    struct bytes tenant = bytes_of(rest.ptr, (size_t)(slash - rest.ptr));
+    struct bytes device = bytes_of(slash + 1, rest.len - tenant.len - 1);
+    if (!schema_tenant_is_valid(tenant) || !schema_device_is_valid(device))
+        return false;
+    *ret_tenant = tenant;
+    *ret_device = device;
     return true;
 }
 

@@ -79,7 +79,8 @@ bool credential_equal(const struct credential *a, const struct credential *b);
 /* The name of an x509 or ca credential; empty of other kinds. */
 struct bytes credential_name(const struct credential *credential);
 /* Certificates of enrolment have a name that says the device: this, the tenant, a slash and the device's id.
- * False: it is not of that form; the parts borrow from the name, and are not looked at. */
+ * False: it is not of that form, or the parts can be none, as in names of somebody else's making; they borrow from the
+ * name. */
 #define CREDENTIAL_OWN_NAME "weir://"
 bool credential_own_name(struct bytes name, struct bytes *ret_tenant, struct bytes *ret_device);
 void credential_wipe(struct credential *credential);
