@@ -22,7 +22,9 @@
 #define BATCH_ARENA_BYTES ((size_t)4 << 20)
 #define LINE_MAX 32768
 #define KEPT_BYTES ((size_t)1 << 20)
-#define ROUNDS 4 /* for those that wait: each ends with the names free that the one before has freed */
+/* For those that wait, while they become fewer. A round writes BULK_BATCH of a chain at least, or what is left of one:
+ * so this is for chains of any order, and a text that was made to go on for long ends. */
+#define ROUNDS (2 * BULK_WAITING_MAX / BULK_BATCH)
 #define KID_TAKEN "Another device has a signature key of this id."
 #define SHOWN_TAKEN "Another device shows the same key or certificate name."
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
@@ -33,6 +35,7 @@ struct item {
     uint64_t number;
     struct bytes line;
     char key[SCHEMA_KEY_MAX];
+    bool is_stranger; /* if it does not exist */
     bool exists;
     struct draft_error refused; /* why it is not written; without detail: it is */
     struct kids_change kids;
@@ -95,6 +98,22 @@ static void refuse_line(struct bulk_report *report, uint64_t line, const struct 
 }
 
 /* Reading what is there. */
+
+/* Of all, because what exists is not read yet: that is watched, and what others change while this is asked would be in
+ * the way. */
+static enum accounts_result look_for_strangers(struct import *import)
+{
+    const struct bulk_options *options = import->options;
+    enum accounts_result result = ACCOUNTS_DONE;
+    for (size_t i = 0; i < import->count && result == ACCOUNTS_DONE; i++) {
+        struct item *item = &import->items[i];
+        item->is_stranger = false;
+        if (options->is_stranger)
+            result = options->is_stranger(options->ctx, import->accounts, bytes_of_text(item->draft.record.id),
+                                          &item->is_stranger);
+    }
+    return result;
+}
 
 static void ask(struct import *import)
 {
@@ -171,6 +190,8 @@ static void take_existing(const struct import *import, struct item *item, const 
     refuse_item(item, NULL);
     if (!item->exists) {
         judge(import, item, NULL);
+        if (item->is_stranger && !item->refused.detail)
+            refuse_taken(import, item, NULL);
         return;
     }
     for (size_t i = 0; i + 1 < reply->count && count < RECORD_FIELDS_MAX; i += 2)
@@ -187,23 +208,6 @@ static void take_existing(const struct import *import, struct item *item, const 
             kids_lose(&item->kids, fields, count, (struct bytes){0});
         record_wipe_room(&room);
     }
-}
-
-static enum accounts_result look_for_strangers(struct import *import)
-{
-    const struct bulk_options *options = import->options;
-    enum accounts_result result = ACCOUNTS_DONE;
-    for (size_t i = 0; options->is_stranger && i < import->count && result == ACCOUNTS_DONE; i++) {
-        struct item *item = &import->items[i];
-        bool is_stranger = false;
-        if (item->exists || item->refused.detail)
-            continue;
-        result = options->is_stranger(options->ctx, import->accounts, bytes_of_text(item->draft.record.id),
-                                      &is_stranger);
-        if (is_stranger)
-            refuse_taken(import, item, NULL);
-    }
-    return result;
 }
 
 /* Whether another item of the batch has the name and loses it, if it is written (refuse_borrowers). */
@@ -438,8 +442,6 @@ static enum accounts_result look(struct import *import)
     import->result = go_to_key(import, import->meta_key);
     ask(import);
     enum accounts_result result = hand_over(import, took_answer);
-    if (result == ACCOUNTS_DONE && import->has_tenant)
-        result = look_for_strangers(import);
     if (result == ACCOUNTS_DONE && import->has_tenant && ask_kids(import))
         result = hand_over(import, took_kids);
     refuse_borrowers(import);
@@ -449,9 +451,15 @@ static enum accounts_result look(struct import *import)
 static enum accounts_result try_batch(struct import *import)
 {
     struct bytes unwatch = WORD("UNWATCH");
-    enum accounts_result result = look(import);
+    enum accounts_result result = look_for_strangers(import);
     if (result != ACCOUNTS_DONE)
         return result;
+    result = look(import);
+    if (result != ACCOUNTS_DONE) {
+        if (result != ACCOUNTS_AWAY || import->broken)
+            (void)store_client_call(import->accounts->client, &unwatch, 1);
+        return result;
+    }
     if (!import->has_tenant || import->must_enter || count_good(import) == 0) {
         (void)store_client_call(import->accounts->client, &unwatch, 1);
         if (!import->must_enter)
@@ -639,12 +647,12 @@ static enum accounts_result take_late(struct import *import)
     struct late *again = import->late_count ? calloc(BULK_WAITING_MAX, sizeof *again) : NULL;
     if (import->late_count && !again)
         return ACCOUNTS_AWAY;
-    size_t before = 0;
+    size_t before = SIZE_MAX;
     for (unsigned round = 1; import->late_count && result == ACCOUNTS_DONE; round++) {
         size_t count = import->late_count;
         memcpy(again, import->late, count * sizeof *again);
         import->late_count = 0;
-        import->may_wait = round < ROUNDS && count != before;
+        import->may_wait = round < ROUNDS && count < before;
         before = count;
         result = take_again(import, again, count);
     }

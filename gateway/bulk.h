@@ -10,8 +10,9 @@
  *
  * Of what only one device may have (gateway/kids) a line may get what another line of the text takes from its
  * device, wherever that stands, so that a list that was exported once can be restored over what became of it, also
- * where two devices have exchanged theirs. A line whose name another device has still waits for the end of the text,
- * and lines that wait for each other come into one batch then; at most BULK_WAITING_MAX of them.
+ * where devices have exchanged theirs. A line whose name another device has still waits for the end of the text, and
+ * lines that wait for each other come into one batch then; at most BULK_WAITING_MAX of them, and BULK_BATCH that go
+ * round. In a tenant whose devices share names (gateway/kids) nothing is handed from one line to another.
  *
  * Memory: one batch and who waits, whatever the length of the text.
  */
@@ -38,7 +39,8 @@ struct bulk_options {
     /* Whether who imports may know of the device that is there. NULL: of all. Else an id that cannot be used is refused
      * in the same words, whoever has it. */
     bool (*sees)(void *ctx, const struct device_record *old);
-    /* Whether an id without a record is not theirs; asks with accounts. NULL: any is. */
+    /* Whether an id is not theirs if there is no record of it; asks with accounts while nothing is watched. NULL: all
+     * are theirs. */
     enum accounts_result (*is_stranger)(void *ctx, struct accounts *accounts, struct bytes id, bool *ret);
     void *ctx;
 };

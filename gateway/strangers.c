@@ -80,52 +80,96 @@ void strangers_deinit(struct strangers *strangers)
     *strangers = (struct strangers){0};
 }
 
-/* Of one without a record. */
-static enum accounts_result is_in_use(const struct strangers *strangers, struct accounts *accounts, struct bytes id,
-                                      bool *ret)
+/* An id and those beside it. in_memory: a pattern or a value says that it is in use, if there is no record of it. */
+struct family {
+    char ids[1 + STRANGERS_BESIDE_MAX][SCHEMA_DEVICE_MAX + 1];
+    bool in_memory[1 + STRANGERS_BESIDE_MAX];
+    size_t count;
+};
+
+static bool is_in_memory(const struct strangers *strangers, struct bytes id)
 {
     struct timestamp ignored;
-    char total_key[SCHEMA_KEY_MAX], enrolment_key[SCHEMA_KEY_MAX];
-    const struct store_reply *reply = NULL;
-    *ret = true;
     for (size_t i = 0; i < strangers->count; i++)
         if (glob_matches(bytes_of_text(strangers->patterns[i]), id))
-            return ACCOUNTS_DONE;
-    if (latest_newest(strangers->latest, tenant_of(strangers), id, &ignored))
-        return ACCOUNTS_DONE;
-    schema_key_of(total_key, tenant_of(strangers), SCHEMA_KIND_TOTAL, id);
-    schema_key_of(enrolment_key, tenant_of(strangers), SCHEMA_KIND_ENROLMENT, id);
-    struct bytes exists[] = {BYTES_LITERAL("EXISTS"), bytes_of_text(total_key), bytes_of_text(enrolment_key)};
-    enum accounts_result result = accounts_call(accounts, exists, COUNT_OF(exists), &reply);
+            return true;
+    return latest_newest(strangers->latest, tenant_of(strangers), id, &ignored);
+}
+
+static void gather_family(const struct strangers *strangers, struct bytes id, struct family *ret)
+{
+    memcpy(ret->ids[0], id.ptr, id.len);
+    ret->ids[0][id.len] = '\0';
+    ret->count = 1 + strangers_beside(id, ret->ids + 1);
+    for (size_t i = 0; i < ret->count; i++)
+        ret->in_memory[i] = is_in_memory(strangers, bytes_of_text(ret->ids[i]));
+}
+
+/* Whether Redis has anything of these: a record (but not of the id itself, of which there is none), counters, or an
+ * enrolment. */
+static enum accounts_result ask_for(const struct strangers *strangers, struct accounts *accounts,
+                                    const struct family *family, size_t first, size_t count, bool *ret)
+{
+    static const char *const kinds[] = {SCHEMA_KIND_DEVICE, SCHEMA_KIND_TOTAL, SCHEMA_KIND_ENROLMENT};
+    char keys[COUNT_OF(kinds) * (1 + STRANGERS_BESIDE_MAX)][SCHEMA_KEY_MAX];
+    struct bytes exists[1 + COUNT_OF(keys)] = {BYTES_LITERAL("EXISTS")};
+    const struct store_reply *reply = NULL;
+    size_t asked = 0;
+    for (size_t i = first; i < first + count; i++)
+        for (size_t k = i == 0; k < COUNT_OF(kinds); k++) {
+            schema_key_of(keys[asked], tenant_of(strangers), kinds[k], bytes_of_text(family->ids[i]));
+            exists[1 + asked] = bytes_of_text(keys[asked]);
+            asked++;
+        }
+    enum accounts_result result = accounts_call(accounts, exists, 1 + asked, &reply);
     *ret = result != ACCOUNTS_DONE || reply->integer > 0;
     return result;
 }
 
-static enum accounts_result is_outside(const struct strangers *strangers, struct accounts *accounts, struct bytes id,
-                                       bool *ret)
+/* Of one that is in use, or has a record. */
+static enum accounts_result judge(const struct strangers *strangers, struct accounts *accounts, struct bytes id,
+                                  bool *ret)
 {
     struct record_room room = {0};
     struct device_record record;
     enum accounts_result result = accounts_get_device(accounts, tenant_of(strangers), id, &room, &record);
     *ret = result != ACCOUNTS_DONE || !scope_has_device(strangers->scope, &record);
     record_wipe_room(&room);
-    if (result == ACCOUNTS_NOT_FOUND)
-        return is_in_use(strangers, accounts, id, ret);
-    return result == ACCOUNTS_DAMAGED ? ACCOUNTS_DONE : result;
+    return result == ACCOUNTS_NOT_FOUND || result == ACCOUNTS_DAMAGED ? ACCOUNTS_DONE : result;
+}
+
+/* Mostly there is nothing, and one question says so; else it goes on by halves. */
+static enum accounts_result look_at(const struct strangers *strangers, struct accounts *accounts,
+                                    const struct family *family, size_t first, size_t count, bool *ret)
+{
+    bool in_use = false;
+    size_t half = count / 2;
+    for (size_t i = first; i < first + count; i++)
+        in_use |= family->in_memory[i];
+    enum accounts_result result = ACCOUNTS_DONE;
+    if (!in_use)
+        result = ask_for(strangers, accounts, family, first, count, &in_use);
+    *ret = in_use;
+    if (result != ACCOUNTS_DONE || !in_use || first + count == 1)
+        return result;
+    if (count == 1)
+        return judge(strangers, accounts, bytes_of_text(family->ids[first]), ret);
+    result = look_at(strangers, accounts, family, first, half, ret);
+    if (result == ACCOUNTS_DONE && !*ret)
+        result = look_at(strangers, accounts, family, first + half, count - half, ret);
+    return result;
 }
 
 enum accounts_result strangers_have(const struct strangers *strangers, struct accounts *accounts, struct bytes id,
                                     bool *ret)
 {
-    char beside[STRANGERS_BESIDE_MAX][SCHEMA_DEVICE_MAX + 1];
+    struct family family;
     *ret = false;
     if (!scope_is_limited(strangers->scope))
         return ACCOUNTS_DONE;
-    size_t count = strangers_beside(id, beside);
-    enum accounts_result result = is_in_use(strangers, accounts, id, ret);
-    for (size_t i = 0; i < count && result == ACCOUNTS_DONE && !*ret; i++)
-        result = is_outside(strangers, accounts, bytes_of_text(beside[i]), ret);
-    return result;
+    gather_family(strangers, id, &family);
+    *ret = family.in_memory[0];
+    return *ret ? ACCOUNTS_DONE : look_at(strangers, accounts, &family, 0, family.count, ret);
 }
 
 static size_t put_in_case(struct bytes id, int (*convert)(int), char ret[static SCHEMA_DEVICE_MAX + 1])

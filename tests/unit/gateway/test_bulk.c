@@ -251,6 +251,52 @@ Test(bulk, who_sees_a_part_gets_one_answer_for_every_id_that_is_taken)
     cr_expect_eq(report.created, 1, "who sees all may");
 }
 
+/* Somebody else changes credentials of the tenant while this is asked. */
+static enum accounts_result is_no_stranger(void *ctx, struct accounts *asked, struct bytes id, bool *ret)
+{
+    (void)ctx, (void)id;
+    redis_call(asked->client, "HINCRBY weir:{acme}:kids other 1");
+    *ret = false;
+    return ACCOUNTS_DONE;
+}
+
+Test(bulk, what_others_change_while_strangers_are_looked_for_is_not_in_the_way)
+{
+    options.sees = sees_north;
+    options.is_stranger = is_no_stranger;
+    import("{\"id\":\"a\",\"site\":\"north\"}\n{\"id\":\"b\",\"site\":\"north\"}\n");
+    cr_expect_eq(report.created, 2);
+}
+
+static enum accounts_result is_busy_once(void *ctx, struct accounts *asked, struct bytes id, bool *ret)
+{
+    static bool was_busy;
+    bool is_first = !was_busy;
+    was_busy = true;
+    *ret = true;
+    return is_first ? ACCOUNTS_BUSY : is_stranger(ctx, asked, id, ret);
+}
+
+Test(bulk, who_is_a_stranger_is_asked_again_if_it_could_not_be_said)
+{
+    options.sees = sees_north;
+    options.is_stranger = is_busy_once;
+    import("{\"id\":\"a\",\"site\":\"north\"}\n{\"id\":\"stranger\",\"site\":\"north\"}\n");
+    cr_expect_eq(report.created, 1);
+    cr_assert_eq(report.refused, 1);
+    cr_expect_eq(report.refusals[0].line, 2);
+}
+
+Test(bulk, what_redis_refuses_leaves_nothing_watched)
+{
+    redis_call(accounts.client, "SET weir:{acme}:dev:odd x");
+    cr_expect_eq(bulk_import(&accounts, &options, BYTES_LITERAL("{\"id\":\"odd\"}"), &report), ACCOUNTS_REFUSED);
+    redis_call(accounts.client, "SET weir:{acme}:dev:odd y");
+    redis_call(accounts.client, "MULTI");
+    redis_call(accounts.client, "PING");
+    cr_expect_eq(redis_call(accounts.client, "EXEC")->type, STORE_LIST, "the connection's next transaction");
+}
+
 /* Seals until it is asked for the device "last". */
 static size_t seal_some(void *ctx, struct bytes tenant, struct bytes owner, struct bytes label, const struct secret *secret,
                         char ret[static RECORD_SEALED_MAX])
@@ -365,6 +411,37 @@ Test(bulk, a_line_gets_what_another_one_takes_wherever_it_stands)
     import(NAMED("n", "k", "one") NAMED("m", "k", "two") KID("x", "kid1", K1) KID("y", "kid2", K2));
     import(NAMED("m", "k", "one") NAMED("n", "k", "two") KID("y", "kid1", K1) KID("x", "kid2", K2));
     cr_expect_eq(report.replaced, 4);
+}
+
+/* Each device has the raw key of its number, or of the one so many further on, counted round if it is a ring. */
+static void import_numbered(size_t count, size_t further, bool ring)
+{
+    char *text = calloc(count, 128);
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)sprintf(text + len,
+                               "{\"id\":\"d%05zu\",\"keys\":[{\"id\":\"k\",\"kind\":\"rpk\",\"hex\":\"%064zx\"}]}\n", i,
+                               1 + (ring ? (i + further) % count : i + further));
+    import(text);
+    free(text);
+}
+
+Test(bulk, chains_as_long_as_lines_may_wait_and_rings_of_a_batch)
+{
+    options.replaces = true;
+    import_numbered(BULK_WAITING_MAX, 0, false);
+    cr_expect_eq(report.refused, 0);
+    import_numbered(BULK_WAITING_MAX, 1, false);
+    cr_expect_eq(report.refused, 0, "each takes the next one's");
+    expect_raw("d00000", "0000000000000000000000000000000000000000000000000000000000000002");
+    import_numbered(BULK_WAITING_MAX, 0, false);
+    cr_expect_eq(report.refused, 0, "and back");
+    import_numbered(BULK_BATCH, 1, true);
+    cr_expect_eq(report.refused, 0);
+    import_numbered(BULK_BATCH + 1, 0, false);
+    cr_expect_eq(report.refused, 0);
+    import_numbered(BULK_BATCH + 1, 1, true);
+    cr_expect_eq(report.refused, BULK_BATCH + 1, "more than a transaction has");
 }
 
 Test(bulk, what_is_not_given_up_is_not_taken)

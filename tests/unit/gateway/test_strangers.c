@@ -4,6 +4,8 @@
 
 #include "tests/unit/gateway/redis_fixture.h"
 
+#include <stdlib.h>
+
 static struct redis_fixture redis;
 static struct accounts accounts;
 static struct latest *latest;
@@ -104,6 +106,40 @@ Test(strangers, a_new_id_takes_nothing_from_one_beside_it)
     scope.sites[0] = '\0';
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         cr_expect_not(have(cases[i].id), "%s", cases[i].id);
+}
+
+/* Commands that Redis has got. */
+static uint64_t commands(void)
+{
+    static const char name[] = "total_commands_processed:";
+    const char *at = strstr((const char *)redis_call(accounts.client, "INFO stats")->text.ptr, name);
+    cr_assert(at);
+    return strtoull(at + strlen(name), NULL, 10);
+}
+
+static uint64_t commands_for(const char *id, bool outside)
+{
+    struct strangers strangers;
+    bool ret = !outside;
+    cr_assert_eq(strangers_init(&strangers, &scope, latest, &accounts), ACCOUNTS_DONE);
+    uint64_t before = commands();
+    cr_assert_eq(strangers_have(&strangers, &accounts, bytes_of_text(id), &ret), ACCOUNTS_DONE);
+    uint64_t count = commands() - before - 1;
+    cr_expect_eq(ret, outside, "%s", id);
+    strangers_deinit(&strangers);
+    return count;
+}
+
+Test(strangers, an_id_of_many_parts_is_asked_for_at_once)
+{
+    static const char id[] = "a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-b";
+    cr_expect_eq(commands_for(id, false), 1);
+    add_device("a", "hall");
+    add_value("a");
+    uint64_t count = commands_for(id, false);
+    cr_expect_leq(count, 16, "one of them is theirs, %llu", (unsigned long long)count);
+    redis_call(accounts.client, "HSET weir:{acme}:total:a-a-a energy x");
+    cr_expect_leq(commands_for(id, true), 32);
 }
 
 Test(strangers, an_id_that_is_in_use_without_a_record)
