@@ -11,11 +11,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-/* The field that says that all names are entered; no id of a key and no name begins with a colon. */
+/* The field that says that all names are entered; no id of a key and no name begins with a colon. While they are being
+ * entered it has 16 random digits. */
 #define FIELD_ENTERED ":entered"
 #define ENTERED_ALL "1"
 #define ENTERED_SHARED "shared" /* and some names are of more than one device */
+#define ENTERED_LEFT "left"     /* not any more: a name was given up that another device may show */
+#define DIGITS 16
 
 #define TRIES 5
 #define PORTION 64 /* records that are watched, and entered, at a time */
@@ -72,11 +76,20 @@ static struct kids_name *find_had(struct kids_change *change, const char *name)
     return NULL;
 }
 
+/* What it loses and is to have again it keeps all the while. */
+static bool is_wanted(const struct kids_change *change, const char *name)
+{
+    for (size_t i = 0; i < change->wanted_count; i++)
+        if (strcmp(change->wanted[i].text, name) == 0)
+            return true;
+    return false;
+}
+
 bool kids_gives_up(const struct kids_change *change, const char *name)
 {
     for (size_t i = 0; i < change->had_count; i++)
         if (strcmp(change->had[i].text, name) == 0)
-            return change->had[i].writes;
+            return change->had[i].writes && !is_wanted(change, name);
     return false;
 }
 
@@ -125,6 +138,11 @@ size_t kids_ask(const struct kids_change *change, struct bytes ret[static KIDS_A
     return count;
 }
 
+static bool is_entered(struct bytes state)
+{
+    return bytes_equal_text(state, ENTERED_ALL) || bytes_equal_text(state, ENTERED_SHARED);
+}
+
 static void set_holder(struct bytes device, char holder[static SCHEMA_DEVICE_MAX + 1])
 {
     holder[0] = '\0';
@@ -140,19 +158,22 @@ enum accounts_result kids_judge(struct kids_change *change, const struct store_r
     holder[0] = '\0';
     if (reply->type != STORE_LIST || reply->count != 1 + change->had_count + change->wanted_count)
         return ACCOUNTS_BUSY;
-    if (change->wanted_count && reply->items[0].text.len == 0)
+    struct bytes state = reply->items[0].text;
+    if (change->wanted_count && !is_entered(state))
         return ACCOUNTS_NOT_FOUND;
-    bool shares = bytes_equal_text(reply->items[0].text, ENTERED_SHARED);
+    bool shares = bytes_equal_text(state, ENTERED_SHARED);
+    bool says_left = shares || state.len == DIGITS;
     change->enters_anew = false;
     for (size_t i = 0; i < change->had_count; i++) {
-        change->had[i].writes &= bytes_equal(reply->items[1 + i].text, change->device);
-        change->enters_anew |= change->had[i].writes && shares;
+        struct kids_name *had = &change->had[i];
+        had->writes &= bytes_equal(reply->items[1 + i].text, change->device) && !is_wanted(change, had->text);
+        change->enters_anew |= had->writes && says_left;
     }
     for (size_t i = 0; i < change->wanted_count; i++) {
         struct kids_name *name = &change->wanted[i];
         struct bytes found = reply->items[1 + change->had_count + i].text;
-        name->writes = found.len == 0 || bytes_equal(found, change->device);
-        if (name->writes || find_had(change, name->text))
+        name->writes = found.len == 0;
+        if (name->writes || bytes_equal(found, change->device) || find_had(change, name->text))
             continue;
         name->writes = !shares && change->is_given_up && change->is_given_up(change->ctx, name->text, found);
         if (name->writes)
@@ -171,8 +192,6 @@ size_t kids_release(const struct kids_change *change, struct bytes ret[static KI
     for (size_t i = 0; i < change->had_count; i++)
         if (change->had[i].writes)
             ret[count++] = bytes_of_text(change->had[i].text);
-    if (change->enters_anew)
-        ret[count++] = WORD(FIELD_ENTERED);
     return count > 2 ? count : 0;
 }
 
@@ -186,6 +205,10 @@ size_t kids_claim(const struct kids_change *change, struct bytes ret[static KIDS
             ret[count++] = bytes_of_text(change->wanted[i].text);
             ret[count++] = change->device;
         }
+    if (change->enters_anew) {
+        ret[count++] = WORD(FIELD_ENTERED);
+        ret[count++] = WORD(ENTERED_LEFT);
+    }
     return count > 2 ? count : 0;
 }
 
@@ -202,6 +225,8 @@ struct entering {
     size_t commands; /* in it */
     bool broken;     /* out of memory */
     bool shares;     /* some name is another device's */
+    bool portion_shares;
+    char digits[DIGITS + 1]; /* what the field has meanwhile */
     enum accounts_result result;
 };
 
@@ -285,7 +310,7 @@ static void took_holders(void *ctx, size_t index, const struct store_reply *repl
         struct bytes holder = reply->items[1 + i].text;
         bool is_taken = is_entered_before(entering, index, change->had[i].text);
         change->had[i].writes = holder.len == 0 && !is_taken;
-        entering->shares |= is_taken || (holder.len && !bytes_equal(holder, change->device));
+        entering->portion_shares |= is_taken || (holder.len && !bytes_equal(holder, change->device));
     }
 }
 
@@ -324,18 +349,87 @@ static enum accounts_result write_names(struct entering *entering)
     return hand_over(entering, took_entered);
 }
 
+static void unwatch(struct entering *entering, enum accounts_result result)
+{
+    struct bytes word = WORD("UNWATCH");
+    const struct store_reply *ignored;
+    if (result != ACCOUNTS_AWAY)
+        (void)accounts_call(entering->accounts, &word, 1, &ignored);
+}
+
 static enum accounts_result try_portion(struct entering *entering)
 {
-    struct bytes unwatch = WORD("UNWATCH");
-    const struct store_reply *ignored;
+    entering->portion_shares = false;
     enum accounts_result result = read_records(entering);
     if (result == ACCOUNTS_DONE)
         result = read_holders(entering);
     if (result == ACCOUNTS_DONE)
         return write_names(entering);
-    if (result != ACCOUNTS_AWAY)
-        (void)accounts_call(entering->accounts, &unwatch, 1, &ignored);
+    unwatch(entering, result);
     return result;
+}
+
+/* The field as it is, until the next call. */
+static enum accounts_result read_state(struct entering *entering, struct bytes *ret)
+{
+    struct bytes get[] = {WORD("HGET"), bytes_of_text(entering->key), WORD(FIELD_ENTERED)};
+    const struct store_reply *reply = NULL;
+    enum accounts_result result = accounts_call(entering->accounts, get, COUNT_OF(get), &reply);
+    *ret = result == ACCOUNTS_DONE && reply->type == STORE_TEXT ? reply->text : (struct bytes){0};
+    return result;
+}
+
+/* Digits into the field, or those that somebody else who enters put there: they stand until a name is given up. */
+static enum accounts_result begin_entering(struct entering *entering, bool *ret_entered)
+{
+    const struct store_reply *ignored;
+    struct bytes state;
+    uint64_t number;
+    enum accounts_result result = read_state(entering, &state);
+    *ret_entered = is_entered(state);
+    if (result != ACCOUNTS_DONE || *ret_entered)
+        return result;
+    if (state.len == DIGITS) {
+        memcpy(entering->digits, state.ptr, DIGITS);
+        return ACCOUNTS_DONE;
+    }
+    if (getentropy(&number, sizeof number) != 0)
+        return ACCOUNTS_AWAY;
+    hex_write_number(number, entering->digits);
+    struct bytes set[] = {WORD("HSET"), bytes_of_text(entering->key), WORD(FIELD_ENTERED),
+                          bytes_of_text(entering->digits)};
+    return accounts_call(entering->accounts, set, COUNT_OF(set), &ignored);
+}
+
+/*
+ * A name that was given up after the portion of another one that shows it is nobody's now: then it was for nothing, and
+ * ACCOUNTS_BUSY. Not if none was shared; so only who changes shared names hinders a large tenant's. And if the whole
+ * hash went in between (an empty field), what was entered before went with it.
+ */
+static enum accounts_result end_entering(struct entering *entering)
+{
+    struct bytes watch[] = {WORD("WATCH"), bytes_of_text(entering->key)}, multi = WORD("MULTI"), exec = WORD("EXEC");
+    struct bytes set[] = {WORD("HSET"), bytes_of_text(entering->key), WORD(FIELD_ENTERED),
+                          entering->shares ? WORD(ENTERED_SHARED) : WORD(ENTERED_ALL)};
+    const struct store_reply *ignored;
+    struct bytes state = {0};
+    enum accounts_result result = accounts_call(entering->accounts, watch, COUNT_OF(watch), &ignored);
+    if (result == ACCOUNTS_DONE)
+        result = read_state(entering, &state);
+    bool is_done = is_entered(state); /* by somebody else */
+    bool stands = bytes_equal_text(state, entering->digits) ||
+                  (!entering->shares && bytes_equal_text(state, ENTERED_LEFT));
+    if (result == ACCOUNTS_DONE && !is_done && !stands)
+        result = ACCOUNTS_BUSY;
+    if (result != ACCOUNTS_DONE || is_done) {
+        unwatch(entering, result);
+        return result;
+    }
+    begin_commands(entering);
+    command(entering, &multi, 1);
+    command(entering, set, COUNT_OF(set));
+    command(entering, &exec, 1);
+    return hand_over(entering, took_entered);
 }
 
 static enum accounts_result enter_all(struct entering *entering, const struct accounts_ids *ids)
@@ -347,11 +441,14 @@ static enum accounts_result enter_all(struct entering *entering, const struct ac
         result = ACCOUNTS_BUSY;
         for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++)
             result = try_portion(entering);
+        entering->shares |= entering->portion_shares;
     }
-    struct bytes done[] = {WORD("HSET"), bytes_of_text(entering->key), WORD(FIELD_ENTERED),
-                           entering->shares ? WORD(ENTERED_SHARED) : WORD(ENTERED_ALL)};
-    const struct store_reply *ignored;
-    return result == ACCOUNTS_DONE ? accounts_call(entering->accounts, done, COUNT_OF(done), &ignored) : result;
+    if (result != ACCOUNTS_DONE)
+        return result;
+    result = ACCOUNTS_BUSY;
+    for (unsigned i = 0; i < TRIES && result == ACCOUNTS_BUSY; i++)
+        result = end_entering(entering);
+    return result;
 }
 
 enum accounts_result kids_enter(struct accounts *accounts, struct bytes tenant)
@@ -362,8 +459,11 @@ enum accounts_result kids_enter(struct accounts *accounts, struct bytes tenant)
         return ACCOUNTS_AWAY;
     *entering = (struct entering){.accounts = accounts, .tenant = tenant};
     schema_key(entering->key, tenant, SCHEMA_SUFFIX_KIDS);
-    enum accounts_result result = accounts_list_devices(accounts, tenant, &ids);
-    if (result == ACCOUNTS_DONE)
+    bool is_done = false;
+    enum accounts_result result = begin_entering(entering, &is_done);
+    if (result == ACCOUNTS_DONE && !is_done)
+        result = accounts_list_devices(accounts, tenant, &ids);
+    if (result == ACCOUNTS_DONE && !is_done)
         result = enter_all(entering, &ids);
     free(ids.ids);
     resp_deinit(&entering->resp);

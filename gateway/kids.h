@@ -10,7 +10,8 @@
  *
  * What two devices had in common before that stays so until one of them is changed: the first by id has the name, the
  * other one keeps its credential, and may change it. When a name is given up in such a tenant, all are entered anew
- * before the next one is taken, so that the other one has it then.
+ * before the next one is taken, so that the other one has it then. What a change takes away and writes again is not
+ * given up.
  */
 #pragma once
 
@@ -67,11 +68,11 @@ size_t kids_ask(const struct kids_change *change, struct bytes ret[static KIDS_A
  */
 enum accounts_result kids_judge(struct kids_change *change, const struct store_reply *reply,
                                 char holder[static SCHEMA_DEVICE_MAX + 1]);
-/* HDEL of what the device had there, then HSET of what it gets; 0: not needed. Of several changes in one MULTI all are
- * released first. */
+/* HDEL of what the device had there, then HSET of what it gets, and that all are to be entered anew; 0: not needed. Of
+ * several changes in one MULTI all are released first. */
 size_t kids_release(const struct kids_change *change, struct bytes ret[static KIDS_ARGUMENTS_MAX]);
 size_t kids_claim(const struct kids_change *change, struct bytes ret[static KIDS_ARGUMENTS_MAX]);
 
 /* Enters the names of all devices of the tenant that are nobody's. Nothing may be watched: it watches records
- * itself, some at a time. */
+ * itself, some at a time. ACCOUNTS_BUSY: names went meanwhile; all is to be looked at again, as when it is done. */
 enum accounts_result kids_enter(struct accounts *accounts, struct bytes tenant);

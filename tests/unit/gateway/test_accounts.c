@@ -3,7 +3,7 @@
 #include "gateway/accounts.h"
 #include "gateway/kids.h"
 #include "gateway/vault.h"
-#include "tests/unit/gateway/redis_fixture.h"
+#include "tests/unit/gateway/redis_tap.h"
 
 static struct redis_fixture redis;
 static struct store_client *client;
@@ -509,8 +509,8 @@ Test(accounts, a_kid_belongs_to_one_device_of_a_tenant)
     cr_expect_eq(put_key("d1", "k1", CREDENTIAL_HMAC, 1, false), ACCOUNTS_DONE, "no kid");
     strcpy(record.id, "d3");
     cr_expect_eq(accounts_add_device(&accounts, &record, true), ACCOUNTS_EXISTS);
-    struct tenant_record other = {.id = "other"};
-    cr_assert_eq(accounts_add_tenant(&accounts, &other, false), ACCOUNTS_DONE);
+    struct tenant_record neighbour = {.id = "other"};
+    cr_assert_eq(accounts_add_tenant(&accounts, &neighbour, false), ACCOUNTS_DONE);
     strcpy(record.tenant, "other");
     cr_expect_eq(accounts_add_device(&accounts, &record, false), ACCOUNTS_DONE, "another tenant");
     cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("d2")), ACCOUNTS_DONE);
@@ -684,6 +684,125 @@ Test(accounts, what_one_of_two_gives_up_is_the_others)
     cr_expect_str_eq(accounts.holder, "b");
     cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("b")), ACCOUNTS_DONE);
     cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+}
+
+Test(accounts, what_is_put_again_is_not_given_up)
+{
+    add_tenant();
+    older_raw_key("a", "01");
+    older_raw_key("b", "01");
+    add_device("c");
+    cr_assert_eq(put_key("c", "raw", CREDENTIAL_RPK, 2, false), ACCOUNTS_DONE);
+    cr_expect(kid_is(":entered", "shared"));
+    cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 2, true), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("a", "rpk", CREDENTIAL_RPK, 1, true), ACCOUNTS_DONE);
+    cr_expect(kid_is(":entered", "shared"), "all were to be entered anew");
+    cr_expect(raw_key_is(1, "a") && raw_key_is(2, "c"));
+    cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 3, true), ACCOUNTS_DONE);
+    cr_expect(kid_is(":entered", "left"));
+    cr_expect(raw_key_is(2, "") && raw_key_is(3, "c"));
+}
+
+/* Once the name of what is shared is entered. */
+static void remove_its_holder(void)
+{
+    struct credential raw = credential_of("raw", CREDENTIAL_RPK, 1);
+    char name[KIDS_NAME_MAX + 1], command[128];
+    cr_assert(kids_shown_name(&raw, name));
+    snprintf(command, sizeof command, "HGET weir:{acme}:kids %s", name);
+    if (bytes_equal_text(redis_call(other.client, command)->text, "a"))
+        cr_expect_eq(accounts_remove_device(&other, T, BYTES_LITERAL("a")), ACCOUNTS_DONE);
+}
+
+static void expect_shared_name_is_kept(const char *command, const char *key)
+{
+    struct credential raw = credential_of("raw", CREDENTIAL_RPK, 1);
+    add_tenant();
+    older_raw_key("a", "01");
+    older_raw_key("b", "01");
+    add_device("c");
+    tap_open(&redis, key, 0, remove_its_holder);
+    tap.command = command;
+    cr_expect_eq(accounts_put_credential(&tapped, T, BYTES_LITERAL("c"), &raw, false), ACCOUNTS_SAME_SECRET);
+    cr_expect_str_eq(tapped.holder, "b");
+    tap_close();
+    cr_expect_eq(redis_call(client, "EXISTS weir:{acme}:dev:a")->integer, 0);
+    cr_expect(raw_key_is(1, "b"));
+}
+
+Test(accounts, what_is_given_up_while_all_are_entered_is_the_others)
+{
+    expect_shared_name_is_kept("HSET", ":entered");
+}
+
+Test(accounts, what_is_given_up_before_all_are_said_to_be_entered_is_the_others)
+{
+    expect_shared_name_is_kept("WATCH", "weir:{acme}:kids");
+}
+
+static void remove_b(void)
+{
+    cr_expect_eq(accounts_remove_device(&other, T, BYTES_LITERAL("b")), ACCOUNTS_DONE);
+}
+
+static void remove_d(void)
+{
+    cr_expect_eq(accounts_remove_device(&other, T, D), ACCOUNTS_DONE);
+}
+
+static void expect_nothing_is_shared(void (*meddle)(void), const char *command, const char *key, unsigned at)
+{
+    struct credential raw = credential_of("raw", CREDENTIAL_RPK, 2);
+    older_raw_key("a", "01");
+    add_device("c");
+    tap_open(&redis, key, at, meddle);
+    tap.command = command;
+    cr_expect_eq(accounts_put_credential(&tapped, T, BYTES_LITERAL("c"), &raw, false), ACCOUNTS_DONE);
+    tap_close();
+    cr_expect(kid_is(":entered", "1"));
+    cr_expect(raw_key_is(1, "a") && raw_key_is(2, "c"));
+}
+
+Test(accounts, nothing_is_shared_once_the_other_one_is_gone_before_it_is_written)
+{
+    add_tenant();
+    older_raw_key("b", "01");
+    expect_nothing_is_shared(remove_b, "EXEC", "rpk:", 1);
+}
+
+Test(accounts, what_nobody_else_has_may_be_given_up_while_all_are_entered)
+{
+    add_tenant();
+    older_raw_key("d1", "03");
+    expect_nothing_is_shared(remove_d, "HSET", ":entered", 2);
+    cr_expect(raw_key_is(3, ""));
+}
+
+static void remove_all_names(void)
+{
+    redis_call(other.client, "DEL weir:{acme}:kids");
+}
+
+Test(accounts, all_names_may_be_removed_at_any_time)
+{
+    add_tenant();
+    expect_nothing_is_shared(remove_all_names, "HSET", ":entered", 2);
+}
+
+Test(accounts, what_a_device_that_is_gone_left_behind_goes_with_all_names)
+{
+    struct credential raw = credential_of("raw", CREDENTIAL_RPK, 1);
+    char name[KIDS_NAME_MAX + 1], stale[128];
+    add_tenant();
+    older_raw_key("a", "02");
+    add_device("c");
+    cr_assert(kids_shown_name(&raw, name));
+    snprintf(stale, sizeof stale, "HSET weir:{acme}:kids :entered 1 %s gone", name);
+    redis_call(client, stale);
+    cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+    redis_call(client, "DEL weir:{acme}:kids");
+    cr_expect_eq(put_key("c", "raw", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+    cr_expect(raw_key_is(2, "a"));
 }
 
 Test(accounts, a_device_may_change_what_it_has_though_another_one_took_it)
