@@ -192,7 +192,7 @@ static int drop(struct cli *cli)
     if (status == CLI_OK)
         status = walk(cli, false, &counts);
     if (status == CLI_OK)
-        status = judge_rest(cli, &(struct rewrap_counts){.damaged = counts.damaged});
+        status = judge_rest(cli, &counts);
     if (status == CLI_OK && counts.by_key[key])
         status = cli_fail(cli, CLI_REFUSED, "%zu secrets are wrapped by it: weir kek rewrap", counts.by_key[key]);
     if (status == CLI_OK)

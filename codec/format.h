@@ -133,6 +133,7 @@ struct format {
     /* Writes resolved observations in this format; NULL where weir only reads it. */
     enum outcome (*encode)(const struct observation_list *list, struct arena *arena, struct bytes *ret);
     const struct format_limits *limits; /* NULL: FORMAT_LIMITS_DEFAULT */
+    bool reads_parameters; /* what the query says is part of the message */
 };
 
 /* All rows; *ret_count is set. */

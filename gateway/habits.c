@@ -476,7 +476,8 @@ static void run(struct call *call)
         .payload = call->payload,
         .parameters = call->parameters,
         .parameter_count = call->parameter_count,
-        .parameters_are_content = true,
+        .content = call->parameters,
+        .content_count = call->parameter_count,
     };
     ingest_translate(request, &source, settled, call);
 }

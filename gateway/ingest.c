@@ -411,10 +411,8 @@ static struct claim_content content_of(const struct ingest_source *source, struc
         .payload = payload,
         .line = line,
     };
-    if (source->parameters_are_content) {
-        content.parameters = source->parameters;
-        content.parameter_count = source->parameter_count;
-    }
+    content.parameters = source->content;
+    content.parameter_count = source->content_count;
     return content;
 }
 
@@ -599,19 +597,39 @@ void ingest_translate(struct request *request, const struct ingest_source *sourc
         translate_whole(job, source, payload);
 }
 
-/* The query as formats see it. False: out of memory. */
+/* What of the query says whose a message is and how it is to be read, which is known of it already; and how it is to be
+ * answered, where that is no parameter of a codec. */
+static bool is_of_request(struct bytes name, bool by_codec)
+{
+    static const char *const names[] = {"d", "device", "f", "format", "level"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0] - by_codec; i++)
+        if (bytes_equal_text(name, names[i]))
+            return true;
+    return false;
+}
+
+/* The query as formats see it, and behind that what of it makes another message: of a format that reads it, whatever
+ * else it says. False: out of memory. */
 static bool take_parameters(const struct request *request, struct ingest_source *source)
 {
-    struct format_parameter *parameters;
+    const struct translation *translation = source->translation;
+    bool by_codec = translation->codec.len > 0;
+    bool reads = by_codec || (translation->format && translation->format->reads_parameters);
+    struct format_parameter *parameters, *content;
     if (request->query_count == 0)
         return true;
-    parameters = arena_calloc(request->arena, request->query_count, sizeof *parameters);
+    parameters = arena_calloc(request->arena, 2 * request->query_count, sizeof *parameters);
     if (!parameters)
         return false;
-    for (size_t i = 0; i < request->query_count; i++)
+    content = parameters + request->query_count;
+    for (size_t i = 0; i < request->query_count; i++) {
         parameters[i] = (struct format_parameter){request->query[i].name, request->query[i].value};
+        if (reads && !is_of_request(parameters[i].name, by_codec))
+            content[source->content_count++] = parameters[i];
+    }
     source->parameters = parameters;
     source->parameter_count = request->query_count;
+    source->content = content;
     return true;
 }
 

@@ -38,7 +38,8 @@ struct ingest_source {
     struct bytes name, unit;         /* of a bare number */
     const struct format_parameter *parameters; /* without secrets */
     size_t parameter_count;
-    bool parameters_are_content;     /* what they say makes another message of the same payload */
+    const struct format_parameter *content; /* those that make another message of the same payload */
+    size_t content_count;
     const struct proof *proof; /* of a signed message, in the request's arena; request->who is whose it is */
     struct bytes brought_by;   /* the device over whose session that came, in the arena; empty: nobody's */
 };

@@ -237,6 +237,23 @@ FRAME = bytes.fromhex("3ecf94aaaaaaaa20b345f92969570cb8286614b4f069b00871dad8fe4
                       "c326d26dd08d701e4b680dcb80")
 
 
+def test_what_the_query_says_is_of_the_message(gateway):
+    """on /obs too a time or a node in the query makes another message of the same body; how it is answered does not"""
+    at = home(gateway)
+    minutes = ["2025-11-21T02:0%d:00Z" % minute for minute in range(3)]
+
+    for body, queries in (('{"A":1}', ["f=sgmp&device_name=egauge&timestamp=%d" % (1000 * (NOW + i)) for i in range(3)]),
+                          ('{"A":2}', ["f=sgmp&device_name=e%d&timestamp=%d" % (i, 1000 * NOW) for i in range(3)]),
+                          ("t|1", ["f=ultralight&t=" + minute for minute in minutes]),
+                          ("m f=1 %d" % NOW, ["f=influx&precision=" + unit for unit in ("s", "ms", "us")])):
+        at.fresh()
+        for query in 2 * queries + [queries[0].replace("f=", "format=") + "&d=meter&level=spooled"]:
+            answer = curl(at.url("/obs?" + query), token=at.tokens["meter"], data=body, content_type="text/plain")
+            assert answer.status in (200, 204), answer
+        gateway.wait_pushed()
+        equal(len(at.fresh("n")), 3, body)
+
+
 def test_proven_frames(gateway):
     """a sealed frame speaks for its node, brought by a concentrator and nobody else, and is stored once"""
     h = home(gateway)
