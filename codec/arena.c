@@ -141,6 +141,21 @@ bool arena_copy(struct arena *arena, struct bytes from, struct bytes *ret)
     return true;
 }
 
+bool arena_join(struct arena *arena, struct bytes first, char between, struct bytes second, struct bytes *ret)
+{
+    size_t len = first.len + 1 + second.len;
+    uint8_t *memory = len > first.len && len > second.len ? arena_alloc(arena, len) : NULL;
+    if (!memory)
+        return false;
+    if (first.len)
+        memcpy(memory, first.ptr, first.len);
+    memory[first.len] = (uint8_t)between;
+    if (second.len)
+        memcpy(memory + first.len + 1, second.ptr, second.len);
+    *ret = bytes_of(memory, len);
+    return true;
+}
+
 char *arena_text(struct arena *arena, struct bytes from)
 {
     if (from.len == SIZE_MAX)

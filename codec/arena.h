@@ -27,6 +27,8 @@ void *arena_alloc(struct arena *arena, size_t size);
 void *arena_calloc(struct arena *arena, size_t count, size_t size);
 /* A copy of the bytes. ret is set on success only. */
 bool arena_copy(struct arena *arena, struct bytes from, struct bytes *ret);
+/* The first, the character, the second. ret is set on success only. */
+bool arena_join(struct arena *arena, struct bytes first, char between, struct bytes second, struct bytes *ret);
 /* A NUL-terminated copy; NULL: limit or memory. */
 char *arena_text(struct arena *arena, struct bytes from);
 

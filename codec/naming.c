@@ -94,15 +94,7 @@ bool naming_node(struct bytes raw, struct arena *arena, struct observation *obse
 
 bool naming_join_node(struct arena *arena, struct observation *observation)
 {
-    struct bytes node = observation->node, name = observation->name;
-    uint8_t *text = arena_alloc(arena, node.len + 1 + name.len);
-    if (!text)
-        return false;
-    memcpy(text, node.ptr, node.len);
-    text[node.len] = '.';
-    memcpy(text + node.len + 1, name.ptr, name.len);
-    observation->name = bytes_of(text, node.len + 1 + name.len);
-    return true;
+    return arena_join(arena, observation->node, '.', observation->name, &observation->name);
 }
 
 static int compare_names(const void *a, const void *b)

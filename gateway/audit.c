@@ -2,6 +2,7 @@
 /* Pure but for the handler, whose question the clerk asks: it is the one who talks to Redis about the registry. */
 #include "gateway/audit.h"
 
+#include "codec/digits.h"
 #include "gateway/clerk.h"
 #include "gateway/report.h"
 #include "gateway/scope.h"
@@ -211,14 +212,10 @@ static const char *parse(const struct request *request, struct listing *ret)
     bool limited, paged;
     struct bytes limit = request_query(request, "limit", &limited);
     struct bytes before = request_query(request, "before", &paged);
-    ret->limit = limited ? 0 : LIMIT_DEFAULT;
-    for (size_t i = 0; i < limit.len; i++) {
-        if (limit.len > 4 || limit.ptr[i] < '0' || limit.ptr[i] > '9')
-            return "limit is a number from 1 to 1000.";
-        ret->limit = ret->limit * 10 + (size_t)(limit.ptr[i] - '0');
-    }
-    if (ret->limit == 0 || ret->limit > LIMIT_MAX)
+    uint64_t number = LIMIT_DEFAULT;
+    if ((limited && !digits_read(limit, 4, &number)) || number == 0 || number > LIMIT_MAX)
         return "limit is a number from 1 to 1000.";
+    ret->limit = (size_t)number;
     if (paged && !is_entry_id(before))
         return "before is the time (at) of an entry.";
     if (paged)

@@ -6,6 +6,7 @@
  */
 #include "gateway/devices.h"
 
+#include "codec/digits.h"
 #include "gateway/clocks.h"
 #include "gateway/history.h"
 #include "gateway/report.h"
@@ -42,15 +43,10 @@ static void answer(struct request *request, struct report *report, const struct 
 
 static bool parse_limit(struct bytes text, size_t *ret)
 {
-    size_t limit = 0;
-    if (text.len == 0 || text.len > 4)
+    uint64_t limit;
+    if (!digits_read(text, 4, &limit))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        limit = limit * 10 + (size_t)(text.ptr[i] - '0');
-    }
-    *ret = limit;
+    *ret = (size_t)limit;
     return limit > 0 && limit <= LIMIT_MAX;
 }
 

@@ -10,6 +10,7 @@
 #include "gateway/enrolment.h"
 
 #include "codec/base64url.h"
+#include "codec/digits.h"
 #include "codec/hex.h"
 #include "gateway/crypto.h"
 #include "gateway/kids.h"
@@ -103,15 +104,10 @@ static bool copy_text(struct bytes text, char *ret, size_t size)
 
 static bool take_seconds(struct bytes text, int64_t *ret)
 {
-    int64_t seconds = 0;
-    if (text.len == 0 || text.len > 12)
+    uint64_t seconds;
+    if (!digits_read(text, 12, &seconds))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        seconds = 10 * seconds + (text.ptr[i] - '0');
-    }
-    *ret = seconds;
+    *ret = (int64_t)seconds;
     return true;
 }
 

@@ -19,6 +19,7 @@
  */
 #include "gateway/follow.h"
 
+#include "codec/digits.h"
 #include "codec/hex.h"
 #include "gateway/redis.h"
 #include "gateway/rt/log.h"
@@ -145,28 +146,14 @@ static int compare(struct position a, struct position b)
     return a.seq == b.seq ? 0 : a.seq < b.seq ? -1 : 1;
 }
 
-static bool parse_number(struct bytes text, uint64_t *ret)
-{
-    uint64_t number = 0;
-    if (text.len == 0 || text.len > 19)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        number = 10 * number + (text.ptr[i] - '0');
-    }
-    *ret = number;
-    return true;
-}
-
 static bool parse_position(struct bytes text, struct position *ret)
 {
     const uint8_t *dash = text.len ? memchr(text.ptr, '-', text.len) : NULL;
     if (!dash)
         return false;
     size_t before = (size_t)(dash - text.ptr);
-    return parse_number(bytes_of(text.ptr, before), &ret->ms) &&
-           parse_number(bytes_of(dash + 1, text.len - before - 1), &ret->seq);
+    return digits_read(bytes_of(text.ptr, before), DIGITS_MAX, &ret->ms) &&
+           digits_read(bytes_of(dash + 1, text.len - before - 1), DIGITS_MAX, &ret->seq);
 }
 
 static struct bytes position_text(struct position position, char ret[static 48])

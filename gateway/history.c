@@ -2,6 +2,7 @@
 /* The keys and their forms are those of gateway/function.lua. */
 #include "gateway/history.h"
 
+#include "codec/digits.h"
 #include "codec/timestamp.h"
 
 #include <stdio.h>
@@ -73,13 +74,8 @@ static bool take_epoch(const struct store_reply *reply, struct history *history)
     uint64_t epoch = 0;
     if (reply->type == STORE_NIL)
         return true;
-    if (reply->type != STORE_TEXT || reply->text.len == 0 || reply->text.len > EPOCH_DIGITS_MAX)
+    if (reply->type != STORE_TEXT || !digits_read(reply->text, EPOCH_DIGITS_MAX, &epoch))
         return false;
-    for (size_t i = 0; i < reply->text.len; i++) {
-        if (reply->text.ptr[i] < '0' || reply->text.ptr[i] > '9')
-            return false;
-        epoch = 10 * epoch + (uint64_t)(reply->text.ptr[i] - '0');
-    }
     history->has_epoch = true;
     history->epoch = (uint32_t)epoch;
     return epoch <= UINT32_MAX;

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "codec/digits.h"
 #include "gateway/rights.h"
 #include "gateway/route.h"
 #include "gateway/worker.h"
@@ -19,15 +20,10 @@
 
 static bool parse_limit(struct bytes text, size_t *ret)
 {
-    size_t limit = 0;
-    if (text.len == 0 || text.len > 6)
+    uint64_t limit;
+    if (!digits_read(text, 6, &limit))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        limit = limit * 10 + (size_t)(text.ptr[i] - '0');
-    }
-    *ret = limit;
+    *ret = (size_t)limit;
     return limit > 0;
 }
 
@@ -73,14 +69,7 @@ bool recall_full_name(struct arena *arena, struct bytes device, struct bytes nam
         *ret = name;
         return true;
     }
-    uint8_t *text = arena_alloc(arena, device.len + 1 + name.len);
-    if (!text)
-        return false;
-    memcpy(text, device.ptr, device.len);
-    text[device.len] = ':';
-    memcpy(text + device.len + 1, name.ptr, name.len);
-    *ret = bytes_of(text, device.len + 1 + name.len);
-    return true;
+    return arena_join(arena, device, ':', name, ret);
 }
 
 static int by_time(const void *a, const void *b)

@@ -5,6 +5,7 @@
  */
 #include "gateway/rest_private.h"
 
+#include "codec/digits.h"
 #include "codec/json.h"
 #include "gateway/crypto.h"
 #include "gateway/rt/random.h"
@@ -311,13 +312,10 @@ void rest_answer_change(struct rest *rest, struct report *report, const char *ma
 
 static bool parse_limit(struct bytes text, size_t *ret)
 {
-    size_t limit = 0;
-    for (size_t i = 0; i < text.len && limit <= REST_PAGE_MAX; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        limit = limit * 10 + (size_t)(text.ptr[i] - '0');
-    }
-    *ret = limit;
+    uint64_t limit;
+    if (!digits_read(text, DIGITS_MAX, &limit))
+        return false;
+    *ret = (size_t)limit;
     return limit > 0 && limit <= REST_PAGE_MAX;
 }
 

@@ -2,6 +2,8 @@
 /* Text only, but for the one function that reads the password file. */
 #include "gateway/store_target.h"
 
+#include "codec/digits.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +21,9 @@ static bool is_given(const char *text)
 
 static bool parse_port(struct bytes text, uint16_t *ret)
 {
-    unsigned port = 0;
-    if (text.len == 0 || text.len > 5)
+    uint64_t port;
+    if (!digits_read(text, 5, &port))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        port = 10 * port + (text.ptr[i] - '0');
-    }
     *ret = (uint16_t)port;
     return port >= 1 && port <= 65535;
 }

@@ -2,6 +2,7 @@
 /* Numbers have a NUL behind them while they are written; it is counted as used, as the room was asserted with it. */
 #include "registry/fields.h"
 
+#include "codec/digits.h"
 #include "codec/hex.h"
 
 #include <inttypes.h>
@@ -92,15 +93,10 @@ bool fields_read_flag(const struct fields_reader *r, const char *name, bool *ret
 
 bool fields_parse_number(struct bytes text, int64_t *ret)
 {
-    int64_t number = 0;
-    if (text.len > 12)
+    uint64_t number = 0;
+    if (text.len && !digits_read(text, 12, &number))
         return false;
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-        number = 10 * number + (text.ptr[i] - '0');
-    }
-    *ret = number;
+    *ret = (int64_t)number;
     return true;
 }
 

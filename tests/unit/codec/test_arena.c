@@ -69,6 +69,12 @@ Test(arena, copies)
     cr_assert_eq(copy.len, 0);
     cr_assert_str_eq(arena_text(arena, BYTES_LITERAL("abc")), "abc");
     cr_assert_str_eq(arena_text(arena, bytes_of(NULL, 0)), "");
+    cr_assert(arena_join(arena, BYTES_LITERAL("a"), ':', BYTES_LITERAL("bc"), &copy));
+    cr_assert(bytes_equal_text(copy, "a:bc"));
+    cr_assert(arena_join(arena, (struct bytes){0}, '.', (struct bytes){0}, &copy));
+    cr_assert(bytes_equal_text(copy, "."));
+    cr_assert_not(arena_join(arena, bytes_of("", SIZE_MAX), '.', BYTES_LITERAL("x"), &copy));
+    cr_assert(bytes_equal_text(copy, "."), "untouched");
     struct bytes untouched = copy;
     cr_assert_not(arena_copy(arena, bytes_of("", 1000), &untouched));
     cr_assert_eq(untouched.ptr, copy.ptr);
