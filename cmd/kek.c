@@ -121,10 +121,12 @@ static int add(struct cli *cli)
         return cli_fail(cli, CLI_REFUSED, "there are %d keys already; see weir kek drop", VAULT_KEYS_MAX);
     size_t count = order_from(cli, 0, keys);
     int status = save(cli, path_of(cli, path), keys, count);
-    if (status == CLI_OK)
+    if (status == CLI_OK) {
+        id_of(cli, count - 1, id);
         printf("%s added to %s: it opens, and wraps nothing yet\n"
-               "Next: copy the file to all that use this Redis, restart the gateways, then weir kek use\n",
-               id_of(cli, count - 1, id), path);
+               "Next: copy the file to all that use this Redis, restart the gateways, then weir kek use %s\n",
+               id, path, id);
+    }
     return status;
 }
 
@@ -132,9 +134,6 @@ static int find_key(const struct cli *cli, size_t *ret)
 {
     char id[2 * VAULT_ID_BYTES + 1];
     size_t count = vault_key_count(cli->vault);
-    *ret = count - 1;
-    if (!cli->operands[0])
-        return CLI_OK;
     for (*ret = 0; *ret < count; ++*ret)
         if (strcmp(id_of(cli, *ret, id), cli->operands[0]) == 0)
             return CLI_OK;
@@ -167,7 +166,10 @@ static int kek_rewrap(struct cli *cli)
     if (status != CLI_OK)
         return status;
     printf("%zu secrets rewrapped; %zu are wrapped by %s\n", counts.rewrapped, counts.by_key[0], id_of(cli, 0, id));
-    return judge_rest(cli, &counts);
+    status = judge_rest(cli, &counts);
+    if (status == CLI_OK && vault_key_count(cli->vault) > 1)
+        puts("Next: weir kek drop ID, of each other key of weir kek show");
+    return status;
 }
 
 /* The whole file stays beside it: a gateway that was not restarted may have wrapped by the old key still, and whoever
@@ -204,8 +206,8 @@ static int drop(struct cli *cli)
         status = save(cli, path, keys, kept);
     if (status == CLI_OK)
         printf("%s dropped; the file as it was is %s.dropped\n"
-               "Next: copy the file, restart the gateways; if weir kek show finds all secrets opened then, remove the "
-               "other\n", cli->operands[0], path);
+               "Next: copy the file, restart the gateways; if weir kek show finds all secrets opened then, remove "
+               "%s.dropped\n", cli->operands[0], path, path);
     return status;
 }
 
@@ -236,7 +238,7 @@ static int kek_drop(struct cli *cli)
 static const struct cli_command commands[] = {
     {"show", "", "the keys of the file, and how many secrets in Redis each of them wrapped", NULL, kek_show},
     {"add", "", "a fresh key behind the others: it opens", NULL, kek_add},
-    {"use", "[ID]", "the last key, or this one, wraps from now on", NULL, kek_use},
+    {"use", "ID", "this key wraps from now on", NULL, kek_use},
     {"rewrap", "", "wrap all secrets in Redis by the key that wraps", NULL, kek_rewrap},
     {"drop", "ID", "take a key out of the file that wrapped none of the secrets in Redis", NULL, kek_drop},
 };
