@@ -175,6 +175,11 @@ def test_tenants(gateway):
     ask(gateway, "PATCH", "/tenants/orchard", {"level": "golden"}, 422, token=root)
     assert "orchard" in [row["id"] for row in ask(gateway, "GET", "/tenants", token=root).json()["tenants"]]
     ask(gateway, "PUT", "/devices/tree?tenant=orchard", {}, 201, token=root)
+    wait_until(lambda: ask(gateway, "GET", "/devices/tree?tenant=orchard", token=root).status == 200, "it is known")
+    limited = people(gateway, "weir", "admin", "--sites", "hall")
+    ask(gateway, "GET", "/devices/tree?tenant=orchard", expect=404, token=limited)
+    ask(gateway, "PUT", "/devices/bush?tenant=orchard", {"site": "hall"}, 404, token=limited)
+    ask(gateway, "GET", "/tenants", expect=404, token=limited)
     ask(gateway, "DELETE", "/tenants/weir", expect=409, token=root)
     ask(gateway, "DELETE", "/tenants/orchard", expect=204, token=root)
     ask(gateway, "GET", "/tenants/orchard", expect=404, token=root)

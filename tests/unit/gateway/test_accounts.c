@@ -976,3 +976,15 @@ Test(accounts, every_change_is_in_the_audit)
     cr_expect_eq(read_audit(entries, 1), 1, "it outlives the tenant");
     expect_entry(&entries[0], anna.who, "remove", "tenant", "acme", "");
 }
+
+Test(accounts, a_name_that_another_key_shows_stays_and_no_name_given_up_is_told_while_none_is_shared)
+{
+    add_tenant();
+    add_device("d1");
+    cr_assert_eq(put_key("d1", "r1", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+    cr_assert_eq(put_key("d1", "r2", CREDENTIAL_RPK, 1, false), ACCOUNTS_DONE);
+    cr_assert_eq(accounts_remove_credential(&accounts, T, BYTES_LITERAL("d1"), BYTES_LITERAL("r2")), ACCOUNTS_DONE);
+    cr_expect(raw_key_is(1, "d1"), "of r1 still");
+    cr_assert_eq(accounts_remove_credential(&accounts, T, BYTES_LITERAL("d1"), BYTES_LITERAL("r1")), ACCOUNTS_DONE);
+    cr_expect(kid_is(":entered", "1"));
+}

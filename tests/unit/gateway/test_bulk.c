@@ -530,3 +530,12 @@ Test(bulk, what_is_lost_is_given_up_though_it_does_not_open)
     import(KID("urn", "k-box", K1));
     cr_expect_eq(report.created, 1);
 }
+
+Test(bulk, what_a_line_keeps_no_line_before_it_gets)
+{
+    options.replaces = true;
+    import(RAW("a", "k", K1));
+    import(RAW("b", "k", K1) RAW("a", "k", K1));
+    cr_expect_eq(report.refused, 1);
+    expect_raw("a", K1);
+}

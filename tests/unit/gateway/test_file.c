@@ -169,3 +169,50 @@ Test(file, one_that_locks_waits_for_the_other)
     cr_expect_eq(file_lock("/nowhere/at/all"), -1);
     cr_expect_eq(errno, ENOENT);
 }
+
+Test(file, what_only_looks_left_stays_and_what_fails_leaves_nothing)
+{
+    static const char *const names[] = {"%s.%ld.old", "%s.%ld.new2", "%s-%ld.new"};
+    char stays[3][112], folder_there[96];
+    for (unsigned i = 0; i < 3; i++) {
+        snprintf(stays[i], sizeof stays[i], names[i], path, (long)getpid());
+        fclose(fopen(stays[i], "w"));
+    }
+    cr_expect(file_replace(path, BYTES_LITERAL("whole")));
+    for (unsigned i = 0; i < 3; i++) {
+        cr_expect_eq(access(stays[i], F_OK), 0, "%s", stays[i]);
+        unlink(stays[i]);
+    }
+    snprintf(folder_there, sizeof folder_there, "%s/there", folder);
+    cr_assert_eq(mkdir(folder_there, 0700), 0);
+    cr_expect_not(file_replace(folder_there, BYTES_LITERAL("x")));
+    cr_expect_eq(errno, EISDIR);
+    rmdir(folder_there);
+    expect_files(1);
+}
+
+Test(file, a_link_and_what_it_names_have_one_lock)
+{
+    char other[64] = "/tmp/weir-file-XXXXXX", link[96];
+    int pipes[2];
+    char done = 0;
+    cr_assert_not_null(mkdtemp(other));
+    snprintf(link, sizeof link, "%s/link", other);
+    cr_expect(file_make(path, BYTES_LITERAL("x")));
+    cr_assert_eq(symlink(path, link), 0);
+    int lock = file_lock(link);
+    cr_assert_eq(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(lock);
+        (void)!write(pipes[1], file_lock(path) >= 0 ? "y" : "n", 1);
+        _exit(0);
+    }
+    struct pollfd fd = {.fd = pipes[0], .events = POLLIN};
+    cr_expect_eq(poll(&fd, 1, 100), 0, "it waits");
+    file_unlock(lock);
+    cr_expect(read(pipes[0], &done, 1) == 1 && done == 'y');
+    waitpid(child, NULL, 0);
+    unlink(link);
+    rmdir(other);
+}

@@ -282,3 +282,16 @@ Test(rewrap, who_is_never_left_alone_says_so)
     use(KEY_B KEY_A);
     rewrap_against("EXEC", 0, change_site, ACCOUNTS_BUSY);
 }
+
+Test(rewrap, what_is_no_secret_may_look_like_one_and_nothing_stays_watched)
+{
+    use(KEY_A);
+    add_everything();
+    redis_call(client, "HSET weir:{acme}:group:crate note w1.x");
+    redis_call(client, "HSET weir:{acme}:dev:d1 note w1.x");
+    struct rewrap_counts counts = rewrap(true);
+    cr_expect(counts.damaged == 0 && counts.not_opened == 0 && counts.by_key[0] == SECRETS);
+    redis_call(client, "HSET weir:{acme}:ca:ca1 note 2");
+    redis_call(client, "MULTI");
+    cr_expect_eq(redis_call(client, "EXEC")->type, STORE_LIST);
+}

@@ -180,3 +180,14 @@ Test(strangers, what_is_beside_an_id)
     longest[0] = 'a', longest[1] = 'B', longest[SCHEMA_DEVICE_MAX] = '\0';
     cr_expect_eq(strangers_beside(bytes_of_text(longest), ret), SCHEMA_DEVICE_MAX);
 }
+
+Test(strangers, what_is_damaged_is_nobodys_and_a_part_may_be_one_letter)
+{
+    redis_call(accounts.client, "HSET weir:{acme}:group:gx pattern fresh-* disabled perhaps");
+    redis_call(accounts.client, "HSET weir:{acme}:batch:bx pattern fresh-* disabled perhaps");
+    redis_call(accounts.client, "SADD weir:{acme}:groups gx");
+    redis_call(accounts.client, "SADD weir:{acme}:batches bx");
+    cr_expect_not(have("fresh-1"));
+    add_device("p", "north");
+    cr_expect(have("p:inlet"));
+}

@@ -1068,3 +1068,42 @@ Test(registry, profiles_and_codecs_go_with_their_tenant_and_in_a_resync)
     cr_expect_not_null(registry_profile(registry, BYTES_LITERAL("third"), BYTES_LITERAL("p")));
     registry_free(registry);
 }
+
+Test(registry, who_waited_has_what_a_tenant_or_a_resync_took_with_it)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct device_record first = device("acme", "d1", 1), heir = device("other", "d2", 1);
+    struct credential a = x509("same"), b = x509("same");
+    a.created_s = 100, b.created_s = 101;
+    first.credentials = &a, heir.credentials = &b;
+    first.credential_count = heir.credential_count = 1;
+    put(registry, first);
+    put(registry, heir);
+    registry_remove_tenant(registry, BYTES_LITERAL("acme"));
+    cr_assert_not_null(by_x509(registry, "same"));
+    cr_expect_str_eq(by_x509(registry, "same")->id, "d2");
+    put(registry, first);
+    cr_expect_str_eq(by_x509(registry, "same")->id, "d1");
+    registry_resync_begin(registry);
+    put(registry, heir);
+    registry_resync_end(registry, leave_alone, NULL);
+    cr_assert_not_null(by_x509(registry, "same"));
+    cr_expect_str_eq(by_x509(registry, "same")->id, "d2");
+    registry_free(registry);
+}
+
+Test(registry, in_a_resync_who_changes_is_found_all_the_while)
+{
+    struct registry *registry = registry_new(&hash_key);
+    struct device_record record = device("acme", "d1", 1);
+    struct credential name = x509("same");
+    record.credentials = &name;
+    record.credential_count = 1;
+    put(registry, record);
+    registry_resync_begin(registry);
+    record.disabled = true;
+    put(registry, record);
+    cr_assert_eq(by_x509(registry, "same"), get(registry, "acme", "d1"));
+    registry_resync_end(registry, leave_alone, NULL);
+    registry_free(registry);
+}
