@@ -6,6 +6,7 @@ Waiting is always for a condition with a generous limit (wait_until), never for 
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import glob
 import importlib
 import json
@@ -57,11 +58,39 @@ def _first_of_the_kernel():
         return 32768
 
 
+class Leases:
+    """Ports that no other test and no other run of tests on this machine is given while this process lives.
+
+    A port that was found free is bound only later, by a program that the test starts, and again when that program
+    is restarted. A lock per port on a file that all runs share lasts as long as the process, however it ends.
+    """
+
+    def __init__(self):
+        path = os.path.join(tempfile.gettempdir(), "weir-test-ports-%d" % os.getuid())
+        self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self.mine = set()
+
+    def take(self, port):
+        if port in self.mine:
+            return False
+        try:
+            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        except OSError:
+            return False
+        self.mine.add(port)
+        return True
+
+
+leases = Leases()
+
+
 def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1", also=0):
-    """A port, and the one `also` above it, of those that no connection gets before they are used."""
+    """A port, and the one `also` above it: below those that the kernel gives to connections, and leased."""
     first, last = 10000, max(_first_of_the_kernel(), 20000) - also
-    while True:
+    for _ in range(10000):
         port = random.SystemRandom().randrange(first, last)
+        if not all(leases.take(one) for one in {port, port + also}):
+            continue
         try:
             for one in {port, port + also}:
                 with socket.socket(socket.AF_INET, kind) as sock:
@@ -69,6 +98,7 @@ def free_port(kind=socket.SOCK_STREAM, host="127.0.0.1", also=0):
             return port
         except OSError:
             continue
+    raise AssertionError("no port is free between %d and %d" % (first, last))
 
 
 def _die_with_parent():

@@ -3,6 +3,8 @@
 
 A tool that silently does nothing would make every test that stands on it pass.
 """
+import os
+import sys
 import time
 
 import coap
@@ -190,3 +192,18 @@ def test_crash_point_kills():
         del gateway.environment["WEIR_CRASH_AT"]
         gateway.start()
         equal([e["v"] for e in gateway.observations(name="r")], ["1", "2"])
+
+
+def other_run(script, *arguments):
+    """What a process of another run of tests prints."""
+    return lib.run([sys.executable, "-c", "import sys; sys.path.insert(0, %r); import lib; %s" %
+                    (os.path.dirname(lib.__file__), script), *map(str, arguments)], check=True).out.split()
+
+
+def test_ports_are_leased():
+    """a port that a test was given is given to no other run of tests while it lives, and never twice"""
+    ports = {lib.free_port() for _ in range(200)}
+    equal(len(ports), 200)
+    equal(other_run("print(*filter(lib.leases.take, map(int, sys.argv[1:])))", *ports), [])
+    port = int(other_run("print(lib.free_port())")[0])
+    assert lib.leases.take(port), "the lease of a process that ended goes on"
