@@ -21,10 +21,10 @@
 
 static void remember(struct push *push, const struct parcel *parcel)
 {
-    struct timespec wall;
     uint64_t now_ms = loop_now_ms(push->loop);
-    clock_gettime(CLOCK_REALTIME, &wall);
-    int64_t age_s = (int64_t)wall.tv_sec - parcel->received_s;
+    int64_t age_s = loop_wall(push->loop).s - parcel->received_s;
+    if (age_s < 0)
+        age_s = 0; /* the clock was set back, as it is by a boot without one: as if it had just come */
     uint64_t lifetime_ms = parcel->identity_class == CLASS_TRANSPORT ? EXCHANGE_LIFETIME_MS
                                                                      : push->settings->once_window_s * 1000;
     if (parcel->identity_class == CLASS_EXACT &&
@@ -32,7 +32,7 @@ static void remember(struct push *push, const struct parcel *parcel)
         recent_dispute(push->config.recent, parcel->key); /* only Redis knows which of them is stored */
     else if (parcel->identity_class == CLASS_EXACT)
         recent_put(push->config.recent, parcel->key, parcel->fingerprint, RECENT_FOR_EVER);
-    else if (age_s >= 0 && (uint64_t)age_s * 1000 < lifetime_ms)
+    else if ((uint64_t)age_s * 1000 < lifetime_ms)
         recent_put(push->config.recent, parcel->key, parcel->fingerprint,
                    now_ms + lifetime_ms - (uint64_t)age_s * 1000);
 }
