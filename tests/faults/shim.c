@@ -14,6 +14,10 @@
  * it, and to see what has struck: struct page below. Rules are read again when its generation changes, at the very next
  * call, and count from 0. Children of the process are left alone.
  *
+ * The page also says by how much the process finds its clocks moved: CLOCK_REALTIME, time() and gettimeofday() by one,
+ * CLOCK_MONOTONIC and CLOCK_BOOTTIME by the other. What waits in the kernel for a moment of such a clock (a condition
+ * variable with a deadline) knows nothing of it; waits for a duration are as they were.
+ *
  * Nothing here allocates, and the calls go to the kernel directly. Built twice: with -DWITHOUT_MALLOC for programs whose
  * allocator is a sanitizer's.
  */
@@ -35,6 +39,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,6 +58,7 @@ struct page {
         _Atomic uint64_t passed, struck;
     } rules[RULES_MAX];
     char text[TEXT_MAX];
+    _Atomic int64_t wall_moved_ns, monotonic_moved_ns; /* the test; may change at any moment */
 };
 
 enum call {
@@ -614,6 +620,53 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
     JUDGED(CALL_RECVMMSG, fd, NULL, (int)syscall(SYS_recvmmsg, fd, messages, HALF(count), flags, timeout));
+}
+
+/* Clocks */
+
+static int64_t moved_ns(clockid_t clock)
+{
+    if (!page)
+        return 0;
+    switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+        return page->wall_moved_ns;
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_BOOTTIME:
+        return page->monotonic_moved_ns;
+    default: /* of processor time */
+        return 0;
+    }
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    if (syscall(SYS_clock_gettime, clock, ret) != 0)
+        return -1;
+    int64_t ns = (int64_t)ret->tv_sec * 1000000000 + ret->tv_nsec + moved_ns(clock);
+    *ret = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    return 0;
+}
+
+time_t time(time_t *ret)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (ret)
+        *ret = now.tv_sec;
+    return now.tv_sec;
+}
+
+int gettimeofday(struct timeval *restrict ret, void *restrict zone)
+{
+    struct timespec now;
+    (void)zone;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *ret = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
+    return 0;
 }
 
 /* Memory */

@@ -155,6 +155,15 @@ class Campaign:
 
     # Load
 
+    def fleet_key(self, devices):
+        """Provisions so many devices of a fleet that speaks DTLS; the file of its key."""
+        path = os.path.join(self.folder, "fleet.key")
+        with open(path, "w") as file:
+            file.write(self.random.randbytes(32).hex() + "\n")
+        lib.run([lib.BINARY, "sim", "--tenant", TENANT, "--provision", "--devices", str(devices), "--key-from", path,
+                 "--redis", self.redis.address], check=True)
+        return path
+
     def begin_load(self, devices=100, rate=200, seconds=3600, *more, ack_timeout_ms=400, ports=None):
         """A fleet for each gateway. Devices repeat a request until they know how it ended."""
         arguments = ["--devices", str(devices), "--rate", str(rate), "--seconds", str(seconds), "--ack-timeout-ms",

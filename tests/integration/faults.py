@@ -6,6 +6,7 @@
         ...
         shim.clear()
         assert shim.struck() == 1
+        shim.move_clocks(wall_s=-3600)               # the gateway finds it an hour earlier
 """
 import mmap
 import os
@@ -20,6 +21,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 BUILD = os.path.dirname(os.path.dirname(os.path.abspath(lib.shutil.which(lib.BINARY) or lib.BINARY)))
 RULES_MAX = 16
 RULES_AT, TEXT_AT, TEXT_MAX = 32, 32 + RULES_MAX * 16, 1024
+CLOCKS_AT = TEXT_AT + TEXT_MAX
 
 
 def _library():
@@ -66,6 +68,10 @@ class Shim:
     def clear(self):
         """All calls as they are."""
         self.set()
+
+    def move_clocks(self, wall_s=0, monotonic_s=0):
+        """By how much the gateway's clocks are off the machine's, from its next look at them on."""
+        struct.pack_into("=qq", self.page, CLOCKS_AT, wall_s * 1000000000, monotonic_s * 1000000000)
 
     def passed(self, rule=0):
         """How many calls the rule was asked about since it was set, or since the gateway was started."""

@@ -166,8 +166,9 @@ class RedisServer(Server):
     options: further ones of redis-server; they go before those below.
     """
 
-    def __init__(self, *options):
+    def __init__(self, *options, environment=None):
         self.options = list(options)
+        self.environment = {**os.environ, **(environment or {})}
         self.folder = tempfile.mkdtemp(prefix="weir-redis-")
         self.path = os.path.join(self.folder, "s")
         self.address = "unix:" + self.path
@@ -178,7 +179,7 @@ class RedisServer(Server):
         self.process = spawn(["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", self.folder,
                               "--save", "", "--appendonly", "yes", "--appendfsync", "always",
                               "--maxmemory-policy", "noeviction", *self.options],
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self.environment)
         wait_until(self._answers, "redis-server answers")
 
     def _answers(self):

@@ -6,7 +6,6 @@ sequence number again.
 """
 import collections
 import json
-import os
 import subprocess
 import time
 
@@ -49,16 +48,6 @@ def test_duplicates_and_disorder(workers):
         assert up.duplicated > 20 and up.reordered > 20, summary
 
 
-def fleet_key(campaign, devices):
-    """Provisions so many devices of a fleet; the file of its key."""
-    path = os.path.join(campaign.folder, "fleet.key")
-    with open(path, "w") as file:
-        file.write(campaign.random.randbytes(32).hex() + "\n")
-    lib.run([lib.BINARY, "sim", "--tenant", "demo", "--provision", "--devices", str(devices), "--key-from", path, "--redis",
-             campaign.redis.address], check=True)
-    return path
-
-
 def test_corrupted(workers):
     """F32: bits turned and ends cut off below DTLS: dropped, repeated, stored once"""
     # Fails if a record is used before its tag is checked. The weather begins after the handshakes, whose first flights
@@ -66,7 +55,7 @@ def test_corrupted(workers):
     seed = seed_of(33)
     bad = Weather(corrupt=3, truncate=3)
     with Campaign(seed, workers=workers) as campaign:
-        key = fleet_key(campaign, 40)
+        key = campaign.fleet_key(40)
         with Relay(campaign.gateway.coaps_port, seed=seed) as relay:
             campaign.begin_load(40, 120, 4, "--give-up-s", "120", "--dtls", "--key-from", key, ports=[relay.port],
                                 ack_timeout_ms=300)
@@ -122,7 +111,7 @@ def test_damaged_handshake(workers):
     """F32: a bit turned in a handshake costs that handshake; the device begins again from the same port at once"""
     # Fails if what is left of the broken handshake swallows the hellos of the next.
     with Campaign(35, workers=workers) as campaign:
-        key = fleet_key(campaign, 1)
+        key = campaign.fleet_key(1)
         for what, (datagram, at) in DAMAGED.items():
             with OneBit(campaign.gateway.coaps_port, datagram, at) as relay:
                 lib.wait_until(lambda: one_device(relay.port, key, 0.8) or relay.struck, what)
