@@ -3,7 +3,7 @@
  * `weir sim`: a fleet of devices against a gateway, and the proof of what became of what they sent. Three things:
  *
  *   weir sim --provision ...   write the fleet's records and keys
- *   weir sim ...               send; progress on stderr, one line of JSON on stdout
+ *   weir sim ...               send; progress on stderr, one line of JSON on stdout; fails if it came to nothing
  *   weir sim --check FILE ...  compare the ledger of a run with the stream
  */
 #include "cmd/cli.h"
@@ -178,8 +178,17 @@ static void print_summary(const struct sim_options *options, const struct sim_fl
     printf("}\n");
 }
 
+/* Some of many may be refused, as in a test of limits; all of them is what nobody wanted. Where nothing was due
+ * (--rate=1 --seconds=0) all is done with the handshakes. */
+static bool came_to_nothing(const struct sim_counts *counts)
+{
+    return counts->acknowledged == 0 &&
+           (counts->sent > 0 || (counts->handshakes_failed > 0 && counts->handshakes == 0));
+}
+
 static int send_all(const struct sim_options *options)
 {
+    bool failed = false;
     char error[SIM_ERROR_MAX], name[SIM_LEDGER_NAME_MAX];
     uint64_t run = options->seed;
     if (run == 0)
@@ -194,11 +203,15 @@ static int send_all(const struct sim_options *options)
         sim_fleet_connect(fleet, show_progress, &progress, &interrupted);
         sim_fleet_run(fleet, show_progress, &progress, &interrupted);
         print_summary(options, fleet);
+        failed = came_to_nothing(sim_fleet_counts(fleet));
     }
     sim_fleet_free(fleet);
     if (!sim_ledger_free(ledger))
         return complain("the ledger could not be written whole");
-    return fleet ? EXIT_SUCCESS : complain(error);
+    if (!fleet)
+        return complain(error);
+    return failed ? complain("nothing was acknowledged; is the gateway there, and the fleet known to it?")
+                  : EXIT_SUCCESS;
 }
 
 int cmd_sim(int argc, char **argv)
