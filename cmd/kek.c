@@ -57,6 +57,12 @@ static int save(const struct cli *cli, const char *path, const size_t *keys, siz
     return vault_save(cli->vault, path, keys, count, error) ? CLI_OK : cli_fail(cli, CLI_REFUSED, "%s", error);
 }
 
+static int save_aside(const struct cli *cli, const char *path, const size_t *keys, size_t count)
+{
+    char error[VAULT_ERROR_MAX];
+    return vault_save_aside(cli->vault, path, keys, count, error) ? CLI_OK : cli_fail(cli, CLI_REFUSED, "%s", error);
+}
+
 static int walk(struct cli *cli, bool writes, struct rewrap_counts *ret)
 {
     struct accounts_ids tenants;
@@ -180,7 +186,7 @@ static int keep_dropped(const struct cli *cli, const char *path)
     char kept[VAULT_PATH_MAX];
     if (snprintf(kept, sizeof kept, "%s.dropped", path) >= (int)sizeof kept)
         return cli_fail(cli, CLI_REFUSED, "the path %s is too long", path);
-    return save(cli, kept, keys, order_from(cli, 0, keys));
+    return save_aside(cli, kept, keys, order_from(cli, 0, keys));
 }
 
 static int drop(struct cli *cli)

@@ -212,16 +212,28 @@ static struct bytes text_of(const struct vault *vault, const size_t *keys, size_
     return bytes_of(ret, used);
 }
 
+static bool save(const struct vault *vault, const char *path, const size_t *keys, size_t count,
+                 bool (*write_file)(const char *path, struct bytes content), char reterr[static VAULT_ERROR_MAX])
+{
+    char text[FILE_MAX];
+    bool ok = write_file(path, text_of(vault, keys, count, text));
+    if (!ok)
+        snprintf(reterr, VAULT_ERROR_MAX, "the key-encryption key %.90s cannot be written: %.60s", path,
+                 errno == ELOOP ? "what stands there is a link, or no file" : strerror(errno));
+    explicit_bzero(text, sizeof text);
+    return ok;
+}
+
 bool vault_save(const struct vault *vault, const char *path, const size_t *keys, size_t count,
                 char reterr[static VAULT_ERROR_MAX])
 {
-    char text[FILE_MAX];
-    bool ok = file_replace(path, text_of(vault, keys, count, text));
-    if (!ok)
-        snprintf(reterr, VAULT_ERROR_MAX, "the key-encryption key %.90s cannot be written: %.60s", path,
-                 strerror(errno));
-    explicit_bzero(text, sizeof text);
-    return ok;
+    return save(vault, path, keys, count, file_replace, reterr);
+}
+
+bool vault_save_aside(const struct vault *vault, const char *path, const size_t *keys, size_t count,
+                      char reterr[static VAULT_ERROR_MAX])
+{
+    return save(vault, path, keys, count, file_put, reterr);
 }
 
 /* Lifecycle. */

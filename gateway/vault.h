@@ -50,3 +50,6 @@ bool vault_make_key(struct vault *vault);
  */
 bool vault_save(const struct vault *vault, const char *path, const size_t *keys, size_t count,
                 char reterr[static VAULT_ERROR_MAX]);
+/* The same beside that file: its owner's alone, whatever was there, and never by way of a symbolic link. */
+bool vault_save_aside(const struct vault *vault, const char *path, const size_t *keys, size_t count,
+                      char reterr[static VAULT_ERROR_MAX]);

@@ -71,6 +71,15 @@ static void remove_left(const char *path)
     closedir(listing);
 }
 
+/* False, with errno as it was. */
+static bool discard(const char *fresh)
+{
+    int error = errno;
+    unlink(fresh);
+    errno = error;
+    return false;
+}
+
 static bool write_beside(const char *path, struct bytes content, char ret_fresh[static FRESH_MAX])
 {
     if (strlen(path) >= FILE_PATH_MAX) {
@@ -83,13 +92,8 @@ static bool write_beside(const char *path, struct bytes content, char ret_fresh[
     if (fd < 0)
         return false;
     errno = EIO; /* of a write that was short */
-    bool ok = close_having(fd, write(fd, content.ptr, content.len) == (ssize_t)content.len && fsync(fd) == 0);
-    if (!ok) {
-        int error = errno;
-        unlink(ret_fresh);
-        errno = error;
-    }
-    return ok;
+    return close_having(fd, write(fd, content.ptr, content.len) == (ssize_t)content.len && fsync(fd) == 0) ||
+           discard(ret_fresh);
 }
 
 static bool sync_folder_of(const char *path)
@@ -131,12 +135,25 @@ bool file_replace(const char *path, struct bytes content)
     path = resolve(path, room);
     if (!write_beside(path, content, fresh))
         return false;
-    if (take_after(path, fresh) && rename(fresh, path) == 0)
-        return sync_folder_of(path);
-    int error = errno;
-    unlink(fresh);
-    errno = error;
-    return false;
+    return take_after(path, fresh) && rename(fresh, path) == 0 ? sync_folder_of(path) : discard(fresh);
+}
+
+/* Whatever comes to stand there after this look is replaced itself: rename follows nothing. */
+static bool may_put(const char *path)
+{
+    struct stat old;
+    if (lstat(path, &old) != 0)
+        return errno == ENOENT;
+    errno = ELOOP;
+    return S_ISREG(old.st_mode);
+}
+
+bool file_put(const char *path, struct bytes content)
+{
+    char fresh[FRESH_MAX];
+    if (!may_put(path) || !write_beside(path, content, fresh))
+        return false;
+    return rename(fresh, path) == 0 ? sync_folder_of(path) : discard(fresh);
 }
 
 int file_lock(const char *path)

@@ -20,6 +20,9 @@ bool file_make(const char *path, struct bytes content);
 /* Also over one that is there, which hands its owner and mode on: whoever writes it may be another than who reads it.
  * Of a symbolic link it is the file that it names. */
 bool file_replace(const char *path, struct bytes content);
+/* Also over one that is there, which hands nothing on: mode 0600. What is no file, as a symbolic link, stays: errno
+ * ELOOP. For a secret beside its place, where nobody else is to say by what he put there who reads it. */
+bool file_put(const char *path, struct bytes content);
 
 /* Who reads a file and then replaces it keeps out others that do, until file_unlock. -1: errno. */
 int file_lock(const char *path);

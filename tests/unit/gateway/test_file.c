@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,6 +147,88 @@ Test(file, of_a_link_it_is_what_it_names)
     fclose(file);
     cr_expect_str_eq(content, "new");
     unlink(target);
+}
+
+/* As on a disk that is full: so many bytes of a file are written, and no more. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+Test(file, what_is_written_in_part_is_not_written)
+{
+    static const struct {
+        rlim_t limit;
+        int error;
+    } cases[] = {{4, EIO}, {0, EFBIG}};
+    char other[96];
+    snprintf(other, sizeof other, "%s-other", path);
+    cr_expect(file_make(path, BYTES_LITERAL("first")));
+    for (unsigned i = 0; i < 2; i++) {
+        errno = 0;
+        limit_files(cases[i].limit);
+        bool replaced = file_replace(path, BYTES_LITERAL("second"));
+        int replace_error = errno;
+        bool made = file_make(other, BYTES_LITERAL("second"));
+        int make_error = errno;
+        limit_files(RLIM_INFINITY);
+        cr_expect(!replaced && !made);
+        cr_expect_eq(replace_error, cases[i].error);
+        cr_expect_eq(make_error, cases[i].error);
+        expect_content("first", 0600);
+        expect_files(1);
+    }
+}
+
+/* Or whoever reads it could no longer. */
+Test(file, one_whose_owner_cannot_be_handed_on_is_not_replaced)
+{
+    if (geteuid() != 0)
+        cr_skip_test("only root can become another");
+    cr_expect(file_make(path, BYTES_LITERAL("first")));
+    cr_assert_eq(chmod(folder, 0777), 0);
+    cr_assert_eq(seteuid(1234), 0);
+    bool replaced = file_replace(path, BYTES_LITERAL("second"));
+    int error = errno;
+    cr_assert_eq(seteuid(0), 0);
+    cr_expect_not(replaced);
+    cr_expect_eq(error, EPERM);
+    expect_content("first", 0600);
+    expect_files(1);
+}
+
+/* What somebody put there before does not say who reads it. */
+Test(file, one_that_is_put_takes_nothing_over_and_follows_no_link)
+{
+    char target[96];
+    struct stat status;
+    snprintf(target, sizeof target, "%s-target", path);
+    cr_expect(file_put(path, BYTES_LITERAL("first")));
+    expect_content("first", 0600);
+    chmod(path, 0666);
+    cr_expect(file_put(path, BYTES_LITERAL("second")));
+    expect_content("second", 0600);
+    unlink(path);
+    cr_assert_eq(symlink(target, path), 0);
+    cr_expect_not(file_put(path, BYTES_LITERAL("secret")));
+    cr_expect_eq(errno, ELOOP);
+    cr_expect_neq(access(target, F_OK), 0, "of nothing yet");
+    cr_expect(file_make(target, BYTES_LITERAL("old")));
+    cr_expect_not(file_put(path, BYTES_LITERAL("secret")));
+    cr_expect_eq(errno, ELOOP);
+    cr_expect(lstat(path, &status) == 0 && S_ISLNK(status.st_mode));
+    expect_content("old", 0600);
+    expect_files(2);
+    unlink(target);
+    unlink(path);
+    cr_assert_eq(mkdir(path, 0700), 0);
+    cr_expect_not(file_put(path, BYTES_LITERAL("secret")));
+    cr_expect_eq(errno, ELOOP);
+    rmdir(path);
 }
 
 Test(file, one_that_locks_waits_for_the_other)
