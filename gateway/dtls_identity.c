@@ -19,10 +19,12 @@
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn.h>
 
+#include "codec/hex.h"
 #include "gateway/bootstrap.h"
 #include "gateway/crypto.h"
 #include "gateway/derive.h"
 #include "gateway/dtls_private.h"
+#include "gateway/rt/log.h"
 
 #include <string.h>
 
@@ -236,8 +238,8 @@ static bool find_bootstrap(struct dtls_session *session, const struct psk_name *
     return true;
 }
 
-/* For people who ask why: of devices that the registry has. */
-static void tell_why_not(struct dtls_session *session, const struct claim *claim, bool has_key)
+/* For people who ask why: of devices that the registry has. no_key: what is said if it had no key; NULL: it had one. */
+static void tell_why_not(struct dtls_session *session, const struct claim *claim, const char *no_key)
 {
     const struct registry *registry = session->owner->registry;
     if (!claim->record)
@@ -245,7 +247,7 @@ static void tell_why_not(struct dtls_session *session, const struct claim *claim
     session->named = (struct identity){.kind = IDENTITY_DEVICE, .evidence = claim->evidence};
     memcpy(session->named.tenant, claim->tenant.ptr, claim->tenant.len);
     memcpy(session->named.device, claim->device.ptr, claim->device.len);
-    session->failure = !has_key ? "It named a key that the device does not have, or that is not good now."
+    session->failure = no_key ? no_key
                        : !registry_device_may_speak(registry, claim->tenant, claim->device)
                            ? "The device or its tenant is disabled."
                            : "The device shakes hands too often.";
@@ -262,7 +264,7 @@ static bool find_psk(struct dtls_session *session, const struct psk_name *name, 
     claim.group = derive_group(dtls->registry, name->tenant, name->device);
     struct candidates candidates = find_candidates(dtls, name, &claim);
     if (candidates.count == 0) {
-        tell_why_not(session, &claim, false);
+        tell_why_not(session, &claim, "It named a key that the device does not have, or that is not good now.");
         return false;
     }
     claim.credential = choose(session, name, &candidates);
@@ -272,7 +274,7 @@ static bool find_psk(struct dtls_session *session, const struct psk_name *name, 
         return false;
     if (recognise(session, &claim))
         return true;
-    tell_why_not(session, &claim, true);
+    tell_why_not(session, &claim, NULL);
     return false;
 }
 
@@ -348,6 +350,24 @@ static bool recognise_record(struct dtls_session *session, const struct device_r
                                                         .evidence = evidence});
 }
 
+/* Whoever has the same by a younger credential is refused because of this device. The log of that one cannot say so,
+ * because nothing that is shown leads to it; so this device's does, and for the operator of both the gateway's. */
+static void tell_holder(struct dtls_session *session, const struct device_record *holder, bool has_key,
+                        enum evidence evidence, struct bytes shown)
+{
+    char quoted[LOG_QUOTED_MAX];
+    if (!holder)
+        return;
+    struct claim claim = {.tenant = bytes_of_text(holder->tenant), .device = bytes_of_text(holder->id),
+                          .record = holder, .evidence = evidence};
+    tell_why_not(session, &claim,
+                 has_key ? NULL : "What was shown is this device's, of which no credential that fits is good now; "
+                                  "nobody else gets it.");
+    LOG_RATED(session->owner->now_ms, LOG_INFO, "dtls_identity",
+              "what is shown is of a device that may not speak by it", "tenant=%s device=%s shown=%s reason=\"%s\"",
+              holder->tenant, holder->id, log_quote(quoted, shown), session->failure);
+}
+
 /* What the authority of one tenant has signed names devices of that tenant only. */
 static bool accept_name(struct dtls_session *session, struct bytes name, const struct dtls_issuer *issuer)
 {
@@ -356,8 +376,10 @@ static bool accept_name(struct dtls_session *session, struct bytes name, const s
     struct registry_chain chain = {bytes_of_text(issuer->tenant), name, issuer->spki, issuer->leaf};
     const struct device_record *record =
         registry_device_by_x509(dtls->registry, &chain, dtls->wall_s, &credential);
-    if (!recognise_record(session, record, credential, EVIDENCE_X509))
+    if (!recognise_record(session, record, credential, EVIDENCE_X509)) {
+        tell_holder(session, registry_holder_of_x509(dtls->registry, &chain), record != NULL, EVIDENCE_X509, name);
         return false;
+    }
     session->proof.is_of_ca = issuer->tenant[0] != '\0';
     memcpy(session->proof.issuer, issuer->spki, sizeof session->proof.issuer);
     return true;
@@ -387,10 +409,15 @@ static bool accept_raw_key(struct dtls_session *session, const WOLFSSL_BUFFER_IN
     const struct dtls *dtls = session->owner;
     const struct credential *credential = NULL;
     uint8_t digest[CRYPTO_SHA256_BYTES];
+    char digits[2 * sizeof digest];
     if (!crypto_sha256(bytes_of(spki->buffer, spki->length), (struct bytes){0}, digest))
         return false;
     const struct device_record *record = registry_device_by_rpk(dtls->registry, digest, dtls->wall_s, &credential);
-    return recognise_record(session, record, credential, EVIDENCE_RPK);
+    if (recognise_record(session, record, credential, EVIDENCE_RPK))
+        return true;
+    tell_holder(session, registry_holder_of_rpk(dtls->registry, digest), record != NULL, EVIDENCE_RPK,
+                bytes_of(digits, hex_write(bytes_of(digest, sizeof digest), digits)));
+    return false;
 }
 
 /* A leaf that nothing in the settings has signed may be one of a tenant's authority. */

@@ -477,18 +477,23 @@ static const struct device_entry *device_of_own_name(const struct registry *regi
     return table_find(&registry->devices, hash_pair(&registry->key, tenant, id), is_device, &key);
 }
 
-/* In each index stands the first of those that show that; of the three it is the first. */
+/* In each index stands the first of those that show that; of the three it is the first. The indexes borrow the
+ * digests. */
 static const struct device_entry *device_of_chain(const struct registry *registry,
                                                   const struct registry_chain *chain,
-                                                  const struct index indexes[static CHAIN_SHOWS])
+                                                  uint8_t ret_digests[static CREDENTIAL_CA_LEAF],
+                                                  struct index ret_indexes[static CHAIN_SHOWS])
 {
     struct precedence first = {0};
     struct bytes tenant, id;
+    memcpy(ret_digests, chain->ca, CREDENTIAL_DIGEST_BYTES);
+    memcpy(ret_digests + CREDENTIAL_DIGEST_BYTES, chain->leaf, CREDENTIAL_DIGEST_BYTES);
+    indexes_of_chain(unconst(registry), chain, ret_digests, ret_indexes);
     if (credential_own_name(chain->name, &tenant, &id))
         return device_of_own_name(registry, chain, tenant, id);
     for (size_t i = 0; i < CHAIN_SHOWS; i++) {
-        const struct device_entry *holder = find_in(&indexes[i]);
-        struct precedence held = holder ? precedence_of(holder, &indexes[i]) : (struct precedence){0};
+        const struct device_entry *holder = find_in(&ret_indexes[i]);
+        struct precedence held = holder ? precedence_of(holder, &ret_indexes[i]) : (struct precedence){0};
         if (holder && comes_before(&held, &first))
             first = held;
     }
@@ -502,10 +507,7 @@ const struct device_record *registry_device_by_x509(const struct registry *regis
     struct index indexes[CHAIN_SHOWS];
     uint8_t digests[CREDENTIAL_CA_LEAF];
     const struct credential *credential = NULL;
-    memcpy(digests, chain->ca, CREDENTIAL_DIGEST_BYTES);
-    memcpy(digests + CREDENTIAL_DIGEST_BYTES, chain->leaf, CREDENTIAL_DIGEST_BYTES);
-    indexes_of_chain(unconst(registry), chain, digests, indexes);
-    const struct device_entry *device = device_of_chain(registry, chain, indexes);
+    const struct device_entry *device = device_of_chain(registry, chain, digests, indexes);
     for (size_t i = 0; device && !credential && i < CHAIN_SHOWS; i++)
         credential = find_shown(device, shows_certificate, &indexes[i].shown, now_s);
     if (!credential)
@@ -520,6 +522,21 @@ const struct device_record *registry_device_by_rpk(const struct registry *regist
 {
     struct index index = index_of_rpk(unconst(registry), digest);
     return device_by(&index, shows_rpk, now_s, ret_credential);
+}
+
+const struct device_record *registry_holder_of_x509(const struct registry *registry,
+                                                    const struct registry_chain *chain)
+{
+    struct index indexes[CHAIN_SHOWS];
+    uint8_t digests[CREDENTIAL_CA_LEAF];
+    return record_of_entry(device_of_chain(registry, chain, digests, indexes));
+}
+
+const struct device_record *registry_holder_of_rpk(const struct registry *registry,
+                                                   const uint8_t digest[static CREDENTIAL_DIGEST_BYTES])
+{
+    struct index index = index_of_rpk(unconst(registry), digest);
+    return record_of_entry(find_in(&index));
 }
 
 const struct credential *registry_signature_key(const struct registry *registry, struct bytes tenant,

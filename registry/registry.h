@@ -51,6 +51,11 @@ const struct device_record *registry_device_by_x509(const struct registry *regis
 const struct device_record *registry_device_by_rpk(const struct registry *registry,
                                                    const uint8_t digest[static CREDENTIAL_DIGEST_BYTES], int64_t now_s,
                                                    const struct credential **ret_credential);
+/* Whose it is, though none of its credentials is good: for people who ask why it was refused. NULL: nobody's. */
+const struct device_record *registry_holder_of_x509(const struct registry *registry,
+                                                    const struct registry_chain *chain);
+const struct device_record *registry_holder_of_rpk(const struct registry *registry,
+                                                   const uint8_t digest[static CREDENTIAL_DIGEST_BYTES]);
 /* A signature key of the tenant by its id, good or not; ret_device is whose it is. NULL: none. */
 const struct credential *registry_signature_key(const struct registry *registry, struct bytes tenant, struct bytes kid,
                                                 const struct device_record **ret_device);

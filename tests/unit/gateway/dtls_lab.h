@@ -316,6 +316,8 @@ struct lab_pair {
     struct lab_queue to_client, to_server;
     struct dtls_session *session;
     bool established, closed;
+    const char *why; /* it was closed before it was established, if that was told; and of whom */
+    struct identity named;
     unsigned flights;
 };
 
@@ -333,6 +335,7 @@ static inline enum dtls_event lab_serve(struct lab_pair *pair, struct bytes data
     if (event == DTLS_ESTABLISHED)
         pair->established = true;
     if (event == DTLS_CLOSED) {
+        pair->why = dtls_session_failure(pair->session, &pair->named);
         dtls_session_free(pair->session, NULL);
         pair->session = NULL;
         pair->closed = true;

@@ -519,6 +519,64 @@ Test(dtls, the_common_name_counts_only_alone)
     lab_close(&with);
 }
 
+/* Of this device, for this reason; NULL: nothing is told. */
+static void expect_told(struct lab *with, const struct lab_client_options *options, const char *device, const char *why)
+{
+    static struct lab_pair pair;
+    for (unsigned version13 = 0; version13 < 2; version13++) {
+        struct lab_client_options either = *options;
+        either.version13 = version13;
+        cr_assert(lab_pair_open(&pair, with, &either));
+        cr_expect_not(lab_handshake(&pair));
+        cr_expect_eq(pair.why != NULL, why != NULL, "%u: %s", version13, pair.why);
+        if (why && pair.why) {
+            cr_expect(strstr(pair.why, why), "%s", pair.why);
+            cr_expect_str_eq(pair.named.device, device);
+            cr_expect_eq(pair.named.evidence, options->raw_key ? EVIDENCE_RPK : EVIDENCE_X509);
+        }
+        lab_pair_close(&pair);
+    }
+}
+
+/* Who has the same by a younger credential is refused because of one that may not speak by it. */
+Test(dtls, whose_certificate_it_is_is_told_when_it_is_refused)
+{
+    static struct lab with;
+    static struct lab_certificate certificate;
+    struct credential old = lab_x509("sensor.acme.example"), young = lab_x509("sensor.acme.example");
+    struct device_record holder = {.tenant = "acme", .id = "x509-0", .credentials = &old, .credential_count = 1};
+    struct device_record other = {.tenant = "acme", .id = "other", .credentials = &young, .credential_count = 1};
+    old.created_s = 1;
+    old.not_after_s = 500;
+    young.created_s = 2;
+    open_x509(&with);
+    dtls_set_time(with.dtls, 1000);
+    cr_assert(registry_put_device(with.registry, &holder) && registry_put_device(with.registry, &other));
+    cr_assert(lab_certificate_make(&certificate, &authority, "sensor.acme.example", 0x82, false));
+    struct lab_client_options options = x509_client(&certificate);
+    expect_told(&with, &options, "x509-0", "nobody else gets it");
+    old.not_after_s = 0;
+    holder.disabled = true;
+    cr_assert(registry_put_device(with.registry, &holder));
+    expect_told(&with, &options, "x509-0", "disabled");
+    cr_assert(lab_certificate_make(&certificate, &authority, "elsewhere.example", 0x82, false));
+    options = x509_client(&certificate);
+    expect_told(&with, &options, "", NULL);
+    lab_close(&with);
+}
+
+Test(dtls, whose_raw_key_it_is_is_told_when_it_is_refused)
+{
+    add_raw_key_device();
+    struct credential ended = lab_spki(CREDENTIAL_RPK, bytes_of(device_key.spki, device_key.spki_len), NULL);
+    struct device_record device = {.tenant = "acme", .id = "rpk-1", .credentials = &ended, .credential_count = 1};
+    struct lab_client_options options = raw_key_client();
+    ended.not_after_s = 500;
+    dtls_set_time(lab.dtls, 1000);
+    cr_assert(registry_put_device(lab.registry, &device));
+    expect_told(&lab, &options, "rpk-1", "nobody else gets it");
+}
+
 Test(dtls, without_an_authority_no_certificate_is_good)
 {
     static struct lab_certificate certificate;

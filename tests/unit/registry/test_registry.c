@@ -169,6 +169,14 @@ static const struct device_record *of_chain(const struct registry *registry, con
     return registry_device_by_x509(registry, &chain, now_s, ret);
 }
 
+static const struct device_record *holder_of_chain(const struct registry *registry, const char *name, uint8_t ca,
+                                                   uint8_t leaf)
+{
+    const uint8_t ca_digest[CREDENTIAL_DIGEST_BYTES] = {ca}, leaf_digest[CREDENTIAL_DIGEST_BYTES] = {leaf};
+    struct registry_chain chain = {.name = bytes_of_text(name), .ca = ca_digest, .leaf = leaf_digest};
+    return registry_holder_of_x509(registry, &chain);
+}
+
 /* The digests are public: whoever knows them could say more of another's certificate than its own device does. */
 Test(registry, a_credential_that_says_more_takes_nothing_from_an_older_one)
 {
@@ -194,6 +202,8 @@ Test(registry, a_credential_that_says_more_takes_nothing_from_an_older_one)
         first.not_after_s = 150;
         put(registry, victim);
         cr_expect_null(of_chain(registry, "", "same", 1, 2, 200, &found), "ended: nobody else has it");
+        cr_expect_str_eq(holder_of_chain(registry, "same", 1, 2)->id, "victim");
+        cr_expect_null(holder_of_chain(registry, "another", 1, 2));
         cr_expect(of_chain(registry, "", "same", 1, 2, 149, &found)->disabled);
         second.created_s = 99;
         put(registry, thief);
