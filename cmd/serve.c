@@ -60,7 +60,17 @@ static void ready(void *ctx)
     fflush(stdout);
 }
 
-/* What is no setting; the rest stays in argv in its order. Returns the new argc, or -1 after help was printed. */
+static bool take_config(const char *path, const char **ret_config)
+{
+    bool is_first = *ret_config == NULL;
+    if (!is_first)
+        cli_put_line(stderr, "weir serve: --config is given twice");
+    *ret_config = path;
+    return is_first;
+}
+
+/* What is no setting; the rest stays in argv in its order. Returns the new argc; 0: help was printed; -1: error, and it
+ * was told. */
 static int take_own(struct serve *serve, int argc, char **argv, const char **ret_config)
 {
     int kept = 1;
@@ -68,12 +78,14 @@ static int take_own(struct serve *serve, int argc, char **argv, const char **ret
         if (strcmp(argv[i], "--demo") == 0) {
             serve->demo = true;
         } else if (strncmp(argv[i], "--config=", 9) == 0) {
-            *ret_config = argv[i] + 9;
+            if (!take_config(argv[i] + 9, ret_config))
+                return -1;
         } else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
-            *ret_config = argv[++i];
+            if (!take_config(argv[++i], ret_config))
+                return -1;
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             help();
-            return -1;
+            return 0;
         } else {
             argv[kept++] = argv[i];
         }
@@ -87,8 +99,8 @@ static int read_settings(struct serve *serve, int argc, char **argv)
     char error[SETTINGS_ERROR_MAX];
     const char *config = NULL;
     argc = take_own(serve, argc, argv, &config);
-    if (argc < 0)
-        return EXIT_SUCCESS;
+    if (argc <= 0)
+        return argc == 0 ? EXIT_SUCCESS : EXIT_USAGE;
     settings_default(&serve->settings);
     if ((config && !settings_from_file(&serve->settings, config, error)) ||
         !settings_from_environment(&serve->settings, error) ||

@@ -135,8 +135,20 @@ static void refuse(const struct option_row *row, const char *value, char reterr[
                  row->max, value ? value : "");
 }
 
+/* The last of two would undo the first, and who gave both meant both. */
+static bool is_first(const struct option_row *row, bool given[static ROW_COUNT], char reterr[static SIM_ERROR_MAX])
+{
+    bool *before = &given[row - rows];
+    bool first = !*before || row->type == OPTION_FLAG;
+    if (!first)
+        snprintf(reterr, SIM_ERROR_MAX, "--%s is given twice", row->name);
+    *before = true;
+    return first;
+}
+
 bool sim_options_parse(struct sim_options *ret, int argc, char **argv, char reterr[static SIM_ERROR_MAX])
 {
+    bool given[ROW_COUNT] = {false};
     memset(ret, 0, sizeof *ret);
     for (size_t i = 0; i < ROW_COUNT; i++)
         if (rows[i].fallback)
@@ -148,6 +160,8 @@ bool sim_options_parse(struct sim_options *ret, int argc, char **argv, char rete
             snprintf(reterr, SIM_ERROR_MAX, "\"%.100s\" is not an option; see weir sim --help", argv[i]);
             return false;
         }
+        if (!is_first(row, given, reterr))
+            return false;
         const char *value = argv[i][name_len] ? argv[i] + name_len + 1 : NULL;
         if (row->type != OPTION_FLAG && !value)
             value = ++i < argc ? argv[i] : NULL;
@@ -163,7 +177,9 @@ void sim_options_help(FILE *out)
 {
     fputs("weir sim [--OPTION=VALUE ...]\n\n"
           "A fleet of devices that post observations to a gateway: each has a source address of its own in\n"
-          "127.0.0.0/8, all share one socket. Ends with one line of JSON on stdout.\n\n", out);
+          "127.0.0.0/8, all share one socket. Ends with one line of JSON on stdout, and with status 1 if nothing\n"
+          "was acknowledged of what was sent, or no DTLS handshake succeeded; what was refused among others counts\n"
+          "in that line only. --check ends with 1 if anything is lost or doubled.\n\n", out);
     for (size_t i = 0; i < ROW_COUNT; i++) {
         fprintf(out, "  --%-16s %s", rows[i].name, rows[i].help);
         if (rows[i].fallback && rows[i].fallback[0])

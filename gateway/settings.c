@@ -314,10 +314,31 @@ bool settings_from_file(struct settings *settings, const char *path, char reterr
     return good;
 }
 
+/* As options write it. */
+static const char *option_name(const struct settings_row *row, char ret[static NAME_MAX_BYTES])
+{
+    snprintf(ret, NAME_MAX_BYTES, "%s", row->name);
+    for (char *at = ret; *at != '\0'; at++) {
+        if (*at == '_')
+            *at = '-';
+    }
+    return ret;
+}
+
+/* The last of two would undo the first, and who gave both meant both. */
+static bool take_once(bool given[static ROW_COUNT], size_t index, char reterr[static SETTINGS_ERROR_MAX])
+{
+    char option[NAME_MAX_BYTES];
+    if (given[index])
+        return refuse(reterr, "--%s is given twice", option_name(&rows[index], option));
+    given[index] = true;
+    return true;
+}
+
 /* Sets from one argument, with the next one if need be. Returns how many were used; 0: not a setting; -1:
  * error. */
-static int take_argument(struct settings *settings, const char *argument, const char *next,
-                         char reterr[static SETTINGS_ERROR_MAX])
+static int take_argument(struct settings *settings, bool given[static ROW_COUNT], const char *argument,
+                         const char *next, char reterr[static SETTINGS_ERROR_MAX])
 {
     if (strncmp(argument, "--", 2) != 0)
         return 0;
@@ -332,12 +353,14 @@ static int take_argument(struct settings *settings, const char *argument, const 
             return -1;
         }
         const char *value = equals ? equals + 1 : is_flag ? "true" : next;
-        if (!set_row(settings, index, bytes_of_text(value), reterr))
+        if (!take_once(given, index, reterr) || !set_row(settings, index, bytes_of_text(value), reterr))
             return -1;
         return equals || is_flag ? 1 : 2;
     }
     bool negated = !equals && strncmp(name, "no-", 3) == 0;
     if (negated && find(bytes_of_text(name + 3), &index) && places[index].kind == KIND_flag) {
+        if (!take_once(given, index, reterr))
+            return -1;
         *(bool *)place_of(settings, index) = false;
         return 1;
     }
@@ -347,10 +370,11 @@ static int take_argument(struct settings *settings, const char *argument, const 
 int settings_from_arguments(struct settings *settings, int argc, char **argv,
                             char reterr[static SETTINGS_ERROR_MAX])
 {
+    bool given[ROW_COUNT] = {false};
     int kept = argc > 0 ? 1 : 0;
     int i = kept;
     while (i < argc && strcmp(argv[i], "--") != 0) {
-        int used = take_argument(settings, argv[i], i + 1 < argc ? argv[i + 1] : NULL, reterr);
+        int used = take_argument(settings, given, argv[i], i + 1 < argc ? argv[i + 1] : NULL, reterr);
         if (used < 0)
             return -1;
         if (used == 0)
@@ -367,11 +391,7 @@ int settings_from_arguments(struct settings *settings, int argc, char **argv,
 static void print_option(FILE *out, const struct settings_row *row)
 {
     char option[NAME_MAX_BYTES];
-    snprintf(option, sizeof option, "%s", row->name);
-    for (char *at = option; *at != '\0'; at++) {
-        if (*at == '_')
-            *at = '-';
-    }
+    option_name(row, option);
     if (strcmp(row->type, "flag") == 0)
         fprintf(out, "  --%s, --no-%s\n", option, option);
     else
@@ -400,8 +420,8 @@ void settings_markdown(FILE *out)
           "A setting is given on the command line (`weir serve --coap-port=5683`; flags: `--dtls13`,\n"
           "`--no-dtls13`), in the environment (`WEIR_COAP_PORT=5683`), or in a settings file (lines\n"
           "`coap_port = 5683`; `#` begins a comment). Where several give it, the command line wins over the\n"
-          "environment, and that over the file. Sizes and limits of a worker are for each worker thread. The\n"
-          "range of a text is its length.\n\n"
+          "environment, and that over the file; the command line gives each once. Sizes and limits of a worker\n"
+          "are for each worker thread. The range of a text is its length.\n\n"
           "| setting | type | default | range | unit | what |\n"
           "|---|---|---|---|---|---|\n",
           out);

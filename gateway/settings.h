@@ -155,7 +155,8 @@ bool settings_set(struct settings *settings, struct bytes name, struct bytes val
 bool settings_from_environment(struct settings *settings, char reterr[static SETTINGS_ERROR_MAX]);
 /* Reads name = value lines; # begins a comment. */
 bool settings_from_file(struct settings *settings, const char *path, char reterr[static SETTINGS_ERROR_MAX]);
-/* Takes --name=value and --name value out of argv; what is not a setting stays. Returns the new argc, or -1. */
+/* Takes --name=value and --name value out of argv; what is not a setting stays. Returns the new argc, or -1, also if
+ * one is given twice. */
 int settings_from_arguments(struct settings *settings, int argc, char **argv,
                             char reterr[static SETTINGS_ERROR_MAX]);
 

@@ -140,6 +140,15 @@ def test_an_option_twice(gateway):
     result = gateway.cli("device", "add", "demo/twice", "--site", "a", "--site=b", check=False)
     assert result.status == 2 and "--site is given twice" in result.err, result
     equal(gateway.cli("device", "show", "demo/twice", check=False).status, 1)
+    config = os.path.join(gateway.folder, "twice.conf")
+    with open(config, "w") as file:
+        file.write("what starts nothing if it is read\n")
+    for option, arguments in (("coap-port", ["serve", "--coap-port=0", "--coap_port", "0", "--nor-does-this"]),
+                              ("dtls13", ["serve", "--dtls13", "--no-dtls13", "--nor-does-this"]),
+                              ("config", ["serve", "--config", config, "--config=" + config]),
+                              ("rate", ["sim", "--rate=1", "--rate", "2"])):
+        result = lib.run([lib.BINARY, *arguments])
+        assert result.status == 2 and "--%s is given twice" % option in result.err, result
 
 
 def test_what_would_do_nothing_is_refused(gateway):

@@ -72,6 +72,15 @@ Test(sim_options, refusals_name_the_option)
     cr_assert_not(PARSE("--format=xml"));
 }
 
+Test(sim_options, neither_of_two_values_is_taken)
+{
+    cr_assert_not(PARSE("--rate=1", "--rate", "2"));
+    cr_assert_str_eq(error, "--rate is given twice");
+    cr_assert_not(PARSE("--tenant=a", "--devices=3", "--tenant=a"));
+    cr_assert_str_eq(error, "--tenant is given twice");
+    cr_assert(PARSE("--non", "--non"), "%s", error);
+}
+
 Test(sim_options, what_belongs_together)
 {
     cr_assert_not(PARSE("--check=ledger"));

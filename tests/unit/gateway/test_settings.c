@@ -168,9 +168,13 @@ Test(settings, arguments_are_taken_out)
 
 Test(settings, flags_on_the_command_line_take_no_next_argument)
 {
-    cr_assert_eq(take(4, (const char *const[]){"weir", "--no-dtls13", "--dtls13", "false", NULL}), 2);
+    cr_assert(set("dtls13", "false"));
+    cr_assert_eq(take(3, (const char *const[]){"weir", "--dtls13", "false", NULL}), 2);
     cr_assert_str_eq(argv[1], "false");
     cr_assert(settings.dtls13);
+    cr_assert_eq(take(2, (const char *const[]){"weir", "--no-dtls13", NULL}), 1);
+    cr_assert(!settings.dtls13);
+    cr_assert(set("dtls13", "true"));
     cr_assert_eq(take(2, (const char *const[]){"weir", "--dtls13=off", NULL}), 1);
     cr_assert(!settings.dtls13);
 }
@@ -181,6 +185,24 @@ Test(settings, argument_errors)
     cr_assert(strstr(error, "coap-port"), "%s", error);
     cr_assert_eq(take(2, (const char *const[]){"weir", "--coap-port=x", NULL}), -1);
     cr_assert_eq(take(2, (const char *const[]){"weir", "--no-coap-port", NULL}), 2, "stays, for others to refuse");
+}
+
+Test(settings, an_argument_is_given_once_over_all_other_sources)
+{
+    static const char *const twice[][5] = {{"weir", "--coap-port=1", "--coap_port=1", NULL},
+                                           {"weir", "--coap-port", "1", "--coap-port=2", NULL},
+                                           {"weir", "--dtls13", "--no-dtls13", NULL},
+                                           {"weir", "--no-dtls13", "--dtls13=off", NULL}};
+    for (unsigned i = 0; i < 4; i++) {
+        cr_expect_eq(take(i == 1 ? 4 : 3, twice[i]), -1, "%u", i);
+        cr_expect_str_eq(error, i < 2 ? "--coap-port is given twice" : "--dtls13 is given twice");
+    }
+    setenv("WEIR_COAP_PORT", "1234", 1);
+    cr_assert(read_text("coap_port = 77\ncoap_port = 78\n"), "%s", error);
+    cr_assert(settings_from_environment(&settings, error), "%s", error);
+    cr_expect_eq(settings.coap_port, 1234);
+    cr_assert_eq(take(3, (const char *const[]){"weir", "--coap-port=9", "--coaps-port=9", NULL}), 1);
+    cr_expect_eq(settings.coap_port, 9);
 }
 
 Test(settings, help_names_every_setting)
