@@ -740,6 +740,50 @@ Test(accounts, what_is_given_up_before_all_are_said_to_be_entered_is_the_others)
     expect_shared_name_is_kept("WATCH", "weir:{acme}:kids");
 }
 
+#define DIGITS_OF_ANOTHER "0123456789abcdef"
+
+static void expect_digits_of_another(void)
+{
+    const struct store_reply *reply = redis_call(other.client, "HGET weir:{acme}:kids :entered");
+    cr_expect(bytes_equal_text(reply->text, DIGITS_OF_ANOTHER));
+}
+
+/* Two that enter at once, of whom the second finds the digits of the first: both can end, though names are shared. */
+Test(accounts, who_enters_beside_another_one_leaves_its_digits)
+{
+    struct credential raw = credential_of("raw", CREDENTIAL_RPK, 2);
+    add_tenant();
+    older_raw_key("a", "01");
+    older_raw_key("b", "01");
+    add_device("c");
+    redis_call(client, "HSET weir:{acme}:kids :entered " DIGITS_OF_ANOTHER);
+    tap_open(&redis, "weir:{acme}:kids", 3, expect_digits_of_another); /* after the change's and that of the portion */
+    cr_expect_eq(accounts_put_credential(&tapped, T, BYTES_LITERAL("c"), &raw, false), ACCOUNTS_DONE);
+    cr_expect_geq(tap.seen, 3);
+    tap_close();
+    cr_expect(kid_is(":entered", "shared"));
+    cr_expect(raw_key_is(1, "a") && raw_key_is(2, "c"));
+}
+
+Test(accounts, what_is_shared_among_the_first_of_many_is_remembered)
+{
+    add_tenant();
+    older_raw_key("a", "01");
+    older_raw_key("b", "01");
+    for (unsigned i = 0; i < 70; i++) {
+        char id[16], digits[3];
+        snprintf(id, sizeof id, "old%02u", i);
+        snprintf(digits, sizeof digits, "%02x", i + 2);
+        older_raw_key(id, digits);
+    }
+    add_device("z");
+    cr_expect_eq(put_key("z", "raw", CREDENTIAL_RPK, 200, false), ACCOUNTS_DONE);
+    cr_expect(kid_is(":entered", "shared"));
+    cr_assert_eq(accounts_remove_device(&accounts, T, BYTES_LITERAL("a")), ACCOUNTS_DONE);
+    cr_expect_eq(put_key("z", "more", CREDENTIAL_RPK, 1, false), ACCOUNTS_SAME_SECRET);
+    cr_expect_str_eq(accounts.holder, "b");
+}
+
 static void remove_b(void)
 {
     cr_expect_eq(accounts_remove_device(&other, T, BYTES_LITERAL("b")), ACCOUNTS_DONE);
