@@ -140,6 +140,20 @@ bool spool_cursor_save(struct disk *disk, uint64_t lsn)
     return spool_small_replace(disk, "cursor", "cursor.new", bytes_of_text(text));
 }
 
+bool spool_cursor_overwrite(struct disk *disk, uint64_t lsn)
+{
+    char text[40];
+    write_cursor(lsn, text);
+    int fd = disk->open(disk, "cursor", O_WRONLY);
+    if (fd < 0)
+        return false;
+    bool ok = disk->write(disk, fd, bytes_of_text(text), 0) && disk->sync(disk, fd);
+    int error = errno;
+    disk->close(disk, fd);
+    errno = error;
+    return ok;
+}
+
 /*
  * One entry of the quarantine: 64 octets of header, then what was found.
  *   0 "weirbad\0"   8 octets that follow   16 offset in the segment   24 name of the segment   60 CRC of 0 to 59

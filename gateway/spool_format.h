@@ -92,8 +92,9 @@
  *     then truncates the file behind it.
  *   after a write or sync that failed: never touches that file again, makes a segment with the next LSN to be
  *     confirmed as its first, writes the whole commit there. Condition 4 voids what the first attempt may have left.
- *   saves the cursor: writes and syncs "cursor.new", renames it, syncs the folder; only then are segments unlinked,
- *     oldest first, the folder synced after each.
+ *   saves the cursor: writes and syncs "cursor.new", renames it, syncs the folder; on a disk without room for another
+ *     file, overwrites "cursor" and syncs it. Only then are segments unlinked, oldest first, the folder synced after
+ *     each.
  *
  * THE READER
  *
@@ -110,7 +111,8 @@
  *                         is valid is kept, though not confirmed: its sender will repeat it. LSNs above the last
  *                         that was found are used again, so no LSN has two bodies that count.
  *   after a failed write  as above; the void records are cut, or void again by condition 4.
- *   in saving the cursor  the old cursor or the new one. The old one makes the push repeat itself, which it may.
+ *   in saving the cursor  the old cursor or the new one; of one that was overwritten perhaps neither. The old one, or
+ *                         none, makes the push repeat itself, which it may.
  *   in unlinking          segments below the cursor, perhaps not all: they are unlinked later.
  */
 #pragma once

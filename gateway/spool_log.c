@@ -382,7 +382,8 @@ uint64_t spool_log_octets(const struct spool_log *log)
     return atomic_load_explicit(&log->octets, memory_order_relaxed);
 }
 
-/* On a full disk the spare is given up: without a cursor nothing could be released, ever. */
+/* On a full disk the spare is given up, and where there is none the old cursor is overwritten: without a cursor nothing
+ * could be released, ever. */
 bool spool_log_save_cursor(struct spool_log *log, uint64_t lsn)
 {
     bool saved = spool_cursor_save(log->disk, lsn);
@@ -392,7 +393,7 @@ bool spool_log_save_cursor(struct spool_log *log, uint64_t lsn)
             log->disk->unlink(log->disk, SPOOL_SPARE);
         log->spare = false;
         pthread_mutex_unlock(&log->mutex);
-        saved = spool_cursor_save(log->disk, lsn);
+        saved = spool_cursor_save(log->disk, lsn) || (is_full(errno) && spool_cursor_overwrite(log->disk, lsn));
     }
     if (saved)
         atomic_store(&log->cursor_lsn, lsn);
@@ -506,6 +507,8 @@ static struct spool_log *open_log(const struct spool_log_config *config, bool re
     if (!log->zeros)
         goto fail;
     log->disk->unlink(log->disk, SPOOL_SPARE);
+    if (ret->cursor_lsn == 0)
+        (void)spool_cursor_save(log->disk, 0); /* while there is room: a full disk can only overwrite it */
     /* On a full disk there is still something to push, and space after that. */
     if (!open_segment(log, 0) && !is_full(errno)) {
         strcpy(ret->where, SPOOL_SPARE);

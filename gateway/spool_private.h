@@ -84,6 +84,8 @@ bool spool_identity_has(const struct spool_identity *identity, uint64_t gateway)
 /* 0 in *ret_lsn: there is none, or it is damaged. False: errno. */
 bool spool_cursor_load(struct disk *disk, uint64_t *ret_lsn);
 bool spool_cursor_save(struct disk *disk, uint64_t lsn);
+/* In place, where there is no room for another file. Cut off in the middle it is none, and all is pushed again. */
+bool spool_cursor_overwrite(struct disk *disk, uint64_t lsn);
 /* Appends damaged octets unless the file already has those of that place; of no consequence if it cannot. */
 void spool_quarantine(struct disk *disk, const struct spool_segment *segment, int from_fd, uint64_t at,
                       uint64_t octets);

@@ -537,6 +537,26 @@ Test(spool_log, no_more_than_max_bytes)
     fake_disk_free(fake);
 }
 
+/* The last segment took all that was left: there is no spare, and not an octet for another file. */
+Test(spool_log, the_cursor_is_overwritten_when_the_disk_is_full_to_the_last_octet)
+{
+    struct spool_recovery recovery;
+    struct spool_log *log;
+    uint64_t *len;
+    struct fake_disk *fake = begin(&log, false);
+    fake->space = 1;
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(commit_one(fake, log, 10), SPOOL_DONE);
+        cr_assert(save_cursor(fake, log, i + 1));
+    }
+    cr_assert_null(fake_disk_content(fake, "spare", &len));
+    spool_log_close(log);
+    log = open_on(fake, false, &recovery);
+    cr_assert(log && recovery.cursor_lsn == 2);
+    spool_log_close(log);
+    fake_disk_free(fake);
+}
+
 Test(spool_log, nothing_is_released_above_the_saved_cursor)
 {
     struct spool_log *log;
