@@ -28,7 +28,7 @@ import lib
 from relay import Relay
 
 TENANT = "demo"
-DRAIN_S = 60.0
+DRAIN_S = 120.0
 LEDGER = re.compile(r"^(\d+) acknowledged, (\d+) lost, (\d+) doubled", re.M)
 
 
@@ -178,7 +178,7 @@ class Campaign:
     def acknowledged(self):
         return sum(fleet.acknowledged() for fleet in self.fleets)
 
-    def wait_acknowledged(self, more, limit_s=60.0):
+    def wait_acknowledged(self, more, limit_s=120.0):
         """Until so many more are acknowledged."""
         wanted = self.acknowledged() + more
         lib.wait_until(lambda: self.acknowledged() >= wanted, "%d acknowledged" % wanted, limit_s)

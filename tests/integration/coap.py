@@ -19,6 +19,9 @@ BLOCK2, BLOCK1, SIZE2, PROXY_URI, PROXY_SCHEME, SIZE1 = 23, 27, 28, 35, 39, 60
 ECHO, NO_RESPONSE, REQUEST_TAG = 252, 258, 292
 SEQUENCE = 65100
 
+# For what must come: a datagram is not lost on this machine, but a machine may stand still.
+PATIENCE_S = 30.0
+
 TEXT, LINK, JSON, CBOR, SENML_JSON, SENML_CBOR = 0, 40, 50, 60, 110, 112
 
 
@@ -153,7 +156,8 @@ class Peer:
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind((source, source_port))
         self.remote = (host, port)
-        self.mids = itertools.count(random.randrange(0x10000))
+        # From the upper half, so that none is one that a test has written down.
+        self.mids = itertools.count(random.randrange(0x8000, 0xc000))
 
     @property
     def port(self):
@@ -174,7 +178,7 @@ class Peer:
     def send(self, data):
         self.socket.sendto(data.encode() if isinstance(data, Message) else data, self.remote)
 
-    def receive_bytes(self, timeout=5.0):
+    def receive_bytes(self, timeout=PATIENCE_S):
         """One datagram, or None when none came in time."""
         self.socket.settimeout(timeout)
         try:
@@ -182,11 +186,11 @@ class Peer:
         except socket.timeout:
             return None
 
-    def receive(self, timeout=5.0):
+    def receive(self, timeout=PATIENCE_S):
         data = self.receive_bytes(timeout)
         return None if data is None else Message.decode(data)
 
-    def ask(self, message, timeout=10.0, ack_timeout=2.0):
+    def ask(self, message, timeout=60.0, ack_timeout=5.0):
         """Sends a request with a fresh message id and returns its answer, piggy-backed or separate (acknowledged)."""
         message.mid = self.next_mid()
         data = message.encode()
@@ -194,7 +198,7 @@ class Peer:
         end = time.monotonic() + timeout
         self.send(data)
         while time.monotonic() < end:
-            answer = self.receive(min(wait, end - time.monotonic()))
+            answer = self.receive(max(0.01, min(wait, end - time.monotonic())))
             if answer is None:
                 self.send(data)
                 wait *= 2
@@ -205,16 +209,18 @@ class Peer:
             elif answer.token == message.token and answer.code:
                 if answer.type == CON:
                     self.send(Message(ACK, 0, answer.mid))
-                return answer
+                # A notification that was under way is not the answer to its deregistration (RFC 7641 3.6).
+                if message.option(OBSERVE) != b"\x01" or answer.option(OBSERVE) is None:
+                    return answer
         raise TimeoutError("no answer to %r" % message)
 
-    def ping(self, timeout=5.0):
+    def ping(self, timeout=PATIENCE_S):
         """CoAP ping: proves that everything sent before has been handled by the socket's worker."""
         mid = self.next_mid()
         self.send(Message(CON, 0, mid))
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            answer = self.receive(end - time.monotonic())
+            answer = self.receive(max(0.01, end - time.monotonic()))
             if answer is not None and answer.type == RST and answer.mid == mid:
                 return True
         return False

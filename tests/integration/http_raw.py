@@ -7,7 +7,7 @@ import re
 import socket
 import time
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 # If this is answered after something doubtful, a request has been smuggled.
 SECOND = b"GET /.well-known/core HTTP/1.1\r\nHost: second\r\n\r\n"
 

@@ -72,7 +72,7 @@ class Cluster:
             for _ in range(3):
                 port = lib.free_port(also=10000)
                 self.nodes.append(self.stack.enter_context(
-                    Server("--cluster-enabled", "yes", "--cluster-node-timeout", "3000", port=port)))
+                    Server("--cluster-enabled", "yes", "--cluster-node-timeout", "20000", port=port)))
             self.form()
         except BaseException:
             self.stack.close()
@@ -115,7 +115,7 @@ class Cluster:
             if not keys:
                 break
             pause()
-            source.call("MIGRATE", "127.0.0.1", to.port, keys[0], 0, 5000)
+            source.call("MIGRATE", "127.0.0.1", to.port, keys[0], 0, 60000)
         pause()
         for node in (to, source, *self.nodes):
             node.call("CLUSTER", "SETSLOT", slot, "NODE", self.id_of(to))

@@ -85,7 +85,7 @@ def read_raw_reply(file):
 class Redis:
     """address: "unix:/path" or "host:port"."""
 
-    def __init__(self, address, timeout=10.0):
+    def __init__(self, address, timeout=60.0):
         self.socket = connect(address, timeout)
         self.file = self.socket.makefile("rb")
 

@@ -47,7 +47,7 @@ def test_no_hash_at_a_record(workers):
         client("HSET", "weir:{demo}:dev:marker", "disabled", "1")
         change(client, "device", "demo", "marker")
         lib.wait_until(lambda: ask(gateway, 1, device="marker").code_text == "4.03" or
-                       operator_status(gateway) != 401, "the change has been read", 10)
+                       operator_status(gateway) != 401, "the change has been read")
         equal(operator_status(gateway), 401)
 
 

@@ -235,7 +235,8 @@ def test_large_answer(gateway):
 def test_large_answer_unasked(gateway):
     """a large answer comes in blocks also when the client asked for none"""
     with Peer(gateway.coap_port) as p:
-        answer = p.ask(request(GET, "/obs", query=["device=b2"]))
+        equal(upload(p, pack("many", 120).encode(), 1024, device="b3").code_text, "2.04")
+        answer = p.ask(request(GET, "/obs", query=["device=b3"]))
         equal(answer.code_text, "2.05")
         assert answer.option_uint(coap.BLOCK2) & 8 and len(answer.payload) <= 1024, answer
 

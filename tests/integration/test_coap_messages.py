@@ -36,7 +36,7 @@ def answers(gateway, data, known=False):
         pong = Message(RST, 0, mid).encode()
         got = []
         while True:
-            answer = p.receive_bytes(10)
+            answer = p.receive_bytes()
             if answer is None:
                 raise AssertionError("no pong after " + data.hex())
             if answer == pong:
@@ -133,7 +133,7 @@ def test_con_is_piggybacked(gateway):
     with peer(gateway) as p:
         message = observation("piggy", 1, mid=0x4242, token=b"\x01\x02\x03\x04\x05\x06\x07\x08")
         p.send(message)
-        answer = p.receive(10)
+        answer = p.receive()
         equal((answer.type, answer.code_text, answer.mid, answer.token), (ACK, "2.04", 0x4242, message.token))
         equal(answer.payload, b"")
     entry = gateway.observations(name="piggy")[0]
@@ -145,7 +145,7 @@ def test_non(gateway):
     with peer(gateway) as p:
         message = observation("non", 1, type=NON, mid=0x1111)
         p.send(message)
-        answer = p.receive(10)
+        answer = p.receive()
         equal((answer.type, answer.code_text, answer.token), (NON, "2.04", message.token))
     equal(len(gateway.observations(name="non")), 1)
 
@@ -155,13 +155,13 @@ def test_duplicate_con(gateway):
     with peer(gateway) as p:
         data = observation("dup", 1, mid=0x2001).encode()
         p.send(data)
-        first = p.receive_bytes(10)
+        first = p.receive_bytes()
         for i in range(5):
             p.send(data)
-            equal(p.receive_bytes(10), first, "answer to the duplicate")
+            equal(p.receive_bytes(), first, "answer to the duplicate")
             other = observation("dup-other", i, mid=0x3000 + i)
             p.send(other)
-            equal(p.receive(10).mid, other.mid)
+            equal(p.receive().mid, other.mid)
     equal(len(gateway.observations(name="dup")), 1)
     equal(len(gateway.observations(name="dup-other")), 5)
 
@@ -174,7 +174,7 @@ def test_duplicates_in_one_burst(gateway):
             p.send(data)
         assert p.ping()
         p.send(data)
-        answer = p.receive(10)
+        answer = p.receive()
         equal((answer.mid, answer.code_text), (0x2101, "2.04"))
     equal(len(gateway.observations(name="burst")), 1)
 
@@ -184,11 +184,11 @@ def test_duplicate_non(gateway):
     with peer(gateway) as p:
         data = observation("dup-non", 1, type=NON, mid=0x2201).encode()
         p.send(data)
-        assert p.receive_bytes(10)
+        assert p.receive_bytes()
         p.send(data)
         mid = p.next_mid()
         p.send(Message(CON, 0, mid))
-        equal(p.receive_bytes(10), Message(RST, 0, mid).encode(), "first answer after the duplicate is the pong")
+        equal(p.receive_bytes(), Message(RST, 0, mid).encode(), "first answer after the duplicate is the pong")
     equal(len(gateway.observations(name="dup-non")), 1)
 
 
@@ -198,7 +198,7 @@ def test_same_mid_from_another_endpoint(gateway):
     with peer(gateway) as a, peer(gateway) as b, peer(gateway, source="127.0.9.9") as c:
         for p in (a, b, c):
             p.send(data)
-            equal(p.receive(10).code_text, "2.04")
+            equal(p.receive().code_text, "2.04")
     equal(len(gateway.observations(name="same-mid")), 3)
 
 
@@ -208,7 +208,7 @@ def test_same_mid_other_bytes(gateway):
         for value in (1, 2):
             message = observation("reused", value, mid=0x2401)
             p.send(message)
-            answer = p.receive(10)
+            answer = p.receive()
             equal((answer.code_text, answer.token), ("2.04", message.token))
     equal([e["v"] for e in gateway.observations(name="reused")], ["1", "2"])
     assert gateway.metric("weir_coap_mid_reused_total") >= 1
@@ -218,7 +218,7 @@ def test_ping(gateway):
     """a ping is answered by an RST of four bytes"""
     with peer(gateway) as p:
         p.send(Message(CON, 0, 0x5a5a))
-        equal(p.receive_bytes(10), b"\x70\x00\x5a\x5a")
+        equal(p.receive_bytes(), b"\x70\x00\x5a\x5a")
 
 
 def test_ping_flood(gateway):
@@ -226,7 +226,7 @@ def test_ping_flood(gateway):
     with peer(gateway) as p:
         for mid in range(400):
             p.send(Message(CON, 0, mid))
-        got = 0
+        got = int(p.receive_bytes() is not None)
         while p.receive_bytes(1.0) is not None:
             got += 1
         assert 1 <= got <= 100, got
@@ -277,7 +277,7 @@ def test_options(gateway):
                     message.payload = b'[{"n":"opt","v":1}]'
                 message.mid = p.next_mid()
                 p.send(message)
-                answer = p.receive(10)
+                answer = p.receive()
                 if answer is None or answer.code_text != expected or answer.token != message.token:
                     wrong.append("%s: expected %s, got %r" % (what, expected, answer))
     assert not wrong, "\n".join(wrong)
@@ -326,14 +326,14 @@ def test_no_response(gateway):
         message = observation("quiet", 1, mid=0x2601)
         message.options.append((coap.NO_RESPONSE, b"\x02"))
         p.send(message)
-        equal(p.receive_bytes(10), Message(ACK, 0, 0x2601).encode())
+        equal(p.receive_bytes(), Message(ACK, 0, 0x2601).encode())
         quiet = observation("quiet", 2, type=NON, mid=0x2602)
         quiet.options.append((coap.NO_RESPONSE, b"\x1a"))
         p.send(quiet)
         lib.wait_until(lambda: len(gateway.observations(name="quiet")) == 2, "both are stored")
         mid = p.next_mid()
         p.send(Message(CON, 0, mid))
-        equal(p.receive_bytes(10), Message(RST, 0, mid).encode(), "nothing before the pong")
+        equal(p.receive_bytes(), Message(RST, 0, mid).encode(), "nothing before the pong")
 
 
 def test_well_known_core(gateway):
@@ -418,7 +418,7 @@ def test_answer_leaves_from_the_address_asked():
                 p.socket.connect((host, gateway.coap_port))  # the kernel now drops what comes from elsewhere
                 message = request(GET, "/time", mid=1)
                 p.socket.send(message.encode())
-                equal(p.receive(10).code_text, "2.05")
+                equal(p.receive().code_text, "2.05")
 
 
 def test_many_peers_at_once(gateway):

@@ -50,14 +50,14 @@ def state(gateway, name):
 
 
 def wait_state(gateway, name, wanted):
-    wait_until(lambda: state(gateway, name) == wanted, "%s is %s" % (name, wanted), 10)
+    wait_until(lambda: state(gateway, name) == wanted, "%s is %s" % (name, wanted))
 
 
 def add_device(gateway, device, codec):
     """Its token; waits until the gateway knows it."""
     gateway.add_device("demo/" + device, None, "--profile", codec)
     token = gateway.add_token("--tenant", "demo", "--device", device)
-    wait_until(lambda: curl(url(gateway, "/obs"), token=token).status == 200, "the token is known", 10)
+    wait_until(lambda: curl(url(gateway, "/obs"), token=token).status == 200, "the token is known")
     return token
 
 
@@ -179,7 +179,7 @@ def test_messages(gateway):
     def uses_new_name():
         equal(post(gateway, token, b"\x01\x10").status, 204)
         return gateway.observations(device="th-1", name="inside")
-    wait_until(uses_new_name, "the new definition is used", 5)
+    wait_until(uses_new_name, "the new definition is used")
 
 
 def test_quarantine(gateway):
@@ -247,16 +247,16 @@ def test_witnesses(gateway):
 
     equal(curl(url(gateway, "/obs?format=proven"), token=gateway.device_token, data=b"\x01\x10", content_type=OCTETS).status, 204)
     equal(post(gateway, good, b"\x01\x10").status, 204)
-    wait_until(lambda: witnesses() == "proven-good", "the witness is written", 10)
+    wait_until(lambda: witnesses() == "proven-good", "the witness is written")
     with lib.Gateway(demo=False, workers=1, redis=gateway.redis_address) as other:
         other.operator_token = gateway.operator_token
-        wait_until(lambda: curl(url(other, "/obs"), token=bad).status == 200, "the token is known", 10)
+        wait_until(lambda: curl(url(other, "/obs"), token=bad).status == 200, "the token is known")
         for _ in range(6):
             assert post(other, bad, b"\x07").status in (400, 422)
         equal(state(other, "proven"), "active")
         equal(post(other, good, b"\x01\x10").status, 204)
         equal(post(other, bad, b"\x01\x10").status, 204)
-        wait_until(lambda: witnesses() == "proven-good,proven-bad", "the second one", 10)
+        wait_until(lambda: witnesses() == "proven-good,proven-bad", "the second one")
     put(gateway, "proven", definition("proven", description="another one"), expect=204)
     equal(witnesses(), "")
 
@@ -287,7 +287,7 @@ def test_two_gateways(gateway):
         wait_state(gateway, "both", "active")
         equal(ask(gateway, "/codecs/both").headers["etag"], ask(other, "/codecs/both").headers["etag"])
         token = add_device(gateway, "both-1", "both")
-        wait_until(lambda: curl(url(other, "/obs"), token=token).status == 200, "the token is known", 10)
+        wait_until(lambda: curl(url(other, "/obs"), token=token).status == 200, "the token is known")
         equal(post(other, token, b"\x01\x10").status, 204)
         for _ in range(3):
             post(gateway, token, b"\x07")
@@ -314,7 +314,7 @@ def test_broken(gateway):
 
 def test_store_away(gateway):
     """without Redis changes are refused, and what is known is still used"""
-    with lib.RedisServer() as redis, lib.Gateway(workers=1, redis=redis.address, redis_timeout_ms=500) as lonely:
+    with lib.RedisServer() as redis, lib.Gateway(workers=1, redis=redis.address) as lonely:
         put(lonely, "away", definition("away"), expect=201)
         token = add_device(lonely, "away-1", "away")
         redis.kill()

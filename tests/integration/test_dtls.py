@@ -7,6 +7,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -91,11 +92,13 @@ def flight(gateway, psk, tls="openssl"):
 def test_wrong_key_and_unknown_identity_look_the_same(gateway):
     """wrong key and unknown identity look the same from outside (T19)"""
     key = b"wrong-wrong-wrong"
-    wrong_key, unknown, no_tenant = all_at_once(lambda identity: flight(gateway, (identity, key)),
-                                                [gateway.psk_identity, "demo/sensor-X", "nope/sensor-1"])
+    for _ in range(4):  # of a machine that stood still an observer may not have seen all
+        wrong_key, unknown, no_tenant = (sorted(set(r for _, rs in f for r in rs)) for f in all_at_once(
+            lambda identity: flight(gateway, (identity, key)), [gateway.psk_identity, "demo/sensor-X", "nope/sensor-1"]))
+        if wrong_key and wrong_key == unknown == no_tenant:
+            break
     assert wrong_key, "nothing was said at all"
-    equal([sorted(set(r for _, rs in f for r in rs)) for f in (unknown, no_tenant)],
-          [sorted(set(r for _, rs in wrong_key for r in rs))] * 2)
+    equal([unknown, no_tenant], [wrong_key] * 2)
     equal(count(gateway, "stranger"), 0)
 
 
@@ -108,24 +111,25 @@ def test_odd_identities(gateway):
     accepted(gateway, "after-odd", 1, psk=demo(gateway))
 
 
+def certified(gateway, file):
+    """Certificate and key of the device cert-1, which is known afterwards."""
+    certificate, key = gateway.authority.issue(file, "cert-device-1.example")
+    gateway.cli("device", "add", "demo/cert-1", "--x509", "cert-device-1.example", check=False)
+    lib.wait_until(lambda: not post(gateway, "cert", 1, "-c", certificate, "-j", key, "-n", timeout_s=5).code and
+                   count(gateway, "cert"), "the certificate gets in")
+    return certificate, key
+
+
 def test_certificate_client(gateway):
     """a certificate of the authority is a device"""
-    name = "cert-device-1.example"
-    certificate, key = gateway.authority.issue("client", name)
-    gateway.cli("device", "add", "demo/cert-1", "--x509", name)
-    time_limit = time.monotonic() + 10
-    while True:
-        result = post(gateway, "cert", 1, "-c", certificate, "-j", key, "-n")
-        if not result.code and count(gateway, "cert"):
-            break
-        assert time.monotonic() < time_limit, repr(result)
+    certified(gateway, "client")
     entry = gateway.observations(name="cert")[0]
     equal((entry["d"], entry["a"]), ("cert-1", "x509"))
 
 
 def test_server_certificate(gateway):
     """the gateway shows its certificate, and a client that trusts another authority goes away"""
-    certificate, key = gateway.authority.issue("checker", "cert-device-1.example")
+    certificate, key = certified(gateway, "checker")
     accepted(gateway, "checked", 1, "-c", certificate, "-j", key, "-R", gateway.authority.certificate,
              host="localhost")
     equal(count(gateway, "checked"), 1)
@@ -142,7 +146,7 @@ def test_self_signed_server_certificate(workers):
         seen = set()
         for _ in range(2):
             shown = lib.run(["openssl", "s_client", "-dtls1_2", "-connect", "127.0.0.1:%d" % gateway.coaps_port,
-                             "-showcerts"], stdin=b"", timeout=20)
+                             "-showcerts"], stdin=b"")
             seen.add(shown.out[shown.out.index("-----BEGIN"):shown.out.index("-----END")])
             gateway.terminate()
             gateway.start()
@@ -167,9 +171,9 @@ def spki_digest(certificate):
                                   check=True).out).hexdigest()
 
 
-def whose_certificate(gateway, name, certificate, key):
+def whose_certificate(gateway, name, certificate, key, timeout_s=4):
     """Posts once. Whose the value is, of all tenants, or nobody's."""
-    post(gateway, name, 1, "-c", certificate, "-j", key, "-n", timeout_s=4)
+    post(gateway, name, 1, "-c", certificate, "-j", key, "-n", timeout_s=timeout_s)
     return [entry["d"] for tenant in ("demo", "evil") for entry in gateway.observations(name=name, tenant=tenant)]
 
 
@@ -191,12 +195,18 @@ def test_nobody_takes_a_certificate_over(gateway):
         lib.wait_until(lambda: lib.curl(url + "/thief", token=token).status == 200, "the thief is known")
     for i, (digests, more) in enumerate(((authority, {}), (authority + leaf, {}), (authority, {"disabled": True}))):
         add_thief(digests, **more)
-        equal(whose_certificate(gateway, "wanted-%d" % i, certificate, key), ["wanted"])
+        equal(whose_certificate(gateway, "wanted-%d" % i, certificate, key, 60), ["wanted"])
         equal(lib.curl(url + "/thief", token=token, method="DELETE").status, 204)
     add_thief(authority)
     gateway.cli("device", "disable", "demo/wanted")
-    lib.wait_until(lambda: not whose_certificate(gateway, "disabled-%s" % time.monotonic(), certificate, key),
-                   "the device is disabled")
+
+    def is_told():
+        log = lib.curl(url + "/wanted/log", token=gateway.operator_token).json()["log"]
+        return any(event["stage"] == "handshake" and "disabled" in event["detail"] for event in log)
+    lib.wait_until(lambda: not whose_certificate(gateway, "disabled-%s" % time.monotonic(), certificate, key) and is_told(),
+                   "the device is disabled, and its log says so")
+    line = re.search("may not speak by it.*", gateway.log())
+    assert line and 'device=wanted shown="wanted.example"' in line[0], line
     gateway.cli("device", "remove", "demo/wanted")
     lib.wait_until(lambda: whose_certificate(gateway, "gone", certificate, key), "names are first come, first served")
     equal(gateway.observations(name="gone", tenant="evil")[0]["d"], "thief")
@@ -223,7 +233,7 @@ def test_raw_public_key(gateway):
 
 def observe(gateway, psk, *options, port=None):
     """A coap-client that stays: an observation; its lines come from its stdout."""
-    return lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "60", "-B", "60",
+    return lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "120", "-B", "120",
                       "-w", *options, "-u", psk[0], "-k", lib.printable(psk[1]), uri(gateway, port)],
                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
@@ -243,8 +253,8 @@ def test_rebooted_device(gateway):
         client.wait()
     for i in range(3):
         begin = time.monotonic()
-        accepted(gateway, "reboot", 1, "-p", str(port), psk=identity, timeout_s=20)
-        assert time.monotonic() - begin < 15, "the handshake took %g s" % (time.monotonic() - begin)
+        accepted(gateway, "reboot", 1, "-p", str(port), psk=identity)
+        assert time.monotonic() - begin < 30, "the handshake took %g s" % (time.monotonic() - begin)
     equal(count(gateway, "reboot"), 4)
 
 
@@ -304,7 +314,7 @@ def test_no_amplification(gateway):
         post(gateway, "t2", 0, psk=demo(gateway), port=recorder.port)
     with Peer(gateway.coaps_port, source="127.0.4.4") as p:
         p.send(hello[0])
-        answer = p.receive_bytes(5)
+        answer = p.receive_bytes()
         assert answer and len(answer) <= len(hello[0]), (len(hello[0]), answer)
         equal(p.receive_bytes(1.2), None, "a second datagram to a stranger")
 
@@ -331,16 +341,23 @@ def test_old_and_weak(gateway):
               ["-dtls1_2", "-cipher", "AES128-SHA:@SECLEVEL=0"],
               ["-dtls1_2", "-cipher", "ADH-AES128-SHA:@SECLEVEL=0"]]
 
-    def offer(more):
+    def offer(more, is_over=lambda: False):
         """Whether the client said it; one that is refused may wait for ever."""
         with Relay(gateway.coaps_port) as relay:
             said = []
             relay.sniff = lambda direction, data: said.append(direction)
+            client = subprocess.Popen(["env", "OPENSSL_CONF=/dev/null", "openssl", "s_client", "-connect",
+                                       "127.0.0.1:%d" % relay.port, "-psk_identity", gateway.psk_identity, "-psk",
+                                       gateway.psk.hex(), *more], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.DEVNULL)
             try:
-                lib.run(["env", "OPENSSL_CONF=/dev/null", "openssl", "s_client", "-connect", "127.0.0.1:%d" % relay.port,
-                         "-psk_identity", gateway.psk_identity, "-psk", gateway.psk.hex(), *more], stdin=b"", timeout=2)
-            except subprocess.TimeoutExpired:
-                pass
+                lib.wait_until(lambda: Relay.UP in said or client.poll() is not None, "the client says something")
+                end = time.monotonic() + 2
+                while time.monotonic() < end and not is_over():
+                    time.sleep(0.05)
+            finally:
+                client.kill()
+                client.communicate()
             return Relay.UP in said
 
     def done():
@@ -349,8 +366,8 @@ def test_old_and_weak(gateway):
     before = done()
     equal(all_at_once(offer, offers), [True] * len(offers), "what the client did not even say")
     equal(done(), before, "weak handshakes that were finished")
-    offer(["-dtls1_2", "-cipher", "PSK-AES128-GCM-SHA256"])
-    equal(done(), before + 1, "a good one from the same client")
+    lib.wait_until(lambda: offer(["-dtls1_2", "-cipher", "PSK-AES128-GCM-SHA256"], lambda: done() > before) and
+                   done() > before, "a good one from the same client")
 
 
 def test_sessions_per_identity(gateway):
@@ -390,7 +407,7 @@ def test_disabled_device(gateway):
         assert client.stdout.readline()
         before = gateway.metric("weir_sessions_revoked_total")
         gateway.cli("device", "disable", "demo/victim")
-        lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended", 10)
+        lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended")
     finally:
         client.kill()
         client.wait()

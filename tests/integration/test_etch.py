@@ -158,7 +158,7 @@ def test_removed_stays_removed(workers):
         gateway.wait_pushed()
         gateway.terminate()
         gateway.start()
-        wait_until(lambda: "sensor-1:w.c" in values(gateway), "the latest values are read")
+        wait_until(lambda: {"sensor-1:w.c", "sensor-1:w.d"} <= set(values(gateway)), "the latest values are read")
         shown = curl("http://127.0.0.1:%d/obs" % gateway.http_port, token=gateway.device_token).json()
         equal({record["n"]: record.get("ct") for record in shown}, {"sensor-1:w.c": None, "sensor-1:w.d": "text/csv"})
 

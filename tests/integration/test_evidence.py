@@ -36,7 +36,7 @@ class Signer:
             gateway.cli(*command[1:])
         gateway.cli("key", "add", "demo/signer", "--kind=hmac", "--id=env", "--hex", SECRET)
         gateway.secrets += [SECRET, json.load(open(self.path("hs")))["k"]]
-        lib.wait_until(lambda: self.send(self.sign(payload='[{"n":"first","v":1}]')).status == 204, "the keys are known", 10)
+        lib.wait_until(lambda: self.send(self.sign(payload='[{"n":"first","v":1}]')).status == 204, "the keys are known")
 
     def path(self, name):
         return os.path.join(self.gateway.folder, name)
@@ -183,7 +183,7 @@ def test_retention():
             equal(signer.send(signer.sign("jws", "es", PAYLOAD, "--seq", "1.%d" % at)).status, 204)
         equal(len(signer.evidence()), 6)
         gateway.cli("stream", "set", "demo", "evidence", "--max-entries", "2")
-        lib.wait_until(lambda: gateway.redis("XLEN", "weir:{demo}:evidence") == 2, "evidence is trimmed", 10)
+        lib.wait_until(lambda: gateway.redis("XLEN", "weir:{demo}:evidence") == 2, "evidence is trimmed")
         assert "evidence" in gateway.cli("stream", "list", "demo").out
         gateway.redis("XTRIM", "weir:{demo}:obs", "MAXLEN", "=", "3")
         status, lines = signer.verify()
@@ -228,7 +228,7 @@ def test_crash_points():
             gateway.kill()
             gateway.environment["WEIR_CRASH_AT"] = point + ":3"
             gateway.launch()
-            lib.wait_until(lambda: not gateway.is_alive() or 'msg="ready"' in gateway.log(), "it starts", 30)
+            lib.wait_until(lambda: not gateway.is_alive() or 'msg="ready"' in gateway.log(), "it starts")
             while gateway.is_alive():
                 messages.append(signer.sign("jws", "hs", PAYLOAD, "--seq", "5.%d" % len(messages)))
                 answered(signer, messages[-1])
@@ -251,12 +251,15 @@ def test_kills_under_load():
 
         def send():
             for message in messages:
-                lib.wait_until(lambda: answered(signer, message), "it is acknowledged", 60)
+                lib.wait_until(lambda: answered(signer, message), "it is acknowledged", 120)
                 sent.append(message)
         # A process that a thread starts ends with the thread, so it is the gateway that is this one's.
         sender = threading.Thread(target=send)
         sender.start()
         while sender.is_alive():
+            # Not before one more has come through: on a slow machine none would, else.
+            before = len(sent)
+            lib.wait_until(lambda: len(sent) > before or not sender.is_alive(), "the load goes on", 130)
             time.sleep(0.3)
             gateway.kill()
             gateway.start()

@@ -5,7 +5,9 @@ The shim makes calls fail in the running gateway, on files below the folder "spo
 must not meet the cursor. What each case must catch is said in it. The recovery of every octet of a segment is a matter of
 the unit tests of gateway/spool_log.
 """
+import contextlib
 import glob
+import itertools
 import os
 import re
 import shutil
@@ -16,7 +18,7 @@ import time
 import coap
 import lib
 from campaign import Campaign
-from coap import ACK, CON, POST, Message, Peer, request
+from coap import ACK, CON, NON, POST, Message, Peer, request
 from faults import Shim
 from lib import equal
 
@@ -113,8 +115,10 @@ def test_flipped_bit(workers):
     # Fails if recovery ends at the damage, or pushes it.
     with Interrupted(192, workers) as campaign:
         last = segments(campaign.gateway)[-1]
+        if len(records(last)) < 20:  # begun just now: its middle would be its end
+            last = segments(campaign.gateway)[-2]
         places = records(last)
-        place = places[len(places) // 2] + 5
+        place = places[-10] + 5
         with open(last, "rb") as file:
             file.seek(place)
             octet = file.read(1)[0]
@@ -280,9 +284,27 @@ def test_small_disk(workers):
             campaign.begin_load(100, 400, 3600, "--give-up-s", "300")
             campaign.wait_acknowledged(50)
             redis.kill()
-            lib.wait_until(lambda: ask(campaign.gateway, 1).code_text == "5.03", "the disk is full", 120)
+            lib.wait_until(lambda: ask(campaign.gateway, 1).code_text == "5.03", "the disk is full", 240)
             redis.start()
-            lib.wait_until(lambda: ask(campaign.gateway, 2).code_text == "2.04", "there is space again", 60)
+            lib.wait_until(lambda: ask(campaign.gateway, 2).code_text == "2.04", "there is space again")
+            campaign.wait_acknowledged(100)
+            campaign.finish()
+
+
+def test_disk_full_to_the_last_octet(workers):
+    """F21: a disk on which not one octet is left when Redis comes back: the cursor is saved all the same, space comes back"""
+    # Fails if a cursor needs room for a file of its own: it hides behind the spare, which a disk may be too full for.
+    with SmallDisk() as folder, lib.RedisServer() as redis:
+        with Campaign(23, workers=workers, redis=redis, state_dir=folder, spool_tail_s=0, spool_tail_bytes=0,
+                      **SMALL) as campaign:
+            redis.kill()
+            campaign.begin_load(100, 400, 3600, "--give-up-s", "300")
+            lib.wait_until(lambda: ask(campaign.gateway, 1).code_text == "5.03", "the disk is full", 240)
+            with open(folder + "/spool/last-octets", "wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(bytes(4096)):
+                    pass
+            redis.start()
+            lib.wait_until(lambda: ask(campaign.gateway, 2).code_text == "2.04", "there is space again")
             campaign.wait_acknowledged(100)
             campaign.finish()
 
@@ -361,28 +383,38 @@ def test_slow_disk(workers):
         with lib.Gateway(workers=workers, redis=redis.address, environment=shim.environment) as gateway:
             equal(ask(gateway, 1).code_text, "2.04")
             gateway.wait_pushed()
-            shim.set("fdatasync:1:sleep=4000:path=.seg")
-            with Peer(gateway.coap_port) as peer:
-                data = message(2)
-                data.mid = 77
-                begun = time.monotonic()
-                peer.send(data)
-                acknowledged = peer.receive(10)
-                after_ack = time.monotonic() - begun
-                equal((acknowledged.type, acknowledged.code, acknowledged.mid), (ACK, 0, 77))
-                peer.send(data)
-                answers = []
-                while not answers:
-                    one = peer.receive(20)
+            values = itertools.count(2)
+
+            def exchange():
+                """How long the empty ACK took."""
+                shim.set("fdatasync:1:sleep=4000:path=.seg")
+                with Peer(gateway.coap_port) as peer:
+                    data = message(next(values))
+                    data.mid = 77
+                    begun = time.monotonic()
+                    peer.send(data)
+                    acknowledged = peer.receive()
+                    after_ack = time.monotonic() - begun
+                    if acknowledged.code:
+                        # Without an empty one before it: the machine stood still until the sync was done.
+                        equal((acknowledged.type, acknowledged.code_text, acknowledged.mid), (ACK, "2.04", 77))
+                        assert after_ack >= 4, after_ack
+                        return after_ack
+                    equal((acknowledged.type, acknowledged.mid), (ACK, 77))
+                    peer.send(data)
+                    one = peer.receive()
+                    while one is not None and not one.code:
+                        one = peer.receive()
                     assert one is not None, "no separate answer"
-                    if one.code:
-                        answers.append(one)
-                assert after_ack < 3.5 and time.monotonic() - begun >= 4, (after_ack, time.monotonic() - begun)
-                equal((answers[0].type, answers[0].code_text, answers[0].token), (CON if answers[0].type == CON else 1,
-                                                                                "2.04", data.token))
-                if answers[0].type == CON:
-                    peer.send(Message(ACK, 0, answers[0].mid))
-            lib.wait_until(lambda: stored(redis) == [1, 2], "each is stored once")
+                    assert time.monotonic() - begun >= 4, time.monotonic() - begun
+                    equal((one.type in (CON, NON), one.code_text, one.token), (True, "2.04", data.token))
+                    if one.type == CON:
+                        peer.send(Message(ACK, 0, one.mid))
+                return after_ack
+
+            lib.fastest(exchange, 3.5, "the empty ACK")
+            wanted = list(range(1, next(values)))
+            lib.wait_until(lambda: stored(redis) == wanted, "each is stored once")
 
 
 def test_disk_slower_than_the_deadline(workers):
@@ -391,7 +423,7 @@ def test_disk_slower_than_the_deadline(workers):
     with Shim() as shim, lib.RedisServer() as redis:
         with lib.Gateway(workers=workers, redis=redis.address, environment=shim.environment,
                          answer_deadline_ms=2000) as gateway:
-            equal(ask(gateway, 1, seq=1).code_text, "2.04")
+            lib.wait_until(lambda: ask(gateway, 1, seq=1).code_text == "2.04", "it is acknowledged")
             gateway.wait_pushed()
             shim.set("fdatasync:1:sleep=5000:path=.seg")
             equal(ask(gateway, 2, seq=2).code_text, "5.03")

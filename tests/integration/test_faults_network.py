@@ -81,6 +81,7 @@ class OneBit(Relay):
         if self.count - 1 != datagram:
             return data
         self.struck = True
+        at = min(at, len(data) - 1)  # repeated by a slow machine it may be a shorter one
         return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
 
     def _client(self, address):
@@ -114,9 +115,13 @@ def test_damaged_handshake(workers):
         key = campaign.fleet_key(1)
         for what, (datagram, at) in DAMAGED.items():
             with OneBit(campaign.gateway.coaps_port, datagram, at) as relay:
-                lib.wait_until(lambda: one_device(relay.port, key, 0.8) or relay.struck, what)
+                for limit_s in (0.8, 2, 5, 10, 20):  # a slow device may not have come to the datagram
+                    relay.count = 0
+                    one_device(relay.port, key, limit_s)
+                    if relay.struck:
+                        break
                 assert relay.struck, what
-                assert one_device(relay.port, key, 20) > 0, what
+                assert one_device(relay.port, key, 60) > 0, what
 
 
 class Deaf:
@@ -139,9 +144,14 @@ def test_answers_are_lost(workers):
         relay.sniff = Deaf()
         with Peer(relay.port) as peer:
             for value in range(5):
-                answer = peer.ask(request(POST, "/obs", query=["d=deaf"], format=coap.SENML_JSON,
-                                          payload='[{"n":"deaf","v":%d}]' % value), timeout=60, ack_timeout=0.05)
-                equal(answer.code_text, "2.04")
+                # Each copy leaves when the answer to the one before was lost: four of each, however fast the machine is.
+                data = request(POST, "/obs", query=["d=deaf"], format=coap.SENML_JSON, mid=peer.next_mid(),
+                               payload='[{"n":"deaf","v":%d}]' % value)
+                for copy in range(1, 5):
+                    peer.send(data)
+                    lib.wait_until(lambda: sum(relay.sniff.seen.values()) == 4 * value + copy, "the gateway answers")
+                answer = peer.receive()
+                equal((answer.code_text, answer.mid), ("2.04", data.mid))
         equal(sorted(relay.sniff.seen.values()), [4] * 5)
         lib.wait_until(lambda: len(gateway.observations(name="deaf")) >= 5, "all are stored")
         equal([e["v"] for e in gateway.observations(name="deaf")], ["0", "1", "2", "3", "4"])
@@ -202,7 +212,7 @@ def test_roaming(workers):
             equal(stand.send(stand.second, seq, seq), "2.04")
         lib.wait_until(lambda: len(stand.stored()) == 102, "B pushes")
         stand.fake.thaw()
-        lib.wait_until(lambda: stand.first.metric("weir_spool_unpushed_records") == 0, "A pushes what it held", 60)
+        lib.wait_until(lambda: stand.first.metric("weir_spool_unpushed_records") == 0, "A pushes what it held")
         equal(sorted(stand.stored()), list(range(1, 105)))
         equal(stand.first.metric("weir_push_duplicates_total"), 1)
         # Both again, at either: known by now.

@@ -159,6 +159,7 @@ def test_ops(gateway):
         equal(lib.curl("http://127.0.0.1:%d/%s" % (gateway.http_port, path),
                        token=gateway.operator_token).status, 404, path)
     equal(lib.curl("http://127.0.0.1:%d/obs" % gateway.ops_port, token=gateway.operator_token).status, 404)
+    post(gateway, '[{"n":"counted","v":1}]', "application/senml+json")
     assert gateway.metric("weir_records_stored_total") > 0
 
 

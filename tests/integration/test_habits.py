@@ -403,8 +403,11 @@ def test_coap(gateway):
 def test_many_wrong_keys(gateway):
     """who tries keys has to wait, and a good one gets in all the same"""
     h = home(gateway)
-    statuses = [curl(h.url("/input/post?csv=1&apikey=notthisone%022d" % i)).status for i in range(12)]
-    assert statuses[-1] == 429 and set(statuses) <= {401, 429}, statuses
-    answer = curl(h.url("/input/post?csv=1&apikey=notthisone"))
+    for i in range(60):  # some more on a slow machine, which forgets some meanwhile
+        answer = curl(h.url("/input/post?csv=1&apikey=notthisone%022d" % i))
+        if answer.status == 429:
+            break
+        equal(answer.status, 401)
+    equal(answer.status, 429)
     assert int(answer.headers["retry-after"]) >= 1, answer
     says_ok(curl(h.url("/input/post?csv=1&apikey=" + h.keys["meter"])))

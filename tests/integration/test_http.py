@@ -47,7 +47,7 @@ def test_revoked_token(gateway):
     url = base(gateway) + "/obs?name=x"
     lib.wait_until(lambda: curl(url, token=token).status == 200, "the token is known")
     gateway.cli("token", "revoke", token[5:21])
-    lib.wait_until(lambda: curl(url, token=token).status == 401, "the token is revoked", 10)
+    lib.wait_until(lambda: curl(url, token=token).status == 401, "the token is revoked")
 
 
 def test_error_statuses(gateway):
@@ -117,7 +117,7 @@ class Raw:
     """A TCP connection for requests that curl would not send."""
 
     def __init__(self, gateway):
-        self.socket = socket.create_connection(("127.0.0.1", gateway.http_port), 15)
+        self.socket = socket.create_connection(("127.0.0.1", gateway.http_port), 60)
 
     def __enter__(self):
         return self
@@ -128,7 +128,7 @@ class Raw:
     def send(self, data):
         self.socket.sendall(data)
 
-    def read_until_closed(self, timeout=15.0):
+    def read_until_closed(self, timeout=60.0):
         self.socket.settimeout(timeout)
         data = b""
         try:
@@ -225,7 +225,7 @@ def test_smuggling(gateway):
         with Raw(gateway) as raw:
             raw.send((first + rest + second).encode("latin-1"))
             try:
-                data = raw.read_until_closed(20)
+                data = raw.read_until_closed()
             except TimeoutError:
                 wrong.append("%r: the connection stays open" % rest)
                 continue
@@ -273,7 +273,7 @@ def test_slow_header():
             begin = time.monotonic()
             raw.socket.settimeout(0.2)
             closed = False
-            while time.monotonic() - begin < 20 and not closed:
+            while time.monotonic() - begin < 60 and not closed:
                 try:
                     raw.send(b"X")
                     raw.socket.recv(1024)  # an answer or the end
@@ -282,8 +282,8 @@ def test_slow_header():
                     continue
                 except ConnectionError:
                     closed = True
-            assert closed, "still open after 20 s"
-            equal(curl(base(gateway) + "/time", token=gateway.device_token).status, 200)
+            assert closed, "still open after a minute"
+            lib.until(200, lambda: curl(base(gateway) + "/time", token=gateway.device_token), "others are served")
 
 
 def test_slow_body():
@@ -292,7 +292,7 @@ def test_slow_body():
         with Raw(gateway) as raw:
             raw.send(("POST /obs HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: 100\r\n"
                       "Authorization: Bearer %s\r\n\r\n[" % (SENML, gateway.device_token)).encode())
-            raw.read_until_closed(20)
+            raw.read_until_closed()
 
 
 def test_many_connections_of_one_address():
@@ -306,7 +306,7 @@ def test_many_connections_of_one_address():
         finally:
             for sock in open_ones:
                 sock.close()
-        lib.wait_until(lambda: curl(base(gateway) + "/time", token=gateway.device_token).status == 200, "served again")
+        lib.until(200, lambda: curl(base(gateway) + "/time", token=gateway.device_token), "served again")
 
 
 def test_pipelining(gateway):

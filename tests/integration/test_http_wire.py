@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The HTTP wire alone (tests/tools/http_harness.c): framing, deadlines, limits, late answers, clients that go away."""
+import contextlib
 import json
 import os
 import signal
@@ -15,21 +16,22 @@ from lib import equal
 
 WORKERS = (1,)
 HEADER_TIMEOUT_S = 2
-BODY_TIMEOUT_S = 3
-SETTINGS = {"http_header_timeout_s": HEADER_TIMEOUT_S, "http_body_timeout_s": BODY_TIMEOUT_S, "http_idle_timeout_s": 2,
+# Nobody is cut off for being slow, whatever the machine does, but by a Harness of the tests that want it.
+SETTINGS = {"http_header_timeout_s": 120, "http_body_timeout_s": 120, "http_idle_timeout_s": 120,
             "http_connections_max": 60, "http_connections_per_address": 20}
+HASTY = {"http_header_timeout_s": HEADER_TIMEOUT_S, "http_body_timeout_s": 3, "http_idle_timeout_s": 2}
 GOOD = b"Authorization: Bearer good"
 # A deadline that does not hold is found by its not holding at all, not by its being late on a busy machine.
-FAR_TOO_LONG_S = 15
+FAR_TOO_LONG_S = 40
 
 
 class Harness:
     """Has what run.py asks of a gateway."""
 
-    def __init__(self):
+    def __init__(self, **more):
         self.http_port, self.ops_port = lib.free_port(), lib.free_port()
         self.log_file = tempfile.NamedTemporaryFile("w+")
-        settings = dict(SETTINGS, http_port=self.http_port, ops_port=self.ops_port)
+        settings = {**SETTINGS, **more, "http_port": self.http_port, "ops_port": self.ops_port}
         build_root = os.path.dirname(os.path.dirname(os.path.abspath(lib.BINARY)))
         program = os.path.join(build_root, "tests", "integration", "http-harness")
         self.process = lib.spawn([program] + ["--%s=%s" % item for item in settings.items()],
@@ -54,6 +56,16 @@ class Harness:
 
 def start_gateway(_workers):
     return Harness()
+
+
+@contextlib.contextmanager
+def hasty():
+    """One with short deadlines."""
+    harness = Harness(**HASTY)
+    try:
+        yield harness
+    finally:
+        harness.stop()
 
 
 def show(gateway, data):
@@ -265,24 +277,24 @@ def dribble_until_408(connection, piece):
     return time.monotonic() - start
 
 
-def test_slow_head(gateway):
+def test_slow_head():
     """A head that dribbles in ends at its deadline, however lively it is"""
-    with Connection(gateway.http_port) as connection:
+    with hasty() as gateway, Connection(gateway.http_port) as connection:
         connection.send(b"GET / HTTP/1.1\r\n")
         assert dribble_until_408(connection, b"X-A: b\r\n") > HEADER_TIMEOUT_S - 0.5
 
 
-def test_slow_body(gateway):
+def test_slow_body():
     """A body that dribbles in ends at its deadline"""
     for fields in ([b"Content-Length: 60000"], [b"Transfer-Encoding: chunked"]):
-        with Connection(gateway.http_port) as connection:
+        with hasty() as gateway, Connection(gateway.http_port) as connection:
             connection.send(post(*fields, target=b"/echo"))
             dribble_until_408(connection, b"1\r\nx\r\n")
 
 
-def test_silent(gateway):
+def test_silent():
     """Connections on which nothing comes, or nothing more, end"""
-    with Connection(gateway.http_port) as silent, Connection(gateway.http_port) as idle:
+    with hasty() as gateway, Connection(gateway.http_port) as silent, Connection(gateway.http_port) as idle:
         idle.send(get(target=b"/tagged"))
         equal(idle.answer().status, 200)
         assert http_raw.seconds_until_ended(silent) < FAR_TOO_LONG_S
@@ -308,10 +320,14 @@ def test_limits(gateway):
 def test_guessing(gateway):
     """Who guesses tokens has to wait; who has one does not, even at the same address"""
     wrong, right = get(b"Authorization: Bearer guess", target=b"/show"), get(GOOD, target=b"/show")
-    for _ in range(10):
-        answer = problem(ask(gateway.http_port, wrong, source="127.0.3.1"), 401, "unauthenticated")
+    for count in range(60):  # some more on a slow machine, which forgets some meanwhile
+        answer = ask(gateway.http_port, wrong, source="127.0.3.1")
+        if answer.status == 429:
+            break
+        problem(answer, 401, "unauthenticated")
         equal(answer.fields["www-authenticate"], 'Bearer realm="weir", error="invalid_token"')
-    answer = problem(ask(gateway.http_port, wrong, source="127.0.3.1"), 429, "too-many")
+    assert count >= 10, count
+    problem(answer, 429, "too-many")
     assert 1 <= int(answer.fields["retry-after"]) <= 60, answer
     equal(ask(gateway.http_port, right, source="127.0.3.1").status, 200)
     problem(ask(gateway.http_port, wrong, source="127.0.3.2"), 401, "unauthenticated")

@@ -6,10 +6,11 @@ import socket
 import ssl
 
 import lib
-from lib import curl, equal, wait_until
+from lib import curl, equal
 
 WORKERS = (1, 2)
-SETTINGS = {"https_port": lib.free_port(), "https_listen": "127.0.0.1", "http_header_timeout_s": 2,
+# Nobody here is slow but in test_endless_hello, whatever the machine does.
+SETTINGS = {"https_port": lib.free_port(), "https_listen": "127.0.0.1", "http_header_timeout_s": 120,
             "http_connections_per_address": 20}
 
 
@@ -28,7 +29,7 @@ def context(gateway):
 
 
 def connect(gateway):
-    plain = socket.create_connection(("127.0.0.1", int(gateway.settings["https_port"])), timeout=20)
+    plain = socket.create_connection(("127.0.0.1", int(gateway.settings["https_port"])), timeout=60)
     return context(gateway).wrap_socket(plain, server_hostname="localhost")
 
 
@@ -97,10 +98,12 @@ def test_body_of_many_records(gateway):
 
 def test_slow_reader(gateway):
     """who reads late gets all of a long answer"""
+    equal(secure(gateway, "/obs", token=gateway.device_token, data=pack(600, 40), content_type="application/senml+json").status,
+          204)
     ask = ("GET /obs?limit=1000 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n" % gateway.operator_token).encode()
     plain = socket.socket()
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    plain.settimeout(20)
+    plain.settimeout(60)
     plain.connect(("127.0.0.1", int(gateway.settings["https_port"])))
     with context(gateway).wrap_socket(plain, server_hostname="localhost") as stream:
         stream.sendall(ask * 5)
@@ -110,10 +113,10 @@ def test_slow_reader(gateway):
 
 
 def test_no_tls(gateway):
-    """plain HTTP and noise on this port get nothing; a hello that never ends is cut off; both are counted or ended"""
+    """plain HTTP and noise on this port get nothing"""
     port = int(gateway.settings["https_port"])
     for noise in (b"GET /time HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\xff\xff" + os.urandom(2000), b"\x00" * 100):
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as stream:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as stream:
             stream.sendall(noise)
             got = b""
             while True:
@@ -125,28 +128,40 @@ def test_no_tls(gateway):
                     break
                 got += piece
             assert not got.startswith(b"HTTP"), got
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as stream:
-        stream.sendall(b"\x16\x03\x01\x02\x00\x01")
-        equal(stream.recv(100), b"", "the deadline of the handshake")
-    wait_until(lambda: secure(gateway, "/time", token=gateway.device_token).status == 200, "others are served")
+    equal(secure(gateway, "/time", token=gateway.device_token).status, 200, "others are served")
+
+
+def test_endless_hello(workers):
+    """a hello that never ends is cut off at the deadline, and others are served"""
+    settings = {**SETTINGS, "https_port": lib.free_port(), "http_header_timeout_s": 2}
+    with lib.Gateway(workers=workers, **settings) as gateway:
+        with socket.create_connection(("127.0.0.1", int(gateway.settings["https_port"])), timeout=60) as stream:
+            stream.sendall(b"\x16\x03\x01\x02\x00\x01")
+            equal(stream.recv(100), b"", "the deadline of the handshake")
+        lib.until(200, lambda: secure(gateway, "/time", token=gateway.device_token), "others are served")
 
 
 def test_many_connections(gateway):
     """the limit of one address holds for handshakes too"""
     port = int(gateway.settings["https_port"])
-    idle = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(60)]
-    try:
-        ended = 0
-        for stream in idle:
-            stream.settimeout(0.05)
+    idle = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(60)]
+    going = set(idle)
+
+    def are_bounded():
+        for stream in list(going):
+            stream.setblocking(False)
             try:
-                ended += stream.recv(1) == b""
+                if stream.recv(1) == b"":
+                    going.remove(stream)
             except ConnectionResetError:
-                ended += 1
-            except socket.timeout:
+                going.remove(stream)
+            except BlockingIOError:
                 pass
-        assert ended >= 60 - 20 * gateway.workers, ended
+        return len(going) <= 20 * gateway.workers
+
+    try:
+        lib.wait_until(are_bounded, "those above the limit have ended")
     finally:
         for stream in idle:
             stream.close()
-    wait_until(lambda: secure(gateway, "/time", token=gateway.device_token).status == 200, "there is room again")
+    lib.until(200, lambda: secure(gateway, "/time", token=gateway.device_token), "there is room again")

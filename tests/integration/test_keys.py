@@ -22,7 +22,7 @@ def uri(gateway, path="obs"):
     return "coaps://127.0.0.1:%d/%s" % (gateway.coaps_port, path)
 
 
-def post(gateway, name, value, psk, timeout_s=4):
+def post(gateway, name, value, psk, timeout_s=30):
     """Whether it was stored."""
     before = len(gateway.observations(name=name))
     lib.coap_client(uri(gateway), "-m", "post", "-t", "110", "-e", PACK % (name, value), psk=psk, timeout_s=timeout_s)
@@ -52,7 +52,7 @@ def keys_of(gateway, device):
 def known(gateway, device, psk):
     """Waits until the gateway has the key."""
     name = device.split("/")[1]
-    lib.wait_until(lambda: post(gateway, name, 0, psk), "%s is known" % device, 30)
+    lib.wait_until(lambda: post(gateway, name, 0, psk, 4), "%s is known" % device)
 
 
 def test_rotation_overlaps(gateway):
@@ -63,14 +63,14 @@ def test_rotation_overlaps(gateway):
     known(gateway, "demo/rotor", ("demo/rotor/second", new))
     assert within_two(gateway, "rotor", ("demo/rotor", old))
     assert within_two(gateway, "rotor", ("demo/rotor", new))
-    client = lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "60", "-B", "60",
+    client = lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "120", "-B", "120",
                         "-w", "-u", "demo/rotor/psk", "-k", lib.printable(old), uri(gateway)],
                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         assert client.stdout.readline()
         before = gateway.metric("weir_sessions_revoked_total")
         cli(gateway, "key", "remove", "demo/rotor", "psk")
-        lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended", 10)
+        lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended")
     finally:
         client.kill()
         client.wait()
@@ -163,6 +163,13 @@ def test_kek_and_what_is_damaged():
         assert refused.status == 1 and "damaged" in refused.err, refused
         gateway.redis("HSET", "weir:{demo}:batch:a", "approval", "manual")
         cli(gateway, "kek", "rewrap")
+        # A link in place of the file that stays would say where the old key goes.
+        stolen = os.path.join(gateway.folder, "stolen")
+        os.symlink(stolen, path + ".dropped")
+        refused = gateway.cli("kek", "drop", old, check=False)
+        assert refused.status == 1 and "kek.dropped" in refused.err and "link" in refused.err, refused
+        assert old in keks(gateway) and not os.path.exists(stolen)
+        os.remove(path + ".dropped")
         cli(gateway, "kek", "drop", old)
         equal(list(keks(gateway).values()), [count])
         # A text that only looks like a wrapped secret.
@@ -180,21 +187,26 @@ def test_kek_and_what_is_damaged():
 def test_time_of_a_key(gateway):
     """a key is good in its time only, and a session ends with it"""
     gateway.add_device("demo/brief")
-    until = int(time.time()) + 8
-    key = add_key(gateway, "demo/brief", "--kind=psk", "--id=short", "--generate", "--not-after=%d" % until)
     later = add_key(gateway, "demo/brief", "--kind=psk", "--id=later", "--generate", "--not-before=2100-01-01T00:00:00Z")
-    client = lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "60", "-B", "60",
-                        "-w", "-u", "demo/brief/short", "-k", lib.printable(key), uri(gateway)],
-                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        before = gateway.metric("weir_sessions_revoked_total")
-        assert client.stdout.readline()
-        lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended", 30)
-    finally:
-        client.kill()
-        client.wait()
-    equal({name: key["state"] for name, key in keys_of(gateway, "demo/brief").items() if name != "psk"},
-          {"short": "expired", "later": "not yet"})
+    before = gateway.metric("weir_sessions_revoked_total")
+    for lasts_s in (8, 20, 40):  # a slow machine needs more until it has a session
+        until = int(time.time()) + lasts_s
+        key = add_key(gateway, "demo/brief", "--kind=psk", "--id=short-%d" % lasts_s, "--generate", "--not-after=%d" % until)
+        client = lib.spawn(["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "90", "-B",
+                            str(lasts_s + 20), "-w", "-u", "demo/brief/short-%d" % lasts_s, "-k", lib.printable(key), uri(gateway)],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            if client.stdout.readline():
+                lib.wait_until(lambda: gateway.metric("weir_sessions_revoked_total") > before, "the session is ended")
+                break
+        finally:
+            client.kill()
+            client.wait()
+    else:
+        raise AssertionError("a key that is good lets nobody in")
+    lib.wait_until(lambda: time.time() >= until + 1, "it is over")
+    states = {name: key["state"] for name, key in keys_of(gateway, "demo/brief").items()}
+    equal((states["short-%d" % lasts_s], states["later"]), ("expired", "not yet"))
     assert not post(gateway, "brief", 1, ("demo/brief/later", later), timeout_s=2)
 
 
@@ -241,11 +253,11 @@ def test_keys_of_the_command_line(gateway):
     assert result.status == 1 and "has 8 keys" in result.err, result
 
 
-def handshake(gateway, identity, key):
+def handshake(gateway, identity, key, patience_s=4):
     """Whether one succeeds, with any octets as key."""
-    result = lib.run(["timeout", "4", "openssl", "s_client", "-dtls1_2", "-connect", "127.0.0.1:%d" % gateway.coaps_port,
+    result = lib.run(["timeout", str(patience_s), "openssl", "s_client", "-dtls1_2", "-connect", "127.0.0.1:%d" % gateway.coaps_port,
                       "-psk_identity", identity, "-psk", key.hex(), "-cipher", "PSK-AES128-GCM-SHA256"],
-                     stdin=b"Q\n", timeout=20)
+                     stdin=b"Q\n")
     return "Cipher is PSK-AES128-GCM-SHA256" in result.out
 
 
@@ -258,17 +270,17 @@ def test_group(gateway):
     def of(device):
         return hmac.new(key, device.encode(), hashlib.sha256).digest()
 
-    lib.wait_until(lambda: handshake(gateway, "demo/meter-1", of("meter-1")), "the group is known", 30)
+    lib.wait_until(lambda: handshake(gateway, "demo/meter-1", of("meter-1")), "the group is known")
     assert not handshake(gateway, "demo/meter-2", of("meter-1"))
-    lib.wait_until(lambda: "meter-1" in cli(gateway, "device", "list", "demo"), "the device appears", 20)
+    lib.wait_until(lambda: "meter-1" in cli(gateway, "device", "list", "demo"), "the device appears")
     record = json.loads(cli(gateway, "device", "show", "demo/meter-1", "--json"))
     equal((record["group"], record["site"], record["tags"], record["keys"]), ("meters", "house-3", "heat", []))
-    assert handshake(gateway, "demo/meter-1", of("meter-1")), "with its record"
+    assert handshake(gateway, "demo/meter-1", of("meter-1"), 60), "with its record"
     cli(gateway, "device", "disable", "demo/meter-1")
-    lib.wait_until(lambda: not handshake(gateway, "demo/meter-1", of("meter-1")), "one is banned", 30)
-    assert handshake(gateway, "demo/meter-3", of("meter-3"))
+    lib.wait_until(lambda: not handshake(gateway, "demo/meter-1", of("meter-1")), "one is banned")
+    assert handshake(gateway, "demo/meter-3", of("meter-3"), 60)
     cli(gateway, "group", "disable", "demo/meters")
-    lib.wait_until(lambda: not handshake(gateway, "demo/meter-3", of("meter-3")), "all are banned", 30)
+    lib.wait_until(lambda: not handshake(gateway, "demo/meter-3", of("meter-3")), "all are banned")
     shown = cli(gateway, "group", "show", "demo/meters") + cli(gateway, "group", "list", "demo", "--json")
     assert key.hex() not in shown and "disabled" in shown, shown
 
@@ -284,6 +296,6 @@ def test_person(gateway):
         result[:] = [lib.coap_client(uri(gateway, "health"), psk=("demo/anna", psk), timeout_s=4)]
         return not result[0].code and result[0].out
 
-    lib.wait_until(reads, "anna is let in", 30)
-    assert not post(gateway, "anna", 1, ("demo/anna", psk))
+    lib.wait_until(reads, "anna is let in")
+    assert not post(gateway, "anna", 1, ("demo/anna", psk), 4)
     assert "role:         viewer" in cli(gateway, "device", "show", "demo/anna")

@@ -26,16 +26,28 @@ def register(p, device, token=None):
     return message, answer
 
 
-def notification(p, token, timeout=10):
-    """The next notification of the token, acknowledged; None when there is none."""
+def fresh(p, token, timeout):
+    """The next notification of the token that has not come before (the gateway repeats what is acknowledged late), or None."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
         message = p.receive(max(0.01, end - time.monotonic()))
-        if message is not None and message.token == token and message.type in (CON, NON):
-            if message.type == CON:
-                p.send(Message(ACK, 0, message.mid))
+        if message is None or message.token != token or message.type not in (CON, NON):
+            continue
+        known = p.__dict__.setdefault("notified", set())
+        if message.mid not in known:
+            known.add(message.mid)
             return message
+        if message.type == CON:
+            p.send(Message(ACK, 0, message.mid))
     return None
+
+
+def notification(p, token, timeout=coap.PATIENCE_S):
+    """The same, acknowledged."""
+    message = fresh(p, token, timeout)
+    if message is not None and message.type == CON:
+        p.send(Message(ACK, 0, message.mid))
+    return message
 
 
 def value_of(message):
@@ -45,9 +57,9 @@ def value_of(message):
 def until_value(p, token, value):
     """Notifications until the newest state; in between may be skipped (RFC 7641 1.3)."""
     seen = []
-    end = time.monotonic() + 20
+    end = time.monotonic() + lib.PATIENCE_S
     while time.monotonic() < end:
-        message = notification(p, token, 5)
+        message = notification(p, token)
         if message:
             seen.append(message)
             if value_of(message) == value:
@@ -89,8 +101,7 @@ def test_rst_removes(gateway):
     with Peer(gateway.coap_port) as p:
         message, _ = register(p, "n3")
         post(gateway, "n3", 2)
-        note = p.receive(10)
-        equal(note.token, message.token)
+        note = fresh(p, message.token, coap.PATIENCE_S)
         p.send(Message(RST, 0, note.mid))
         assert p.ping()
         post(gateway, "n3", 3)
@@ -125,11 +136,11 @@ def test_same_token_again(gateway):
     with Peer(gateway.coap_port) as p:
         message, _ = register(p, "n6")
         register(p, "n6", message.token)
-        before = gateway.metric("weir_observers")
+        before = gateway.metric("weir_observers")  # some of peers that have gone may end any time
         post(gateway, "n6", 2)
         until_value(p, message.token, 2)
         equal(notification(p, message.token, 1.0), None, "a second notification of the same state")
-        equal(gateway.metric("weir_observers"), before)
+        assert gateway.metric("weir_observers") <= before
 
 
 def test_limit(gateway):
@@ -148,9 +159,9 @@ def test_unacknowledged(gateway):
         for value in range(2, 6):
             post(gateway, "n8", value)
         pending, newest = set(), None
-        end = time.monotonic() + 15
+        end = time.monotonic() + lib.PATIENCE_S
         while time.monotonic() < end and newest != 5:
-            note = p.receive(5)
+            note = p.receive()
             if note is None or note.token != message.token:
                 continue
             newest = value_of(note)
@@ -190,16 +201,18 @@ def test_coap_client_observes(gateway):
                           content_type="application/senml+json", token=gateway.device_token)
         equal(answer.status, 204, repr(answer))
     put(700)
-    program = ["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "30", "-B", "30", "-w",
+    program = ["env", "OPENSSL_CONF=/dev/null", "stdbuf", "-o0", "coap-client-openssl", "-s", "90", "-B", "90", "-w",
                "-u", gateway.psk_identity, "-k", lib.printable(gateway.psk),
                "coaps://127.0.0.1:%d/obs?name=seen" % gateway.coaps_port]
     client = lib.spawn(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         expected = [700, 701, 702]
         assert b'"v":700' in client.stdout.readline()
-        for value in expected[1:]:
+        for value, last in zip(expected[1:], expected):
             put(value)
             line = client.stdout.readline()
+            while b'"v":%d' % last in line:
+                line = client.stdout.readline()  # repeated, because it was acknowledged late
             assert b'"v":%d' % value in line, line
     finally:
         client.kill()
@@ -234,7 +247,7 @@ def test_aiocoap(gateway):
         collecting = asyncio.ensure_future(collect())
         await put(2)
         await put(3)
-        await asyncio.wait_for(collecting, 20)
+        await asyncio.wait_for(collecting, 60)
         equal((values[0], values[-1]), (1, 3))
         big = json.dumps([{"n": "big-%d" % i, "v": i} for i in range(300)]).encode()
         answer = await context.request(aiocoap.Message(code=aiocoap.POST, uri=base + "?d=aio-big", content_format=110,
@@ -244,4 +257,4 @@ def test_aiocoap(gateway):
         equal(len(json.loads(answer.payload)), 300)
         await context.shutdown()
 
-    asyncio.run(asyncio.wait_for(talk(), 60))
+    asyncio.run(asyncio.wait_for(talk(), 120))

@@ -117,7 +117,8 @@ def test_clock_policies(gateway):
     until(-HOUR, "d")
     gateway.cli("profile", "add", "demo/clocks", "--replace", "--clock=replace")
     until(0, "x")
-    pack = [{"n": "two", "v": 1, "t": time.time() - HOUR - 60}, {"n": "two", "v": 2, "t": time.time() - HOUR}]
+    then = time.time() - HOUR
+    pack = [{"n": "two", "v": 1, "t": then - 60}, {"n": "two", "v": 2, "t": then}]
     equal(send(gateway, "rtc-1", pack), "2.04")
     first, second = gateway.observations(device="rtc-1", name="two")
     assert abs(float(second["t"]) - float(first["t"]) - 60) < 0.1, "they keep their distance"

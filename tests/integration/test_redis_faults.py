@@ -21,7 +21,8 @@ class Stand:
         self.redis = lib.RedisServer()
         try:
             settings.setdefault("spool", 0)
-            self.gateway = lib.Gateway(workers=workers, redis=self.redis.address, redis_timeout_ms=500, **settings)
+            self.gateway = lib.Gateway(workers=workers, redis=self.redis.address,
+                                       **{"redis_timeout_ms": 5000, **settings})
         except BaseException:
             self.redis.close()
             raise
@@ -49,8 +50,8 @@ def ask(gateway, value, device="r", name="r"):
 
 def recovers(gateway):
     """Every worker has found Redis again; the address decides which of them one meets."""
-    lib.wait_until(lambda: curl("http://127.0.0.1:%d/ready" % gateway.ops_port).status == 200, "ready again", 60)
-    lib.wait_until(lambda: ask(gateway, -1, name="probe").code_text == "2.04", "the gateway recovers", 60)
+    lib.wait_until(lambda: curl("http://127.0.0.1:%d/ready" % gateway.ops_port).status == 200, "ready again")
+    lib.wait_until(lambda: ask(gateway, -1, name="probe").code_text == "2.04", "the gateway recovers")
 
 
 def stored(redis, name="r"):
@@ -112,9 +113,9 @@ def test_killed_with_requests_under_way(workers):
                     redis.kill()
             acknowledged = []
             for i, p in enumerate(peers):
-                answer = p.receive(20)
+                answer = p.receive()
                 while answer is not None and answer.code == 0:
-                    answer = p.receive(20)
+                    answer = p.receive()
                 assert answer is not None, "peer %d was never answered" % i
                 assert answer.code_text in ("2.04", "5.03"), answer
                 if answer.code_text == "2.04":
@@ -198,7 +199,6 @@ def test_private_redis_torn(workers):
             os.kill(pid, signal.SIGKILL)
             recovers(gateway)
         equal([e["v"] for e in gateway.observations(name="r")], ["1", "2", "3"])
-        gateway.stop(keep=True) if False else None
 
 
 def test_durable(workers):

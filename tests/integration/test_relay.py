@@ -47,7 +47,7 @@ def test_relay_is_transparent():
             burst = [b"%d" % j for j in range(i, i + 10)]
             for data in burst:
                 p.send(data)
-            equal([p.receive_bytes(10) for _ in burst], burst)
+            equal([p.receive_bytes() for _ in burst], burst)
 
 
 def test_relay_drops_by_size():
@@ -55,7 +55,7 @@ def test_relay_drops_by_size():
     with Echo() as echo, Relay(echo.port, Weather(max_bytes=100)) as relay, Peer(relay.port) as p:
         p.send(b"x" * 101)
         p.send(b"y" * 100)
-        equal(p.receive_bytes(10), b"y" * 100)
+        equal(p.receive_bytes(), b"y" * 100)
 
 
 def test_relay_holds_and_rebinds():
@@ -64,12 +64,12 @@ def test_relay_holds_and_rebinds():
         relay.hold(lambda direction, data: data == b"hold me")
         p.send(b"hold me")
         p.send(b"next")
-        equal(p.receive_bytes(10), b"next")
+        equal(p.receive_bytes(), b"next")
         equal(relay.release(), 1)
-        equal(p.receive_bytes(10), b"hold me")
+        equal(p.receive_bytes(), b"hold me")
         new = relay.rebind(p.port)
         p.send(b"after")
-        equal(p.receive_bytes(10), b"after")
+        equal(p.receive_bytes(), b"after")
         equal(echo.peers[-1][1], new)
         assert echo.peers[0][1] != new
 
@@ -146,7 +146,7 @@ def test_late_duplicate(gateway):
         relay.hold(lambda direction, data: direction == Relay.UP)
         p.send(message)
         p.send(message)
-        first = p.receive_bytes(10)
+        first = p.receive_bytes()
         equal(relay.release(), 1)
-        equal(p.receive_bytes(10), first)
+        equal(p.receive_bytes(), first)
     equal(len(gateway.observations(device="late")), 1)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules send observations to streams of their own; retention trims, and never what a consumer group has not read."""
+"""Rules send observations to streams of their own; retention trims, and never what a consumer group has not read.
+
+The tests go on from each other: what the first ones add the later ones remove or list.
+"""
 import json
 import time
 
@@ -225,6 +228,7 @@ def test_two_gateways(gateway):
         set_stream(gateway, "two", "--max-entries=100")
         set_stream(gateway, "two-read", "--max-entries=100")
         wait_until(lambda: other.metric("weir_stream_trim_blocked") == 1, "the other gateway trims too")
+        wait_until(lambda: (length(gateway, key), length(gateway, read_key)) == (100, 3000 - 1234), "both are trimmed")
         time.sleep(2.5)  # two rounds of both
         equal((length(gateway, key), length(gateway, read_key)), (100, 3000 - 1234))
         gateway.cli("stream", "remove", "demo", "two-read")

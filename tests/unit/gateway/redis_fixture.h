@@ -105,7 +105,7 @@ static inline void redis_remove(struct redis_fixture *redis)
 static inline struct store_client *redis_client(struct redis_fixture *redis)
 {
     char error[STORE_CLIENT_ERROR_MAX];
-    struct store_client *client = store_client_open(redis->address, 5000, error);
+    struct store_client *client = store_client_open(redis->address, 20000, error);
     cr_assert(client, "%s", error);
     return client;
 }

@@ -68,7 +68,7 @@ static inline void tap_start(struct redis_fixture *redis)
     tap.path = redis->path;
     other = (struct accounts){.client = redis_client(redis)};
     cr_assert_eq(pthread_create(&tap.thread, NULL, tap_run, NULL), 0);
-    tap.client = store_client_open(tap.fake.address, 5000, error);
+    tap.client = store_client_open(tap.fake.address, 20000, error);
     cr_assert(tap.client, "%s", error);
     tapped = (struct accounts){.client = tap.client};
 }

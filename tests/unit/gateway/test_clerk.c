@@ -19,7 +19,7 @@ static struct clerk *make(const char *address)
 {
     struct store_target target = {.address = address};
     struct clerk *made =
-        clerk_new(&(struct clerk_config){.target = &target, .timeout_ms = 2000, .workers = 2, .wake = wake});
+        clerk_new(&(struct clerk_config){.target = &target, .timeout_ms = 20000, .workers = 2, .wake = wake});
     cr_assert(made);
     return made;
 }
