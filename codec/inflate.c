@@ -27,9 +27,27 @@ static bool refuse_stream(struct refusal *reterr)
 
 static bool refuse_room(size_t room, size_t max_bytes, struct refusal *reterr)
 {
-    if (room == max_bytes)
-        return refuse(reterr, OUTCOME_TOO_LARGE, "The data is too large when it is decompressed.", SIZE_MAX);
-    return refuse(reterr, OUTCOME_TOO_COMPLEX, "The data is compressed too well to be taken.", SIZE_MAX);
+    return refuse(reterr, OUTCOME_TOO_LARGE,
+                  room == max_bytes ? "The data is too large when it is decompressed."
+                                    : "The data is compressed too well to be taken.",
+                  SIZE_MAX);
+}
+
+static bool is_gzip(struct bytes data)
+{
+    return data.len >= 2 && data.ptr[0] == 0x1f && data.ptr[1] == 0x8b;
+}
+
+/* All members of a gzip file; of zlib there is one stream. */
+static int inflate_members(z_stream *stream)
+{
+    bool has_members = is_gzip(bytes_of(stream->next_in, stream->avail_in));
+    int result = inflate(stream, Z_FINISH);
+    while (has_members && result == Z_STREAM_END && is_gzip(bytes_of(stream->next_in, stream->avail_in))) {
+        (void)inflateReset(stream);
+        result = inflate(stream, Z_FINISH);
+    }
+    return result;
 }
 
 bool inflate_whole(struct bytes compressed, size_t max_bytes, struct arena *arena, struct bytes *ret,
@@ -55,7 +73,7 @@ bool inflate_whole(struct bytes compressed, size_t max_bytes, struct arena *aren
     };
     if (inflateInit2(&stream, MAX_WBITS + EITHER_HEADER) != Z_OK)
         return refuse_memory(reterr);
-    int result = inflate(&stream, Z_FINISH);
+    int result = inflate_members(&stream);
     (void)inflateEnd(&stream);
     size_t len = room + 1 - stream.avail_out;
     if (len > room)

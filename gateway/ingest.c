@@ -537,7 +537,7 @@ static bool begin_log(struct job *job, size_t line_count, struct claim *ret_clai
     struct format_error error = {.offset = SIZE_MAX};
     if (line_count > INGEST_LINES_MAX) {
         error.detail = "A log has at most 1024 lines.";
-        give_up(job, OUTCOME_TOO_COMPLEX, &error);
+        give_up(job, OUTCOME_TOO_LARGE, &error); /* as a body: who can send less at once does */
         return false;
     }
     bool good = claim_read(job->request, &none, level_of_tenant(job->request), ret_claim, &error.detail);
