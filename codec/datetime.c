@@ -47,12 +47,16 @@ static int64_t days_since_1970(unsigned year, unsigned month, unsigned day)
     return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - DAYS_TO_1970;
 }
 
-static bool take_date(struct bytes *rest, int64_t *ret_days)
+/* Basic is without separators. */
+static bool take_date(struct bytes *rest, bool *ret_basic, int64_t *ret_days)
 {
     static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     unsigned year, month, day;
-    if (!take_number(rest, 4, 9999, &year) || !take_byte(rest, '-') || !take_number(rest, 2, 12, &month) ||
-        !take_byte(rest, '-') || !take_number(rest, 2, 31, &day) || year == 0 || month == 0 || day == 0)
+    if (!take_number(rest, 4, 9999, &year))
+        return false;
+    bool basic = *ret_basic = rest->len && is_digit(rest->ptr[0]);
+    if (!(basic || take_byte(rest, '-')) || !take_number(rest, 2, 12, &month) || !(basic || take_byte(rest, '-')) ||
+        !take_number(rest, 2, 31, &day) || year == 0 || month == 0 || day == 0)
         return false;
     if (day > lengths[month - 1] + (month == 2 && is_leap_year(year) ? 1u : 0u))
         return false;
@@ -74,13 +78,13 @@ static bool take_fraction(struct bytes *rest, uint32_t *ret_ns)
     return true;
 }
 
-/* HH:MM[:SS[.fraction]] */
-static bool take_clock(struct bytes *rest, unsigned *ret_s, uint32_t *ret_ns)
+/* HH:MM[:SS[.fraction]], basic HHMM[SS[.fraction]] */
+static bool take_clock(struct bytes *rest, bool basic, unsigned *ret_s, uint32_t *ret_ns)
 {
     unsigned hour, minute, second = 0;
-    if (!take_number(rest, 2, 23, &hour) || !take_byte(rest, ':') || !take_number(rest, 2, 59, &minute))
+    if (!take_number(rest, 2, 23, &hour) || !(basic || take_byte(rest, ':')) || !take_number(rest, 2, 59, &minute))
         return false;
-    if (take_byte(rest, ':')) {
+    if (basic ? rest->len && is_digit(rest->ptr[0]) : take_byte(rest, ':')) {
         if (!take_number(rest, 2, 59, &second) || (take_byte(rest, '.') && !take_fraction(rest, ret_ns)))
             return false;
     }
@@ -88,14 +92,14 @@ static bool take_clock(struct bytes *rest, unsigned *ret_s, uint32_t *ret_ns)
     return true;
 }
 
-/* Seconds east of Greenwich. */
-static bool take_offset(struct bytes *rest, int *ret_s)
+/* Seconds east of Greenwich; plus may stand for the sign. */
+static bool take_offset(struct bytes *rest, uint8_t plus, int *ret_s)
 {
     unsigned hour, minute = 0;
     if (rest->len == 0 || take_byte(rest, 'Z') || take_byte(rest, 'z'))
         return true;
     bool west = take_byte(rest, '-');
-    if ((!west && !take_byte(rest, '+')) || !take_number(rest, 2, 23, &hour))
+    if ((!west && !take_byte(rest, '+') && !take_byte(rest, plus)) || !take_number(rest, 2, 23, &hour))
         return false;
     bool colon = take_byte(rest, ':');
     if ((colon || rest->len) && !take_number(rest, 2, 59, &minute))
@@ -105,20 +109,33 @@ static bool take_offset(struct bytes *rest, int *ret_s)
     return true;
 }
 
-bool datetime_parse(struct bytes text, struct timestamp *ret)
+static bool parse(struct bytes text, uint8_t plus, struct timestamp *ret)
 {
     int64_t days;
     unsigned clock_s = 0;
     uint32_t ns = 0;
     int offset_s = 0;
-    if (!take_date(&text, &days))
+    bool basic;
+    if (!take_date(&text, &basic, &days))
         return false;
-    if (take_byte(&text, 'T') || take_byte(&text, 't') || take_byte(&text, ' ')) {
-        if (!take_clock(&text, &clock_s, &ns) || !take_offset(&text, &offset_s))
+    if (take_byte(&text, 'T') || take_byte(&text, 't') || (!basic && take_byte(&text, ' '))) {
+        if (!take_clock(&text, basic, &clock_s, &ns) || !take_offset(&text, plus, &offset_s))
             return false;
+    } else if (basic) {
+        return false;
     }
     if (text.len > 0)
         return false;
     *ret = (struct timestamp){.s = days * S_PER_DAY + clock_s - offset_s, .ns = ns};
     return true;
+}
+
+bool datetime_parse(struct bytes text, struct timestamp *ret)
+{
+    return parse(text, '+', ret);
+}
+
+bool datetime_parse_query(struct bytes text, struct timestamp *ret)
+{
+    return parse(text, ' ', ret);
 }

@@ -129,7 +129,7 @@ static bool set_time(struct list *list, struct bytes text)
     struct timestamp *ret = &list->common.time;
     text = relaxed_trim(text);
     list->common.time_source = TIME_DEVICE;
-    if (datetime_parse(text, ret))
+    if (datetime_parse_query(text, ret))
         return true;
     return (relaxed_decimal(text, &seconds, &ignored) && timestamp_from_decimal(&seconds, &time) &&
             timestamp_from_atto(time, ret)) ||

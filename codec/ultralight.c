@@ -14,7 +14,7 @@
 struct context {
     const struct format_input *input;
     struct bytes text;
-    bool is_body; /* offsets in the text are offsets in the payload */
+    bool is_body; /* offsets in the text are offsets in the payload; else it came in a query */
     struct arena *arena;
     struct refusal *reterr;
 };
@@ -129,6 +129,12 @@ static bool set_value(const struct context *context, struct observation *measure
     return true;
 }
 
+/* In a query a plus sign may have become a blank. */
+static bool read_time(const struct context *context, struct bytes text, struct timestamp *ret)
+{
+    return context->is_body ? datetime_parse(text, ret) : datetime_parse_query(text, ret);
+}
+
 static bool take_group(const struct context *context, struct bytes group, const struct observation *common,
                        struct observation_list *list)
 {
@@ -137,7 +143,7 @@ static bool take_group(const struct context *context, struct bytes group, const 
     if (has_time) {
         struct bytes time = next_part(&group, '|');
         measure.time_source = TIME_DEVICE;
-        if (!datetime_parse(time, &measure.time))
+        if (!read_time(context, time, &measure.time))
             return refuse_at(context, OUTCOME_MALFORMED, "A key has no value, or a time is no date and time.", time);
     }
     while (group.ptr) {
@@ -167,7 +173,7 @@ static bool read_parameters(const struct context *context, struct observation *c
     if (!has_time || time.len == 0)
         return true;
     common->time_source = TIME_DEVICE;
-    return datetime_parse(time, &common->time) ||
+    return datetime_parse_query(time, &common->time) ||
            refuse(context->reterr, OUTCOME_BAD_VALUE, "The parameter t is no date and time.", SIZE_MAX);
 }
 

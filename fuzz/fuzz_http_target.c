@@ -17,6 +17,11 @@ static void must(bool holds)
         abort();
 }
 
+static bool is_habit(struct bytes path)
+{
+    return path.len % 2 == 0;
+}
+
 static void check_path(struct bytes path)
 {
     must(path.len > 0 && path.ptr[0] == '/' && utf8_is_text(path));
@@ -46,7 +51,7 @@ static void check_spelling(struct bytes path, struct arena *arena)
     }
     if (len > HTTP_HEAD_TARGET_BYTES_MAX)
         return;
-    must(http_target_decode(bytes_of(encoded, len), arena, &again, &refusal));
+    must(http_target_decode(bytes_of(encoded, len), is_habit, arena, &again, &refusal));
     must(bytes_equal(again.path, path));
 }
 
@@ -55,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct arena *arena = arena_new(1 << 20);
     struct http_target target;
     struct http_refusal refusal;
-    if (http_target_decode(bytes_of(data, size), arena, &target, &refusal)) {
+    if (http_target_decode(bytes_of(data, size), is_habit, arena, &target, &refusal)) {
         check_path(target.path);
         check_spelling(target.path, arena);
         must(target.query_count <= HTTP_HEAD_QUERY_MAX);

@@ -267,7 +267,7 @@ static bool read_target(struct http_exchange *exchange)
 {
     struct http_target target;
     struct http_refusal refusal;
-    if (!http_target_decode(exchange->target, exchange->arena, &target, &refusal))
+    if (!http_target_decode(exchange->target, route_judges_keys, exchange->arena, &target, &refusal))
         return refuse(exchange, refusal.outcome, refusal.detail);
     exchange->request.path = target.path;
     exchange->request.query = target.query;

@@ -33,8 +33,12 @@ static bool decode_one(const uint8_t **at, const uint8_t *end, uint8_t *ret, boo
     return c > 0x20 && c < 0x7f && c != '#';
 }
 
+/* What a part is of: a path, a query, or a query in which a plus sign is a blank. */
+enum place { PLACE_PATH, PLACE_QUERY, PLACE_FORM };
+
 /* Decodes into the arena. In a path an encoded slash is refused, because it would become a separator. */
-static bool decode(struct bytes raw, bool is_path, struct arena *arena, struct bytes *ret, struct http_refusal *reterr)
+static bool decode(struct bytes raw, enum place place, struct arena *arena, struct bytes *ret,
+                   struct http_refusal *reterr)
 {
     if (raw.len == 0) {
         *ret = BYTES_LITERAL("");
@@ -51,9 +55,9 @@ static bool decode(struct bytes raw, bool is_path, struct arena *arena, struct b
         bool was_encoded;
         if (!decode_one(&at, end, &c, &was_encoded))
             return bad(reterr, "The request target has a character or percent encoding that is not allowed.");
-        if (is_path && (c == '\\' || (c == '/' && was_encoded)))
+        if (place == PLACE_PATH && (c == '\\' || (c == '/' && was_encoded)))
             return bad(reterr, "The path has a backslash or an encoded slash.");
-        text[len++] = c;
+        text[len++] = place == PLACE_FORM && c == '+' && !was_encoded ? ' ' : c;
     }
     *ret = bytes_of(text, len);
     if (utf8_is_text(*ret))
@@ -62,12 +66,15 @@ static bool decode(struct bytes raw, bool is_path, struct arena *arena, struct b
                                            : "The request target is not UTF-8.");
 }
 
-/* A trailing slash is an empty last segment; only "/" itself has one. */
-static bool check_segments(struct bytes path, struct http_refusal *reterr)
+/* A trailing slash is an empty last segment; only "/" itself has one, and what legacy senders write, who lose it. */
+static bool check_segments(struct bytes *path, http_target_habit_fn *is_habit, struct http_refusal *reterr)
 {
-    if (path.len <= 1)
+    if (path->len <= 1)
         return true;
-    struct bytes rest = bytes_of(path.ptr + 1, path.len - 1), segment;
+    struct bytes without = bytes_of(path->ptr, path->len - 1);
+    if (path->ptr[without.len] == '/' && is_habit(without))
+        *path = without;
+    struct bytes rest = bytes_of(path->ptr + 1, path->len - 1), segment;
     while (http_text_take_until(&rest, '/', &segment))
         if (segment.len == 0 || bytes_equal_text(segment, ".") || bytes_equal_text(segment, ".."))
             return bad(reterr, "The path has an empty or a dot segment.");
@@ -92,8 +99,11 @@ static bool skip_authority(struct bytes *raw)
     return false;
 }
 
-static bool decode_query(struct bytes raw, struct arena *arena, struct http_target *ret, struct http_refusal *reterr)
+static bool decode_query(struct bytes raw, http_target_habit_fn *is_habit, struct arena *arena,
+                         struct http_target *ret, struct http_refusal *reterr)
 {
+    bool is_form = memchr(raw.ptr, '+', raw.len) && is_habit(ret->path);
+    enum place place = is_form ? PLACE_FORM : PLACE_QUERY;
     ret->query = arena_alloc(arena, HTTP_HEAD_QUERY_MAX * sizeof *ret->query);
     if (!ret->query) {
         *reterr = (struct http_refusal){OUTCOME_OUT_OF_MEMORY, NULL};
@@ -107,13 +117,14 @@ static bool decode_query(struct bytes raw, struct arena *arena, struct http_targ
             return bad(reterr, "At most 64 query parameters are taken.");
         struct query_parameter *to = &ret->query[ret->query_count++];
         http_text_take_until(&part, '=', &name);
-        if (!decode(name, false, arena, &to->name, reterr) || !decode(part, false, arena, &to->value, reterr))
+        if (!decode(name, place, arena, &to->name, reterr) || !decode(part, place, arena, &to->value, reterr))
             return false;
     }
     return true;
 }
 
-bool http_target_decode(struct bytes raw, struct arena *arena, struct http_target *ret, struct http_refusal *reterr)
+bool http_target_decode(struct bytes raw, http_target_habit_fn *is_habit, struct arena *arena, struct http_target *ret,
+                        struct http_refusal *reterr)
 {
     struct http_target target = {0};
     if (raw.len > HTTP_HEAD_TARGET_BYTES_MAX)
@@ -122,9 +133,9 @@ bool http_target_decode(struct bytes raw, struct arena *arena, struct http_targe
         return bad(reterr, "The request target does not begin with a slash.");
     struct bytes path, rest = raw;
     http_text_take_until(&rest, '?', &path);
-    if (!decode(path, true, arena, &target.path, reterr) || !check_segments(target.path, reterr))
+    if (!decode(path, PLACE_PATH, arena, &target.path, reterr) || !check_segments(&target.path, is_habit, reterr))
         return false;
-    if (rest.len && !decode_query(rest, arena, &target, reterr))
+    if (rest.len && !decode_query(rest, is_habit, arena, &target, reterr))
         return false;
     *ret = target;
     return true;

@@ -270,6 +270,37 @@ def test_emonhub_compressed(gateway):
     equal((answer.status, answer.json()["success"]), (413, False))
 
 
+def test_plus_signs_of_queries(gateway):
+    """in the query of a legacy route a plus sign is a blank, as to the servers that its senders were made for"""
+    h = home(gateway)
+    post = "/input/post?node=meter&apikey=" + h.keys["hub"]
+    answer = curl(h.url(post + "&fulljson=%7B%22mode%22%3A%22heat+pump%22%7D"))
+    equal((answer.status, answer.json()), (200, {"success": True}), repr(answer))
+    equal(h.fresh("n", "v"), [("mode", "heat pump")])
+    says_ok(curl(h.url(post + "&json=%7B%22power1%22%3A+100%7D")))
+    equal(h.fresh("n", "v"), [("power1", "100")])
+    # As emonCMS' own documentation has it, with the plus sign of the zone as it is.
+    written = '&fulljson={"power1":100,"time":"2025-11-21T02:40:00+00:00"}'
+    equal(curl(h.url(post + written.replace('"', "%22")), "-g").status, 200)
+    says_ok(curl(h.url(post + "&csv=1&time=2025-11-21T03:40:00+01:00")))
+    says_ok(curl(h.url(post + "&csv=1&time=2025-11-21T03:40:00%2B01:00")))
+    says_ok(curl(h.url("/input/post?apikey=" + h.keys["hub"]), data="node=meter&csv=1&time=2025-11-21T02:40:00+00:00",
+                 content_type="application/x-www-form-urlencoded"))
+    equal(h.fresh("t"), [("1763692800",)] * 4)
+    equal(curl(h.url("/iot/d?k=%s&i=meter&d=s%%7Chello+world%%7Cp%%7C1%%2B1" % h.keys["meter"])).status, 200)
+    equal(h.fresh("n", "v"), [("s", "hello world"), ("p", "1+1")])
+    for when in ("2025-11-21T03:40:00+01:00", "20251121T024000Z"):
+        equal(curl(h.url("/iot/d?k=%s&i=meter&t=%s&d=%s|1" % (h.keys["meter"], when, when[:8])), "-g").status, 200)
+    equal(h.fresh("t"), [("1763692800",)] * 2)
+    # A plus sign in a path, and on routes of weir's own, is one.
+    says_ok(curl(h.url("/input/post/a+b?csv=1&apikey=" + h.keys["hub"])))
+    ask = dict(content_type="text/plain", token=h.tokens["hub"])
+    equal(curl(h.url("/obs?f=ultralight&i=c+d"), data="t|1", **ask).status, 204)
+    equal(h.fresh("n"), [("a_b.1",), ("c_d.t",)])
+    equal(curl(h.url(post + "&a+b=1&a%20b=2&csv=1")).status, 400)
+    equal(h.fresh("n"), [])
+
+
 def test_sgmp(gateway):
     """SGMP: six levels, the house of the device that speaks, events of class e"""
     h = home(gateway)

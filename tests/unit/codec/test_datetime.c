@@ -30,6 +30,10 @@ Test(datetime, times)
         {"1969-12-31T23:59:59.5Z", -1, 500000000},
         {"0001-01-01", -62135596800, 0},
         {"9999-12-31", 253402214400, 0},
+        {"20160613T003530Z", 1465778130, 0},
+        {"20160613t003530.125", 1465778130, 125000000},
+        {"20160613T023530+0200", 1465778130, 0},
+        {"20160613T0035Z", 1465778100, 0},
     };
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         struct timestamp time = {77, 77};
@@ -48,10 +52,30 @@ Test(datetime, no_times)
         "2016-06-31", "2016-02-30", "2015-02-29", "1900-02-29", "2016-00-01", "2016-01-00", "2016-13-01",
         "0000-01-01",
         "2016-06-13Z", "2016/06/13", "+016-06-13", "2016-06-13T00:35:30 ", " 2016-06-13", "2016-06-13T-1:00",
+        "20160613", "20160613 003530", "20160613T", "20160613T00", "20160613T00:35:30Z", "2016-06-13T003530Z",
+        "201606-13", "2016-0613T003530", "20160613T00353", "20160631T003530Z", "1465778130", "2016-06-13T02:35:30 02:00",
     };
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         struct timestamp time = {77, 77};
         cr_expect(!datetime_parse(bytes_of_text(table[i]), &time), "%s", table[i]);
         cr_expect(time.s == 77 && time.ns == 77);
+    }
+}
+
+/* A plus sign that nobody encoded. */
+Test(datetime, times_of_a_query)
+{
+    static const char *const same[] = {"2016-06-13T02:35:30 02:00", "2016-06-13 02:35:30 0200", "20160613T023530 02",
+                                       "2016-06-13T02:35:30+02:00", "2016-06-13T00:35:30"};
+    static const char *const none[] = {"2016-06-13T02:35:30 ", "2016-06-13T02:35:30  02:00", "2016-06-13 02:00 ",
+                                       "2016-06-13T02:35:30 Z", "2016-06-13T02:35:30 -02:00", "2016-06-13  02:35:30"};
+    for (size_t i = 0; i < COUNT_OF(same); i++) {
+        struct timestamp time = {77, 77};
+        cr_expect(datetime_parse_query(bytes_of_text(same[i]), &time), "%s", same[i]);
+        cr_expect(time.s == 1465778130 && time.ns == 0, "%s gives %lld", same[i], (long long)time.s);
+    }
+    for (size_t i = 0; i < COUNT_OF(none); i++) {
+        struct timestamp time = {77, 77};
+        cr_expect(!datetime_parse_query(bytes_of_text(none[i]), &time), "%s", none[i]);
     }
 }

@@ -17,11 +17,16 @@ static void teardown(void)
 
 TestSuite(http_target, .init = setup, .fini = teardown);
 
+static bool is_habit(struct bytes path)
+{
+    return bytes_equal_text(path, "/old/post");
+}
+
 static struct http_target decoded(const char *raw)
 {
     struct http_target target;
     struct http_refusal refusal = {0};
-    cr_assert(http_target_decode(bytes_of_text(raw), arena, &target, &refusal), "%s: %s", raw, refusal.detail);
+    cr_assert(http_target_decode(bytes_of_text(raw), is_habit, arena, &target, &refusal), "%s: %s", raw, refusal.detail);
     return target;
 }
 
@@ -62,11 +67,12 @@ Test(http_target, refused)
         "/%4g",    "/%00",    "/a%0ab",   "/a%7F",       "/a%2Fb",      "/a%5cb",  "/a\\b",   "/a b",
         "/\xc3\xa9", "/%c3",  "/%c0%80",  "/%ed%a0%80",  "/#x",         "/?%00",   "/?a=%",   "/?a=%ff",
         "/?#",     "http://", "http://h", "http:///x",   "http://h?/x", "https://h/x", "coap://h/x", "/a?b=\x01",
+        "/old/post//", "/old//post/", "/old/post%2f", "/old/", "/old/post/./", "/old/post/?a=%",
     };
     for (size_t i = 0; i < sizeof raws / sizeof raws[0]; i++) {
         struct http_target target = {.query_count = 77};
         struct http_refusal refusal;
-        cr_assert_not(http_target_decode(bytes_of_text(raws[i]), arena, &target, &refusal), "%s", raws[i]);
+        cr_assert_not(http_target_decode(bytes_of_text(raws[i]), is_habit, arena, &target, &refusal), "%s", raws[i]);
         cr_assert_eq(refusal.outcome, OUTCOME_BAD_REQUEST, "%s", raws[i]);
         cr_assert_eq(target.query_count, 77, "untouched on failure");
     }
@@ -85,6 +91,25 @@ Test(http_target, query)
     cr_assert_eq(decoded("/obs?").query_count, 0);
 }
 
+/* As PHP, express and Go's net/url read it. */
+Test(http_target, legacy_senders_write_forms)
+{
+    struct http_target target = decoded("/old/post?a+b=heat+pump&c=1%2B1+%2b1&+=%20");
+    cr_assert_eq(target.query_count, 3);
+    check_parameter(&target, 0, "a b", "heat pump");
+    check_parameter(&target, 1, "c", "1+1 +1");
+    check_parameter(&target, 2, " ", " ");
+    target = decoded("/old/post/?a=b+c");
+    cr_assert(bytes_equal_text(target.path, "/old/post"), "the slash is no level");
+    check_parameter(&target, 0, "a", "b c");
+    check_path("/old/post/", "/old/post");
+    check_path("/o%6cd/post/", "/old/post");
+    check_path("http://h/old/post/", "/old/post");
+    target = decoded("/old/post+?a=b+c");
+    cr_assert(bytes_equal_text(target.path, "/old/post+"));
+    check_parameter(&target, 0, "a", "b+c");
+}
+
 Test(http_target, query_is_bounded)
 {
     char raw[1024] = "/?a";
@@ -94,7 +119,7 @@ Test(http_target, query_is_bounded)
     strcat(raw, "&a");
     struct http_target target;
     struct http_refusal refusal;
-    cr_assert_not(http_target_decode(bytes_of_text(raw), arena, &target, &refusal));
+    cr_assert_not(http_target_decode(bytes_of_text(raw), is_habit, arena, &target, &refusal));
 }
 
 Test(http_target, a_full_arena_is_an_outcome)
@@ -102,7 +127,7 @@ Test(http_target, a_full_arena_is_an_outcome)
     struct arena *small = arena_new(16);
     struct http_target target;
     struct http_refusal refusal;
-    cr_assert_not(http_target_decode(BYTES_LITERAL("/a?b=c"), small, &target, &refusal));
+    cr_assert_not(http_target_decode(BYTES_LITERAL("/a?b=c"), is_habit, small, &target, &refusal));
     cr_assert_eq(refusal.outcome, OUTCOME_OUT_OF_MEMORY);
     arena_free(small);
 }
