@@ -180,6 +180,11 @@ static const struct habit habits[] = {
     {"/input/post/*", "emoncms-post", "apikey", NULL, node_in_path, &emoncms},
     {"/input/bulk", "emoncms-bulk", "apikey", NULL, NULL, &emoncms},
     {"/input/bulk.json", "emoncms-bulk", "apikey", NULL, NULL, &emoncms},
+    {"/emoncms/input/post", "emoncms-post", "apikey", NULL, NULL, &emoncms},
+    {"/emoncms/input/post.json", "emoncms-post", "apikey", NULL, NULL, &emoncms},
+    {"/emoncms/input/post/*", "emoncms-post", "apikey", NULL, node_in_path, &emoncms},
+    {"/emoncms/input/bulk", "emoncms-bulk", "apikey", NULL, NULL, &emoncms},
+    {"/emoncms/input/bulk.json", "emoncms-bulk", "apikey", NULL, NULL, &emoncms},
     {"/iot/d", "ultralight", "k", NULL, NULL, &ultralight},
     {"/write", "influx", "p", "u", NULL, &influx_1},
     {"/api/v2/write", "influx", NULL, NULL, NULL, &influx_2},
@@ -255,6 +260,15 @@ static bool add_parameters(struct call *call, const struct format_parameter *ite
     return true;
 }
 
+/* "boiler.json" is the node boiler, as emonCMS reads the last segment of a path. */
+static struct bytes node_of(struct bytes segment)
+{
+    struct bytes end = BYTES_LITERAL(".json");
+    bool has_end = segment.len > end.len &&
+                   bytes_equal(bytes_of(segment.ptr + segment.len - end.len, end.len), end);
+    return has_end ? bytes_of(segment.ptr, segment.len - end.len) : segment;
+}
+
 static bool add_path_and_query(struct call *call)
 {
     const struct request *request = call->request;
@@ -266,6 +280,8 @@ static bool add_path_and_query(struct call *call)
         return false;
     for (; names && names[count]; count++)
         items[count] = (struct format_parameter){bytes_of_text(names[count]), request->path_parameters[count]};
+    if (names == node_in_path)
+        items[0].value = node_of(items[0].value);
     for (size_t i = 0; i < request->query_count; i++)
         items[count++] = (struct format_parameter){request->query[i].name, request->query[i].value};
     call->parameters = items;

@@ -4,7 +4,7 @@
  * brings, where its key stands, and the words of the answer that the sender waits for (docs/http-api.md, "Legacy
  * routes").
  *
- *   /input/post, /input/bulk ...   emonCMS: apikey in query, form or Authorization; answers "ok"
+ *   /input/post, /input/bulk ...   emonCMS, also behind /emoncms: apikey in query, form or Authorization; answers "ok"
  *   /iot/d                         Ultralight 2.0 of FIWARE: i, k, t, d; answers nothing with a 200
  *   /write, /api/v2/write          InfluxDB 1 and 2; answer 204
  *   /rkdap                         OpenTRV's concentrators

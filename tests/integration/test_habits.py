@@ -301,6 +301,31 @@ def test_plus_signs_of_queries(gateway):
     equal(h.fresh("n"), [])
 
 
+def test_emoncms_spellings(gateway):
+    """paths as emonCMS takes them: behind /emoncms, with a slash at the end, with .json behind the node"""
+    h = home(gateway)
+    key = "apikey=" + h.keys["hub"]
+    for path in ("/input/post/meter.json?", "/input/post/meter/?", "/input/post/?node=meter&",
+                 "/input/post.json/?node=meter&", "/emoncms/input/post?node=meter&",
+                 "/emoncms/input/post.json?node=meter&", "/emoncms/input/post/meter?",
+                 "/emoncms/input/post/meter.json?", "/emoncms/input/post/?node=meter&"):
+        for method in ("GET", "POST"):
+            says_ok(curl(h.url(path + "csv=1&" + key), method=method))
+        equal(h.fresh("d", "n"), [("meter", "1")] * 2, path)
+    for path in ("/emoncms/input/bulk", "/emoncms/input/bulk.json", "/emoncms/input/bulk/", "/input/bulk/"):
+        says_ok(curl(h.url(path + "?" + key), data='data=[[0,"meter",1]]&sentat=0',
+                     content_type="application/x-www-form-urlencoded"))
+        equal(h.fresh("d", "n"), [("meter", "1")], path)
+    equal(curl(h.url("/iot/d/?k=%s&i=meter&d=t|1" % h.keys["meter"])).status, 200)
+    says_ok(curl(h.url("/input/post/v1.json.json?csv=1&" + key)))
+    says_ok(curl(h.url("/input/post/.json?csv=1&" + key)))
+    equal(h.fresh("n"), [("t",), ("v1.json.1",), ("json.1",)])
+    for path, status in (("/input/post//", 400), ("/input//post/", 400), ("/emoncms/", 400), ("/emoncms/obs", 404),
+                         ("/obs/", 400), ("/input/post/meter/x", 404)):
+        equal(curl(h.url(path + "?csv=1&" + key), method="POST", data="").status, status, path)
+    equal(h.fresh("n"), [])
+
+
 def test_sgmp(gateway):
     """SGMP: six levels, the house of the device that speaks, events of class e"""
     h = home(gateway)
