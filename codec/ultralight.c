@@ -8,7 +8,13 @@
 #include "codec/datetime.h"
 #include "codec/json.h"
 #include "codec/naming.h"
+#include "codec/sort.h"
 #include "codec/utf8.h"
+
+/* What a measure is called, and was called by the device. */
+struct label {
+    struct bytes name, key;
+};
 
 /* What all measures of a payload have, or all of a group. */
 struct context {
@@ -136,7 +142,7 @@ static bool read_time(const struct context *context, struct bytes text, struct t
 }
 
 static bool take_group(const struct context *context, struct bytes group, const struct observation *common,
-                       struct observation_list *list)
+                       struct observation_list *list, struct label *labels)
 {
     struct observation measure = *common;
     bool has_time = count_bars(group) % 2 == 0;
@@ -156,7 +162,43 @@ static bool take_group(const struct context *context, struct bytes group, const 
         }
         if (!set_value(context, item, value))
             return false;
+        labels[list->count] = (struct label){item->name, key};
         list->count += item->kind != VALUE_NONE;
+    }
+    return true;
+}
+
+static int compare(struct bytes x, struct bytes y)
+{
+    if (x.len != y.len)
+        return x.len < y.len ? -1 : 1;
+    return memcmp(x.ptr, y.ptr, x.len);
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    const struct label *x = a, *y = b;
+    int order = compare(x->name, y->name);
+    return order ? order : compare(x->key, y->key);
+}
+
+/* The same key twice is two values of one series; two keys that have become one name would be, too. */
+static bool check_labels(const struct context *context, const struct label *labels, size_t count)
+{
+    bool any_changed = false;
+    for (size_t i = 0; i < count; i++)
+        any_changed |= labels[i].name.len != labels[i].key.len || labels[i].name.ptr != labels[i].key.ptr;
+    if (!any_changed)
+        return true;
+    const void **sorted = arena_calloc(context->arena, count, sizeof(*sorted));
+    for (size_t i = 0; sorted && i < count; i++)
+        sorted[i] = &labels[i];
+    if (!sorted || !sort_pointers(sorted, count, compare_labels, context->arena))
+        return refuse_memory(context->reterr);
+    for (size_t i = 1; i < count; i++) {
+        const struct label *x = sorted[i - 1], *y = sorted[i];
+        if (compare(x->name, y->name) == 0 && compare(x->key, y->key) != 0)
+            return refuse_at(context, OUTCOME_DUPLICATE_KEY, "Two keys become one name.", y->key);
     }
     return true;
 }
@@ -200,11 +242,14 @@ static bool decode(const struct context *context, struct observation_list *ret)
         if (!count_group(context, group, &count))
             return false;
     struct observation_list list = {.items = arena_calloc(context->arena, count, sizeof(*list.items))};
-    if (!list.items)
+    struct label *labels = arena_calloc(context->arena, count, sizeof(*labels));
+    if (!list.items || !labels)
         return refuse_memory(context->reterr);
     for (rest = context->text; next_group(&rest, &group);)
-        if (!take_group(context, group, &common, &list))
+        if (!take_group(context, group, &common, &list, labels))
             return false;
+    if (!check_labels(context, labels, list.count))
+        return false;
     *ret = list;
     return true;
 }

@@ -326,6 +326,17 @@ def test_emoncms_spellings(gateway):
     equal(h.fresh("n"), [])
 
 
+def test_names_that_become_one(gateway):
+    """two names of one message that would be one series refuse it; the same name twice is two values"""
+    h = home(gateway)
+    ask = dict(content_type="text/plain; charset=utf-8", token=h.tokens["meter"])
+    answer = curl(h.url("/obs?f=ultralight"), data="room-\u043a|1|room-\u0432|2".encode(), **ask)
+    equal((answer.status, answer.json()["type"]), (400, "urn:weir:problem:duplicate-key"))
+    equal(h.fresh("n"), [])
+    equal(curl(h.url("/obs?f=ultralight"), data="room-\u043a|1|room-\u043a|2".encode(), **ask).status, 204)
+    equal(h.fresh("n", "v"), [("room-_", "1"), ("room-_", "2")])
+
+
 def test_sgmp(gateway):
     """SGMP: six levels, the house of the device that speaks, events of class e"""
     h = home(gateway)
