@@ -20,21 +20,27 @@ static bool take_scheme(struct bytes authorization, const char *lower, struct by
     return true;
 }
 
+/* The password of "USER:PASSWORD"; none without a colon. */
+static struct bytes behind_colon(struct bytes text)
+{
+    const uint8_t *colon = text.len ? memchr(text.ptr, ':', text.len) : NULL;
+    return colon ? bytes_of(colon + 1, (size_t)(text.ptr + text.len - colon - 1)) : (struct bytes){0};
+}
+
 /* Base64 should have its padding (RFC 7617), and often has none. */
 static struct bytes password_of(struct bytes base64, struct arena *arena)
 {
     struct bytes text;
-    const uint8_t *colon = NULL;
-    if (base64url_decode_any(base64, arena, &text) == BASE64URL_OK && text.len)
-        colon = memchr(text.ptr, ':', text.len);
-    return colon ? bytes_of(colon + 1, (size_t)(text.ptr + text.len - colon - 1)) : (struct bytes){0};
+    return base64url_decode_any(base64, arena, &text) == BASE64URL_OK ? behind_colon(text) : (struct bytes){0};
 }
 
 struct bytes keys_in_authorization(struct bytes authorization, struct arena *arena)
 {
     struct bytes rest;
-    if (take_scheme(authorization, "bearer", &rest) || take_scheme(authorization, "token", &rest))
+    if (take_scheme(authorization, "bearer", &rest))
         return rest;
+    if (take_scheme(authorization, "token", &rest))
+        return rest.len && memchr(rest.ptr, ':', rest.len) ? behind_colon(rest) : rest;
     return take_scheme(authorization, "basic", &rest) ? password_of(rest, arena) : (struct bytes){0};
 }
 

@@ -8,8 +8,9 @@
 #include "gateway/request.h"
 
 /*
- * The key in an Authorization: what follows "Bearer" or "Token", or the password of "Basic". Empty: none can be read
- * from it, which is a wrong key like any other. Borrowed from the field or in the arena.
+ * The key in an Authorization: what follows "Bearer" or "Token", or the password of "Basic" and "Token USER:PASSWORD",
+ * which InfluxDB 2 has for clients of version 1. Empty: none can be read from it, which is a wrong key like any other.
+ * Borrowed from the field or in the arena.
  */
 struct bytes keys_in_authorization(struct bytes authorization, struct arena *arena);
 

@@ -32,12 +32,22 @@ static bool take_parameter(struct bytes *rest, struct bytes *ret_name, struct by
     return true;
 }
 
+/* Forms are ASCII, and what is encoded in them is UTF-8 whatever some clients say of it: Apache's HttpClient says
+ * ISO-8859-1 of every form. */
+static bool takes_charset(struct bytes type, struct bytes charset)
+{
+    if (http_text_equal_ignoring_case(charset, "utf-8"))
+        return true;
+    return http_text_equal_ignoring_case(type, "application/x-www-form-urlencoded") &&
+           (http_text_equal_ignoring_case(charset, "iso-8859-1") || http_text_equal_ignoring_case(charset, "us-ascii"));
+}
+
 int http_field_media_type(struct bytes value)
 {
     struct bytes rest = value.ptr ? value : BYTES_LITERAL(""), type, name, parameter, cose_type = {0};
     http_text_take_list_part(&rest, ';', &type);
     while (take_parameter(&rest, &name, &parameter)) {
-        if (http_text_equal_ignoring_case(name, "charset") && !http_text_equal_ignoring_case(parameter, "utf-8"))
+        if (http_text_equal_ignoring_case(name, "charset") && !takes_charset(type, parameter))
             return REQUEST_FORMAT_UNKNOWN;
         if (http_text_equal_ignoring_case(name, "cose-type"))
             cose_type = parameter;

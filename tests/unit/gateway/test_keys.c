@@ -14,7 +14,8 @@ Test(keys, schemes)
         {"Basic dXNlcjpwYXNz", "pass"}, {"basic dTpwOnc=", "p:w"},      {"Basic dXNlcjo=", ""},
         {"Basic dXNlcg==", ""},         {"Basic !", ""},                {"Basic ", ""},
         {"Digest abc", ""},             {"abc", ""},                    {"", ""},
-        {"Basic Oj4+Pj8/Pw==", ">>>???"},
+        {"Basic Oj4+Pj8/Pw==", ">>>???"}, {"Token telegraf:abc", "abc"},  {"token :abc", "abc"},
+        {"Token telegraf:", ""},        {"Token a:b:c", "b:c"},         {"Bearer a:b", "a:b"},
     };
     struct arena *arena = arena_new(1 << 16);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
