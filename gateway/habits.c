@@ -289,6 +289,25 @@ static bool add_path_and_query(struct call *call)
     return true;
 }
 
+/* Of these gateway/claim looks at all; and what has no name nobody asks for. */
+static bool may_repeat(struct bytes name)
+{
+    return bytes_equal_text(name, "n") || bytes_equal_text(name, "level") || name.len == 0;
+}
+
+/* Path, query and form say a thing once: of two values who stands in front of weir may judge one, and the format take
+ * the other. */
+static bool check_once(const struct call *call, struct refusal *reterr)
+{
+    const struct format_parameter *all = call->parameters;
+    for (size_t i = 1; i < call->parameter_count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (bytes_equal(all[i].name, all[k].name) && !may_repeat(all[i].name))
+                return refuse(reterr, OUTCOME_BAD_REQUEST, "A parameter is there twice, in path, query or form.",
+                              SIZE_MAX);
+    return true;
+}
+
 /* Only emonCMS has forms, and no compressed body is one; others are posted by curl, which says "form" of anything. */
 static bool has_form(const struct call *call)
 {
@@ -308,11 +327,13 @@ static bool gather(struct call *call, struct refusal *reterr)
         return false;
     if (!has_form(call)) {
         call->payload = request->body;
-        return true;
+        return check_once(call, reterr);
     }
     if (!form_read(request->body, request->arena, &form, reterr))
         return false;
-    return add_parameters(call, form.items, form.count) || refuse_memory(reterr);
+    if (!add_parameters(call, form.items, form.count))
+        return refuse_memory(reterr);
+    return check_once(call, reterr);
 }
 
 /* Format and identity of a message are made without it. */
@@ -357,6 +378,19 @@ static void refuse_key(const struct call *call)
         refuse_call(call, OUTCOME_UNAUTHENTICATED, "The key is not known or not valid any more.", -1);
 }
 
+/* What was sealed is a form in which nothing is encoded. */
+static bool add_sealed(struct call *call, struct bytes text, struct refusal *reterr)
+{
+    struct form form;
+    if (!emoncms_sealed_parameters(text, call->request->arena, &form.items, &form.count))
+        return refuse_memory(reterr);
+    if (form.count > FORM_PARAMETERS_MAX)
+        return refuse(reterr, OUTCOME_TOO_COMPLEX, "A form has at most 64 fields.", SIZE_MAX);
+    if (!add_parameters(call, form.items, form.count))
+        return refuse_memory(reterr);
+    return check_once(call, reterr);
+}
+
 /* emonCMS' encrypted form proves its sender by its content. False: answered. */
 static bool open_sealed(struct call *call)
 {
@@ -364,7 +398,7 @@ static bool open_sealed(struct call *call)
     struct emoncms_sealed_claim claim;
     struct emoncms_sealed_text *text = arena_calloc(request->arena, 1, sizeof *text);
     struct format_error error = {.offset = SIZE_MAX};
-    struct form form = {0};
+    struct refusal refusal;
     bool compressed = request->content_format == CONTENT_FORMAT_SEALED_ZLIB;
     if (!text || !emoncms_sealed_parse(request->authorization, &claim)) {
         refuse_key(call);
@@ -379,10 +413,8 @@ static bool open_sealed(struct call *call)
         refuse_key(call);
         return false;
     }
-    if (outcome_is_success(outcome) &&
-        (!emoncms_sealed_parameters(text->text, request->arena, &form.items, &form.count) ||
-         !add_parameters(call, form.items, form.count)))
-        outcome = OUTCOME_OUT_OF_MEMORY;
+    if (outcome_is_success(outcome) && !add_sealed(call, text->text, &refusal))
+        outcome = refusal_report(&refusal, &error);
     if (!outcome_is_success(outcome)) {
         refuse_call(call, outcome, error.detail, ingest_retry_s(outcome));
         return false;

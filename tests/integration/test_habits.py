@@ -326,6 +326,35 @@ def test_emoncms_spellings(gateway):
     equal(h.fresh("n"), [])
 
 
+def test_forms(gateway):
+    """a form with a charset is one; a parameter that is said twice, wherever, is refused like one of /obs"""
+    h = home(gateway)
+    form = "application/x-www-form-urlencoded"
+    for charset in ("; charset=ISO-8859-1", ";charset=utf-8", "; charset=us-ascii"):
+        said = "node=meter&csv=1&apikey=" + h.keys["hub"]
+        says_ok(curl(h.url("/input/post"), data=said, content_type=form + charset))
+        equal(h.fresh("d", "n"), [("meter", "1")], charset)
+    key = "apikey=" + h.keys["hub"]
+    for path, body in (("/input/post", "node=meter&csv=1&csv=2&" + key),
+                       ("/input/post?csv=1&node=meter&" + key, "csv=2"), ("/input/post?csv=1&" + key, "a=1&" + key),
+                       ("/input/post?csv=1", key + "&" + key), ("/input/post/meter?csv=1&" + key, "node=meter"),
+                       ("/input/post/meter?node=meter&" + key, "csv=1"), ("/input/post?a=1", "a=1&csv=1"),
+                       ("/input/post?csv=1&time=5&time=6&" + key, "")):
+        answer = curl(h.url(path), data=body, content_type=form)
+        equal(answer.status, 400, path + " " + body)
+    for text, status in ((b"node=meter&csv=1&csv=2", 400), (b"node=meter&csv=1" + 63 * b"&a", 400),
+                         (b"csv=1" + b"".join(b"&a%d" % i for i in range(64)), 400), (b"node=meter&csv=1&&", 200)):
+        options, body = seal(h, "hub", text)
+        answer = curl(h.url("/input/post"), *options, data=body, content_type="aes128cbc")
+        equal(answer.status, status, repr(text))
+    equal(h.fresh("d", "n"), [("meter", "1")])
+    ask = "/iot/d?i=meter&d=a|1&k=%s&t=2025-11-21T02:40:00Z&t=2025-11-21T02:40:01Z"
+    equal(curl(h.url(ask % h.keys["meter"])).status, 400)
+    answer = curl(h.url("/write?db=x"), "-H", "Authorization: Token telegraf:" + h.keys["hub"], data="form v=1")
+    equal(answer.status, 204)
+    equal(h.fresh("n", "a"), [("form.v", "apikey")])
+
+
 def test_names_that_become_one(gateway):
     """two names of one message that would be one series refuse it; the same name twice is two values"""
     h = home(gateway)
