@@ -29,6 +29,8 @@ static int codec_check(struct cli *cli)
     int status = codec_source_from_file(cli, cli->operands[0], &source);
     if (status == CLI_OK)
         status = codec_source_compile(cli, cli->operands[0], &source);
+    if (status == CLI_OK)
+        status = codec_source_check(cli, cli->operands[0], &source);
     if (status == CLI_OK) {
         struct bytes name = custom_name(source.custom);
         printf("codec %.*s is fine: %s, %s\n", (int)name.len, (const char *)name.ptr,
@@ -67,6 +69,8 @@ static int codec_add(struct cli *cli)
     int status = codec_source_from_file(cli, cli->operands[1], &source);
     if (status == CLI_OK)
         status = codec_source_compile(cli, cli->operands[1], &source);
+    if (status == CLI_OK)
+        status = codec_source_check(cli, cli->operands[1], &source);
     if (status == CLI_OK)
         status = store(cli, &source);
     codec_source_free(&source);

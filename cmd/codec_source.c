@@ -32,6 +32,12 @@ int codec_source_from_redis(struct cli *cli, const char *name, struct codec_sour
     return CLI_OK;
 }
 
+static int fail(const struct cli *cli, const char *origin, const struct custom_error *error)
+{
+    return cli_fail(cli, CLI_REFUSED, "%s: %s%s%s", origin, error->pointer, error->pointer[0] ? ": " : "",
+                    error->detail);
+}
+
 int codec_source_compile(const struct cli *cli, const char *origin, struct codec_source *source)
 {
     struct custom_error error = {0};
@@ -39,9 +45,13 @@ int codec_source_compile(const struct cli *cli, const char *origin, struct codec
     source->custom = custom_compile(bytes_of(source->text, source->len), &error);
     bool holds = source->custom && arena && custom_check(source->custom, arena, &error);
     arena_free(arena);
-    if (holds)
-        return CLI_OK;
-    return cli_fail(cli, CLI_REFUSED, "%s: %s%s%s", origin, error.pointer, error.pointer[0] ? ": " : "", error.detail);
+    return holds ? CLI_OK : fail(cli, origin, &error);
+}
+
+int codec_source_check(const struct cli *cli, const char *origin, const struct codec_source *source)
+{
+    struct custom_error error = {0};
+    return custom_check_parameters(source->custom, &error) ? CLI_OK : fail(cli, origin, &error);
 }
 
 void codec_source_free(struct codec_source *source)

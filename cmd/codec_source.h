@@ -18,4 +18,6 @@ int codec_source_from_file(const struct cli *cli, const char *path, struct codec
 int codec_source_from_redis(struct cli *cli, const char *name, struct codec_source *ret); /* connected */
 /* Compiles it and tries the examples; origin is for the message. */
 int codec_source_compile(const struct cli *cli, const char *origin, struct codec_source *source);
+/* One that was compiled: whether it may come in. */
+int codec_source_check(const struct cli *cli, const char *origin, const struct codec_source *source);
 void codec_source_free(struct codec_source *source);

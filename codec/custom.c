@@ -3,6 +3,7 @@
  * payload. */
 #include "codec/custom_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "codec/json.h"
@@ -211,6 +212,29 @@ bool custom_takes(const struct custom *custom, int content_format)
 bool custom_by_line(const struct custom *custom)
 {
     return custom->by_line;
+}
+
+bool custom_reads_parameter(const struct custom *custom, struct bytes name)
+{
+    for (size_t i = 0; i < custom->parameter_count; i++)
+        if (bytes_equal_text(name, custom->parameters[i].name))
+            return true;
+    return false;
+}
+
+bool custom_check_parameters(const struct custom *custom, struct custom_error *reterr)
+{
+    static const char *const taken[] = {"d", "device", "f", "format", "level", "n"};
+    for (size_t i = 0; i < custom->parameter_count; i++)
+        for (size_t k = 0; k < sizeof taken / sizeof taken[0]; k++) {
+            if (strcmp(custom->parameters[i].name, taken[k]) != 0)
+                continue;
+            snprintf(reterr->pointer, sizeof reterr->pointer, "/parameters/%zu/parameter", i);
+            snprintf(reterr->detail, sizeof reterr->detail, "%s says something to weir itself: take another name.",
+                     taken[k]);
+            return false;
+        }
+    return true;
 }
 
 size_t custom_example_count(const struct custom *custom)

@@ -41,11 +41,16 @@ struct format_work custom_work(const struct format_limits *limits, unsigned payl
 bool custom_takes(const struct custom *custom, int content_format);
 /* As struct format: by_line. */
 bool custom_by_line(const struct custom *custom);
+/* Whether it reads the parameter of the request that has this name. */
+bool custom_reads_parameter(const struct custom *custom, struct bytes name);
 size_t custom_example_count(const struct custom *custom);
 
 /* Tries all examples, which together may be as much work as one payload; only a codec whose examples hold may
  * be used. False: reterr says which, and what came instead. */
 bool custom_check(const struct custom *custom, struct arena *arena, struct custom_error *reterr);
+/* Whether the parameters it reads are free for it: what the request says to weir, as `level`, is not. For definitions
+ * that come in; one that is kept already is used as it is. False: reterr says which is not. */
+bool custom_check_parameters(const struct custom *custom, struct custom_error *reterr);
 
 /* As the decode functions of codec/format. OUTCOME_CODEC_FAULT: the codec, not the payload, is to blame (what came out
  * is no observation). */

@@ -188,7 +188,8 @@ static bool try_definition(struct change *change)
 {
     struct arena *arena = arena_new(CHECK_ARENA_BYTES);
     struct custom *custom = arena ? custom_compile(change->definition, &change->error) : NULL;
-    bool holds = custom && custom_check(custom, arena, &change->error);
+    bool holds = custom && custom_check_parameters(custom, &change->error) &&
+                 custom_check(custom, arena, &change->error);
     if (holds && !bytes_equal_text(custom_name(custom), change->name)) {
         change->error = (struct custom_error){"The name is another one than that in the path.", "/name"};
         holds = false;

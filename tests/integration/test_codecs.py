@@ -312,6 +312,22 @@ def test_broken(gateway):
     assert re.search(r"(?m)^broken +binary +broken ", gateway.cli("codec", "list", "demo").out)
 
 
+def test_parameters_that_are_taken(gateway):
+    """a codec that reads what is said to weir is not taken; one that was is used as before"""
+    taken = definition("levels", parameters=[{"parameter": "level", "name": "level", "hidden": True}])
+    for command in (("check",), ("add", "demo")):
+        refused = gateway.cli("codec", *command, write(gateway, taken), check=False)
+        equal(refused.status, 1, repr(refused))
+        assert "/parameters/0/parameter: level says" in refused.err, refused
+    assert "/parameters/0/parameter: level says" in put(gateway, "levels", taken, expect=422).json()["detail"]
+    gateway.redis("HSET", "weir:{demo}:codec:levels", "definition", taken, "created", "1")
+    gateway.redis("SADD", "weir:{demo}:codecs", "levels")
+    gateway.redis("XADD", "weir:changes", "*", "o", "codec", "t", "demo", "d", "levels")
+    wait_state(gateway, "levels", "active")
+    token = add_device(gateway, "levels-1", "levels")
+    equal(post(gateway, token, b"\x01\x10").status, 204)
+
+
 def test_store_away(gateway):
     """without Redis changes are refused, and what is known is still used"""
     with lib.RedisServer() as redis, lib.Gateway(workers=1, redis=redis.address) as lonely:

@@ -319,6 +319,36 @@ Test(custom, parameters_of_the_request)
     arena_free(arena);
 }
 
+/* A definition that is kept already is compiled and used all the same. */
+Test(custom, parameters_that_are_taken)
+{
+    static const struct {
+        const char *name;
+        bool taken;
+    } rows[] = {{"level", true}, {"n", true}, {"d", true}, {"device", true}, {"f", true}, {"format", true},
+                {"Level", false}, {"u", false}, {"port", false}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct arena *arena = arena_new(ARENA_BYTES);
+        struct custom_error error;
+        char members[256], expected[64];
+        snprintf(members, sizeof members,
+                 "'parameters':[{'parameter':'o','name':'o'},{'parameter':'%s','name':'p'}]," FIELDS, rows[i].name);
+        struct custom *custom = custom_compile(custom_wrap(arena, "binary", members), &error);
+        cr_assert(custom, "%s: %s: %s", rows[i].name, error.pointer, error.detail);
+        cr_expect_eq(custom_check_parameters(custom, &error), !rows[i].taken, "%s", rows[i].name);
+        snprintf(expected, sizeof expected, "%s says something to weir itself: take another name.", rows[i].name);
+        if (rows[i].taken) {
+            cr_expect_str_eq(error.pointer, "/parameters/1/parameter");
+            cr_expect_str_eq(error.detail, expected);
+        }
+        cr_expect(custom_reads_parameter(custom, bytes_of_text(rows[i].name)));
+        cr_expect(custom_reads_parameter(custom, BYTES_LITERAL("o")));
+        cr_expect_not(custom_reads_parameter(custom, BYTES_LITERAL("p")), "the name of the field");
+        custom_free(custom);
+        arena_free(arena);
+    }
+}
+
 Test(custom, says_what_it_is)
 {
     struct arena *arena = arena_new(ARENA_BYTES);
