@@ -143,6 +143,13 @@ static void add(struct parts *parts, struct bytes part)
     parts->items[parts->count++] = part;
 }
 
+/* Which message it is and how it is to be answered: said of it, not by it. */
+static bool is_of_delivery(const struct format_parameter *parameter)
+{
+    return bytes_equal_text(parameter->name, "level") ||
+           (bytes_equal_text(parameter->name, "n") && delivery_resembles_sequence(parameter->value));
+}
+
 /* Behind the payload, so that what has neither of them is hashed as it always was. */
 static void add_extras(struct parts *parts, const struct claim_content *content)
 {
@@ -152,6 +159,8 @@ static void add_extras(struct parts *parts, const struct claim_content *content)
         add(parts, content->codec);
     }
     for (size_t i = 0; i < content->parameter_count; i++) {
+        if (is_of_delivery(&content->parameters[i]))
+            continue;
         add(parts, border);
         add(parts, content->parameters[i].name);
         add(parts, border);

@@ -33,7 +33,8 @@ struct claim_content {
     int content_format; /* of the format that reads it; CONTENT_FORMAT_NONE: a codec of the tenant */
     struct bytes codec; /* its name, then; else empty */
     struct bytes device, name, unit; /* what the query names; the speaker itself as device makes no other message */
-    const struct format_parameter *parameters; /* of a legacy sender all but its key; of a format that reads them */
+    const struct format_parameter *parameters; /* of a legacy sender all but its key; of a format that reads them;
+                                                  level and a sequence among them are passed over */
     size_t parameter_count;
     struct bytes payload; /* as it was sent; of a log one line; what was signed: signed_content */
     size_t line;          /* of a log: from 1; else 0 */

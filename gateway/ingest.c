@@ -597,24 +597,22 @@ void ingest_translate(struct request *request, const struct ingest_source *sourc
         translate_whole(job, source, payload);
 }
 
-/* What of the query says whose a message is and how it is to be read, which is known of it already; and how it is to be
- * answered, where that is no parameter of a codec. */
-static bool is_of_request(struct bytes name, bool by_codec)
+/* Whether it says something that is read and not known already: whose a message is and how it is to be read are. Of a
+ * format of the table that reads the query, everything else; of a codec, the parameters that it names. */
+static bool is_content(const struct translation *translation, struct bytes name)
 {
-    static const char *const names[] = {"d", "device", "f", "format", "level"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0] - by_codec; i++)
-        if (bytes_equal_text(name, names[i]))
-            return true;
-    return false;
+    static const char *const known[] = {"d", "device", "f", "format"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (bytes_equal_text(name, known[i]))
+            return false;
+    if (translation->custom)
+        return custom_reads_parameter(translation->custom, name);
+    return translation->format && translation->format->reads_parameters;
 }
 
-/* The query as formats see it, and behind that what of it makes another message: of a format that reads it, whatever
- * else it says. False: out of memory. */
+/* The query as formats see it, and behind that what of it makes another message. False: out of memory. */
 static bool take_parameters(const struct request *request, struct ingest_source *source)
 {
-    const struct translation *translation = source->translation;
-    bool by_codec = translation->codec.len > 0;
-    bool reads = by_codec || (translation->format && translation->format->reads_parameters);
     struct format_parameter *parameters, *content;
     if (request->query_count == 0)
         return true;
@@ -624,7 +622,7 @@ static bool take_parameters(const struct request *request, struct ingest_source 
     content = parameters + request->query_count;
     for (size_t i = 0; i < request->query_count; i++) {
         parameters[i] = (struct format_parameter){request->query[i].name, request->query[i].value};
-        if (reads && !is_of_request(parameters[i].name, by_codec))
+        if (is_content(source->translation, parameters[i].name))
             content[source->content_count++] = parameters[i];
     }
     source->parameters = parameters;

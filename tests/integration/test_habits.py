@@ -406,6 +406,52 @@ def test_what_the_query_says_is_of_the_message(gateway):
         equal(len(at.fresh("n")), 3, body)
 
 
+def test_what_is_said_of_the_delivery_is_not_of_the_message(gateway):
+    """a message is the same one with ?level and with its sequence in the query, on all routes, of formats and codecs"""
+    h = home(gateway)
+    key = h.keys["meter"]
+    definition = {"name": "csvt", "kind": "text", "lines": True, "separator": ",", "time": {"field": "ts"},
+                  "fields": [{"column": 0, "name": "ts", "hidden": True, "required": True},
+                             {"column": 1, "name": "temp"}],
+                  "parameters": [{"parameter": "sort", "name": "sort", "as": "text"}],
+                  "examples": [{"input": "%d,21.5" % NOW, "senml": [{"n": "temp", "v": 21.5, "t": NOW}]}]}
+    path = os.path.join(gateway.folder, "csv.json")
+    for name, more in (("csvt", {}), ("csvw", {"lines": False})):
+        with open(path, "w") as file:
+            json.dump({**definition, "name": name, **more}, file)
+        gateway.cli("codec", "add", "home", path)
+    ask = lambda path, seq=None, **more: curl(h.url(path), *(["-H", "Weir-Seq: " + seq] if seq else []),
+                                              **{"token": h.tokens["meter"], "content_type": "text/plain", **more})
+    lib.wait_until(lambda: ask("/obs?f=csvw", data="%d,1" % NOW).status == 204, "the codec is known")
+    h.fresh()
+
+    # Without a sequence: by what was sent.
+    csv = "/input/post?node=e&time=%d&csv=1&apikey=%s" % (NOW, key)
+    for path, more in ((csv, {"token": None}), ("/obs?f=csvt", {"data": "%d,2\n%d,3\n" % (NOW, NOW + 1)}),
+                       ("/obs?f=csvw&sort=a", {"data": "%d,4" % NOW}),
+                       ("/write?p=" + key, {"data": "m f=1 %d000000000" % NOW})):
+        for query in ("", "&level", "&level=stored", ""):
+            answer = ask(path + query, **more)
+            assert answer.status in (200, 204), answer
+    equal(len(h.fresh("n")), 1 + 2 + 2 + 1)
+    for query in ("&sort=a", "&other=1", "&sort=b", "&other=2"):
+        equal(ask("/obs?f=csvw" + query, data="%d,5" % NOW).status, 204, query)
+    equal(h.fresh("v"), [("a",), ("5",), ("5",), ("b",), ("5",)], "a parameter is content that the codec reads")
+
+    # With one: no conflict, whichever way it is said and whatever is asked for.
+    rows = [("/input/post?node=e&csv=1&apikey=" + key, {"token": None}), ("/obs?f=ultralight", {"data": "t|1"}),
+            ("/obs?f=csvw", {"data": "%d,6" % NOW}), ("/obs?f=emoncms-post&node=e&csv=1", {"data": ""}),
+            ("/obs?f=emoncms-bulk", {"data": '[[0,"e",1]]'}),
+            ("/obs?f=sgmp&device_name=e&timestamp=%d" % (1000 * NOW), {"data": '{"A":1}'})]
+    for seq, (path, more) in enumerate(rows):
+        said = "3.%d" % seq
+        statuses = [ask(path + query, seq, **more).status for query, seq in
+                    (("&n=" + said, None), ("", said), ("&level=stored", said), ("&level&n=" + said, said))]
+        assert set(statuses) <= {200, 204}, (path, statuses)
+        equal(len(h.fresh("n")), 1, path)
+        equal(ask(path + "&sort=x&n=" + said, **more).status, 409, path)
+
+
 def test_proven_frames(gateway):
     """a sealed frame speaks for its node, brought by a concentrator and nobody else, and is stored once"""
     h = home(gateway)

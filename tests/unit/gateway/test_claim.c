@@ -386,6 +386,31 @@ Test(claim, parameters_and_codecs_tell_messages_apart)
         }
 }
 
+/* How a message wants to be answered, and which one it is, makes no other message of it, wherever else that is said. */
+Test(claim, what_is_said_of_the_delivery_is_no_content)
+{
+    static const struct format_parameter cases[][2] = {
+        {{BYTES_LITERAL("node"), BYTES_LITERAL("10")}, {BYTES_LITERAL("level"), BYTES_LITERAL("stored")}},
+        {{BYTES_LITERAL("level"), BYTES_LITERAL("")}, {BYTES_LITERAL("node"), BYTES_LITERAL("10")}},
+        {{BYTES_LITERAL("node"), BYTES_LITERAL("10")}, {BYTES_LITERAL("n"), BYTES_LITERAL("3.17")}},
+        {{BYTES_LITERAL("node"), BYTES_LITERAL("10")}, {BYTES_LITERAL("n"), BYTES_LITERAL("a.b")}},
+        {{BYTES_LITERAL("node"), BYTES_LITERAL("10")}, {BYTES_LITERAL("levels"), BYTES_LITERAL("stored")}},
+    };
+    enum { COUNT = sizeof cases / sizeof cases[0], SAME = 3 };
+    struct request request = timed_request("");
+    struct claim_content content = content_of(&request);
+    content.parameters = &cases[0][0];
+    content.parameter_count = 1;
+    struct sink_message alone = identify_content(&request, &content, TIME_DEVICE);
+    content.parameter_count = 2;
+    for (size_t i = 0; i < COUNT; i++) {
+        content.parameters = cases[i];
+        struct sink_message message = identify_content(&request, &content, TIME_DEVICE);
+        cr_expect_eq(memcmp(alone.key, message.key, sizeof alone.key) == 0, i < SAME, "%zu", i);
+        cr_expect_eq(alone.fingerprint == message.fingerprint, i < SAME, "%zu", i);
+    }
+}
+
 /* Receipts. */
 
 Test(claim, receipts)
