@@ -293,10 +293,12 @@ void etch_handle_patch(struct request *request)
         refuse(request, outcome, &error);
         return;
     }
+    /* It sets a state: what was set before is set again by the same words. */
     struct claim_content content = {
         .content_format = request->content_format,
         .device = request_named_device(request, NULL),
         .payload = payload,
+        .by_exchange = true,
     };
     ingest_submit(request, &list, &content, ingest_answer, NULL);
 }

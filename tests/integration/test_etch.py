@@ -147,6 +147,24 @@ def test_patch_is_a_message(gateway):
     equal([entry["v"] for entry in gateway.observations(name="s.a")], ["1"])
 
 
+def test_a_patch_sets_a_state(gateway):
+    """What is set or removed again, as it was before, is set or removed again; with a sequence it is the same patch"""
+    shown = lambda: values(gateway).get("sensor-1:set.a")
+    states = ([{"n": "set.a", "t": BASE, "v": 1}], 1), ([{"n": "set.a", "t": BASE, "v": 2}], 2)
+    for pack, state in (*states, *states):
+        equal(http(gateway, "PATCH", pack).status, 204)
+        equal(shown(), state, repr(pack))
+    for _ in range(2):
+        equal(http(gateway, "IPATCH", [{"n": "set.a", "v": None}]).status, 204)
+        equal(shown(), None)
+        equal(http(gateway, "PATCH", states[0][0]).status, 204)
+        equal(shown(), 1)
+    for pack, state, duplicate in ((states[1][0], 2, None), (states[0][0], 1, None), (states[1][0], 1, True)):
+        pack = [dict(pack[0], epoch=2, seq=pack[0]["v"])]
+        equal(http(gateway, "PATCH", pack, "?level").json().get("duplicate"), duplicate)
+        equal(shown(), state)
+
+
 def test_removed_stays_removed(workers):
     """After a restart the latest values come from the streams, and what was removed does not come back"""
     with lib.Gateway(workers=workers) as gateway:

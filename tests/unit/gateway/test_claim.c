@@ -229,6 +229,22 @@ Test(claim, the_class_follows_from_what_was_given)
     }
 }
 
+/* Times that say nothing make no message: one is recognised as one without times is, or by its sequence. */
+Test(claim, by_exchange)
+{
+    struct request request = timed_request("");
+    struct claim_content content = content_of(&request);
+    content.by_exchange = true;
+    struct sink_message message = identify_content(&request, &content, TIME_DEVICE);
+    cr_expect_eq(message.identity_class, CLASS_TRANSPORT);
+    cr_expect_arr_eq(message.key, wire_key, sizeof wire_key);
+    struct claim exact = {.sequence = three_17};
+    struct message counted;
+    make_message(&counted, TIME_DEVICE, TIME_DEVICE);
+    cr_assert(claim_identify(&exact, &request, &content, &counted.sink));
+    cr_expect_eq(counted.sink.identity_class, CLASS_EXACT);
+}
+
 Test(claim, only_a_non_is_not_confirmable)
 {
     struct request request = timed_request("");
