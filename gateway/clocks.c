@@ -452,6 +452,25 @@ static const struct profile_record *profile_for(const struct clocks_question *qu
     return profile ? profile : &trust;
 }
 
+/* Of the run of neighbours that begins there: where it ends. */
+static size_t end_of_run(const struct sink_record *records, size_t count, size_t begin)
+{
+    size_t end = begin + 1;
+    while (end < count && bytes_equal(records[begin].device, records[end].device))
+        end++;
+    return end;
+}
+
+bool clocks_replace_any(const struct clocks_question *question, const struct sink_record *records, size_t count)
+{
+    if (registry_count(question->registry).profiles == 0)
+        return false;
+    for (size_t i = 0; i < count; i = end_of_run(records, count, i))
+        if (profile_for(question, records[i].device)->clock == CLOCK_REPLACE)
+            return true;
+    return false;
+}
+
 /* Whether this message is one to learn from. */
 static bool is_due(struct clocks_pace *pace, int64_t now_s)
 {
@@ -467,8 +486,7 @@ enum outcome clocks_apply_all(struct clocks *clocks, const struct clocks_questio
     bool corrected = false, replaced = false, due = is_due(question->pace, question->received.s);
     for (size_t i = 0, end; i < count; i = end) {
         struct bytes device = records[i].device;
-        for (end = i + 1; end < count && bytes_equal(device, records[end].device);)
-            end++;
+        end = end_of_run(records, count, i);
         const struct profile_record *profile = profile_for(question, device);
         enum clocks_action action;
         if (profile->clock == CLOCK_TRUST && !due)

@@ -70,6 +70,8 @@ struct clocks_question {
 };
 enum outcome clocks_apply_all(struct clocks *clocks, const struct clocks_question *question, struct observation *items,
                               const struct sink_record *records, size_t count);
+/* Whether replace is the policy for any of the devices: their times say nothing, not even which message it is. */
+bool clocks_replace_any(const struct clocks_question *question, const struct sink_record *records, size_t count);
 
 /* For people. error_ms: by how much the clock is ahead; negative: behind. */
 struct clocks_estimate {

@@ -227,11 +227,9 @@ static enum outcome assign_streams(const struct request *request, char class, st
     return OUTCOME_CHANGED;
 }
 
-/* What the clocks of the devices are worth; a time that is refused refuses all of the message. */
-static enum outcome judge_times(const struct request *request, struct observation_list *list,
-                                const struct sink_record *records)
+static struct clocks_question ask_clocks(const struct request *request)
 {
-    struct clocks_question question = {
+    return (struct clocks_question){
         .registry = request->worker->shared->registry,
         .tenant = bytes_of_text(request->who.tenant),
         .speaker = bytes_of_text(request->who.device),
@@ -239,7 +237,25 @@ static enum outcome judge_times(const struct request *request, struct observatio
         .metrics = &request->worker->metrics,
         .pace = &request->worker->clocks_pace,
     };
+}
+
+/* What the clocks of the devices are worth; a time that is refused refuses all of the message. */
+static enum outcome judge_times(const struct request *request, struct observation_list *list,
+                                const struct sink_record *records)
+{
+    struct clocks_question question = ask_clocks(request);
     return clocks_apply_all(request->worker->shared->clocks, &question, list->items, records, list->count);
+}
+
+/*
+ * A clock that is replaced may stand where it stood after the last boot. Not so for what is signed: there the times
+ * are held against the receipt (claim_judge_replay), so those that are worthless are refused, and the others keep
+ * whoever has seen the message from having it stored again.
+ */
+static bool has_worthless_times(const struct request *request, const struct sink_message *message)
+{
+    struct clocks_question question = ask_clocks(request);
+    return !message->proof && clocks_replace_any(&question, message->records, message->count);
 }
 
 static bool mark_counters(const struct request *request, struct observation_list *list,
@@ -285,7 +301,10 @@ static enum outcome hand_over(struct message *message, struct observation_list *
     if (!outcome_is_success(outcome))
         return outcome;
     struct sink_message sink_message = address(request, list, message);
-    if (!claim_identify(claim, request, content, &sink_message))
+    struct claim_content said = *content;
+    if (!claim->sequence.given && has_worthless_times(request, &sink_message))
+        said.by_exchange = true;
+    if (!claim_identify(claim, request, &said, &sink_message))
         return OUTCOME_INTERNAL;
     if (sink_message.proof)
         outcome = claim_judge_replay(&sink_message, request->received,

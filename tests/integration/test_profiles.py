@@ -157,6 +157,24 @@ def test_a_repetition_is_one_whatever_its_time_became(gateway):
     equal(len(gateway.observations(device="rtc-2", name="once")), 1)
 
 
+def test_times_that_are_replaced_make_no_message(gateway):
+    """under replace a reading that has the time and the value of the one after the last boot is another one"""
+    gateway.cli("profile", "add", "demo/boots", "--clock=replace")
+    gateway.add_device("demo/rtc-4", None, "--profile=boots")
+    lib.wait_until(lambda: reading(gateway, "rtc-4", "t", -HOUR)[1] == "x", "the profile is known")
+    boot = [{"n": "temp", "u": "Cel", "t": 946684805, "v": 21.5}]
+    for _ in range(3):
+        equal(send(gateway, "rtc-4", boot), "2.04")
+    equal([entry["q"] for entry in gateway.observations(device="rtc-4", name="temp")], ["x"] * 3)
+    counted = [dict(boot[0], n="counted", epoch=1, seq=1)]
+    others = [{"n": "two", "t": 946684805, "v": 1, "bn": "blind-2:"}, {"n": "two", "t": 946684806, "v": 1}]
+    for _ in range(2):
+        equal(send(gateway, "rtc-4", counted), "2.04")
+        equal(send(gateway, "blind-2", others), "2.04")
+    equal(len(gateway.observations(device="rtc-4", name="counted")), 1, "a sequence number says which one it is")
+    equal(len(gateway.observations(device="blind-2")), 2, "so do the times of who has no such profile")
+
+
 def test_without_a_clock(gateway):
     """relative batches need no clock, and /time tells the time to whoever wants to have one"""
     with Peer(gateway.coap_port) as peer:

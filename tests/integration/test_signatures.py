@@ -357,6 +357,18 @@ def test_stored_once(gateway):
     equal(sorted(entry["v"] for entry in stored(gateway, device)), ["1", "2"])
 
 
+def test_times_of_a_clock_that_is_replaced(gateway):
+    """Under replace what is signed needs times near the receipt all the same: whoever has seen it gets it stored once"""
+    gateway.cli("profile", "add", "demo/worthless", "--clock=replace")
+    device = Device(gateway, "--profile=worthless")
+    for _ in range(2):
+        equal(send(gateway, device.jws("es256", pack(1, t=946684805)), JOSE).code_text, "4.22")
+    near = device.jws("es256", pack(2, t=time.time() - 60))
+    for duplicate in (None, True):
+        equal(json.loads(send(gateway, near, JOSE, ("t=demo", "level")).payload).get("duplicate"), duplicate)
+    equal([(entry["v"], entry["q"]) for entry in stored(gateway, device)], [("2", "x")])
+
+
 def test_an_envelope_spelled_anew(gateway):
     """The MAC covers the canonical text: white space, order, escapes and 1.50 make no other message, with or without seq"""
     device = Device(gateway)

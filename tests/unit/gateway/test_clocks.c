@@ -350,7 +350,12 @@ Test(clocks, each_device_has_its_policy)
     cr_expect(items[0].time.s == NOW && items[0].time_source == TIME_RECEIPT, "its own");
     cr_expect(items[1].time.s == NOW - 1001 && items[1].time_source == TIME_DEVICE, "its own, which trusts");
     cr_expect(items[2].time.s == NOW && items[3].time.s == NOW - 1 && items[4].time.s == NOW - 2, "the speaker's");
+    cr_expect(clocks_replace_any(&question, records, 1) && !clocks_replace_any(&question, records + 1, 1));
+    cr_expect(clocks_replace_any(&question, records + 1, 4), "the speaker's");
     records[3].device = BYTES_LITERAL("strict");
+    question.speaker = BYTES_LITERAL("strict");
+    cr_expect(!clocks_replace_any(&question, records + 1, 4) && clocks_replace_any(&question, records, 5));
+    question.speaker = BYTES_LITERAL("hub");
     items[3] = (struct observation){.time = {NOW - 61, 0}, .time_source = TIME_DEVICE};
     cr_assert_eq(clocks_apply_all(clocks, &question, items, records, 5), OUTCOME_TIME_OUTSIDE);
     const struct metrics *all = &metrics;
