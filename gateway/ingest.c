@@ -248,9 +248,9 @@ static enum outcome judge_times(const struct request *request, struct observatio
 }
 
 /*
- * A clock that is replaced may stand where it stood after the last boot. Not so for what is signed: there the times
- * are held against the receipt (claim_judge_replay), so those that are worthless are refused, and the others keep
- * whoever has seen the message from having it stored again.
+ * A clock that is replaced may stand where it stood after the last boot. Not so for what is signed: there the
+ * times are held against the receipt (claim_judge_replay), so those that are worthless are refused, and the
+ * others keep whoever has seen the message from having it stored again.
  */
 static bool has_worthless_times(const struct request *request, const struct sink_message *message)
 {
@@ -285,7 +285,7 @@ static struct sink_message address(const struct request *request, const struct o
         .count = message->count,
         .class = list->class ? list->class : CLASS_OF_OBS,
         .evidence = list->proven ? EVIDENCE_FRAME : request->who.evidence,
-        .proof = job->proof ? &job->proof->sink : NULL,
+        .proof = job->proof && message->count ? &job->proof->sink : NULL, /* evidence is of records */
         .brought_by = job->brought_by.len ? job->brought_by : bytes_of_text(request->who.device),
         .speaker = is_device ? bytes_of_text(request->who.device) : message->records[0].device,
     };
@@ -390,6 +390,15 @@ static bool read_signed_claim(const struct job *job, const struct observation_li
     return !ret->sequence.given || sequence.given;
 }
 
+/* Whether a message without observations goes to the sink all the same: its number is seen then, so that it
+ * is not missed and no other message gets it. Whose number that is, records cannot say. */
+static bool takes_number(const struct request *request, const struct observation_list *list,
+                         const struct claim *claim)
+{
+    return claim->sequence.given && request->who.kind == IDENTITY_DEVICE && !list->proven &&
+           request->worker->shared->settings->spool;
+}
+
 static void submit_whole(struct job *job, struct observation_list *list, const struct claim_content *content)
 {
     struct format_error error = {.offset = SIZE_MAX};
@@ -400,7 +409,7 @@ static void submit_whole(struct job *job, struct observation_list *list, const s
         return;
     }
     job->verdict.wants_receipt = claim.wants_receipt;
-    if (list->count == 0) {
+    if (list->count == 0 && !takes_number(job->request, list, &claim)) {
         /* A pack of base fields only is legal and says nothing: whatever is demanded of it is so. */
         job->verdict.level = claim.level;
         job->done(job->request, job->ctx, &job->verdict);
@@ -616,8 +625,8 @@ void ingest_translate(struct request *request, const struct ingest_source *sourc
         translate_whole(job, source, payload);
 }
 
-/* Whether it says something that is read and not known already: whose a message is and how it is to be read are. Of a
- * format of the table that reads the query, everything else; of a codec, the parameters that it names. */
+/* Whether it says something that is read and not known already, as whose a message is and how it is to be
+ * read. Of a format of the table that reads the query, all else; of a codec, the parameters that it names. */
 static bool is_content(const struct translation *translation, struct bytes name)
 {
     static const char *const known[] = {"d", "device", "f", "format"};

@@ -41,7 +41,8 @@ struct sink_proof {
     struct bytes octets;
 };
 
-/* All records of one message; borrowed until sink_append returns. */
+/* All records of one message; borrowed until sink_append returns. Without any, over the spool only: its sequence
+ * number is remembered. */
 struct sink_message {
     struct bytes tenant;
     const struct sink_record *records;

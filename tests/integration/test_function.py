@@ -395,6 +395,20 @@ def test_evidence():
         equal(stand.redis("XLEN", PREFIX + "obs"), 5)
 
 
+def test_without_records():
+    """A message that says nothing takes its number; one with other content is a conflict that leaves nothing behind"""
+    def empty(seq, mark=b"aa"):
+        message = Message("e", seq=seq, mark=mark)
+        message.records = []
+        return message
+
+    with Stand() as stand:
+        equal(stand.ask("l", 0, [(1, Message("e", seq=1)), (2, empty(2)), (3, empty(2)), (4, empty(2, b"bb")),
+                                 (5, Message("e", seq=2, mark=b"cc")), (6, Message("e", seq=3))])[:4],
+              ["done", "nndccn", 0, 0])
+        equal([stand.redis("XLEN", PREFIX + stream) for stream in ("obs", "conflicts")], [2, 1])
+
+
 def counted(readings, modulus="", name="x"):
     """The totals that readings (time, value) of one counter get."""
     with Stand() as stand:

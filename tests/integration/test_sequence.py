@@ -271,6 +271,39 @@ def test_conflicts(gateway):
     stored(gateway, name, 2)
 
 
+def test_what_says_nothing_has_its_number(gateway):
+    """a message without an observation takes its sequence number: nothing is missing, and no other may have it"""
+    need_spool()
+    gateway.add_device("demo/quiet", None)
+    token = gateway.add_token("--tenant", "demo", "--device", "quiet")
+    epoch, obs, etch = next(epochs), "application/senml+json", "application/senml-etch+json"
+    post = lambda seq, data, query="", content_type=obs, method="POST": curl(
+        url(gateway, query), "-H", "Weir-Seq: %d.%d" % (epoch, seq), token=token, data=data, content_type=content_type,
+        method=method)
+    nothing = ((2, '[{"bn":"quiet:"}]'), (3, '[{"n":"none","v":null}]', "", etch, "PATCH"),
+               (4, "t|null", "f=ultralight", "text/plain"))
+    lib.wait_until(lambda: post(1, pack("quiet")).status == 204, "the token is known")
+    for each in nothing:
+        answer = post(*each)
+        equal((answer.status, answer.headers.get("weir-duplicate")), (204, None), repr(answer))
+    for limit in ("", "level=stored"):
+        for seq, data, *more in nothing:
+            answer = post(seq, data, "&".join(filter(None, (*more[:1], limit))), *more[1:])
+            assert answer.status in (200, 204) and answer.headers["weir-duplicate"] == "true", answer
+            equal(post(seq, pack("other"), limit).status, 409)
+    answer = post(5, '[{"bn":"quiet:"}]', "level=stored")
+    equal(answer.json(), {"level": "stored", "n": 0})
+    equal(post(6, pack("quiet")).status, 204)
+    stored(gateway, "quiet", 2)
+    equal(gateway.redis("EXISTS", "weir:{demo}:conflicts"), 0)
+    delivery = curl("http://127.0.0.1:%d/devices/quiet" % gateway.http_port, token=gateway.operator_token).json()["delivery"]
+    equal((delivery["highest"], delivery["missing"]), (6, 0))
+    # Without a number there is nothing to keep.
+    before = gateway.metric("weir_sink_messages_total")
+    equal(http_post(gateway, '[{"bn":"sensor-1:"}]').status, 204)
+    equal(gateway.metric("weir_sink_messages_total"), before)
+
+
 def test_repetitions_after_a_kill(workers):
     """a device repeats, in a new exchange, what the gateway that was killed had taken"""
     need_spool()

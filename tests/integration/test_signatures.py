@@ -369,6 +369,18 @@ def test_times_of_a_clock_that_is_replaced(gateway):
     equal([(entry["v"], entry["q"]) for entry in stored(gateway, device)], [("2", "x")])
 
 
+def test_a_number_that_says_nothing(gateway):
+    """A signed message without an observation takes its sequence number, and there is no evidence of it"""
+    device = Device(gateway)
+    before = gateway.redis("XLEN", "weir:{demo}:evidence")
+    nothing = device.jws("hs256", '[{"bn":"%s:"}]' % device.id, seq=[9, 1])
+    for duplicate in (None, True):
+        answer = send(gateway, nothing, JOSE, ("t=demo", "level=stored"))
+        equal((answer.code_text, json.loads(answer.payload).get("duplicate")), ("2.04", duplicate))
+    equal(send(gateway, device.jws("hs256", pack(1), seq=[9, 1]), JOSE).code_text, "4.09")
+    equal(gateway.redis("XLEN", "weir:{demo}:evidence"), before)
+
+
 def test_an_envelope_spelled_anew(gateway):
     """The MAC covers the canonical text: white space, order, escapes and 1.50 make no other message, with or without seq"""
     device = Device(gateway)

@@ -83,6 +83,22 @@ Test(parcel, the_octets_are_as_documented)
     msgpack_deinit(&out);
 }
 
+/* A message that says nothing but its number. */
+Test(parcel, without_records)
+{
+    static const char end[] = "0123456789abcdef\x90\x90";
+    struct msgpack out = {0};
+    struct sink_message message = exact_message();
+    struct parcel parcel;
+    message.records = NULL;
+    message.count = 0;
+    struct bytes body = written(&out, &message);
+    cr_assert(parcel_read(body, &parcel));
+    cr_expect(parcel.records == 0 && parcel.identity_class == CLASS_EXACT);
+    cr_expect_eq(memcmp(body.ptr + body.len - (sizeof end - 1), end, sizeof end - 1), 0);
+    msgpack_deinit(&out);
+}
+
 /* What stands behind the records. */
 static struct bytes counters_of(struct msgpack *out, const struct observation *observations, size_t count,
                                 struct bytes behind)

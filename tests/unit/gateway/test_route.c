@@ -18,6 +18,7 @@ static unsigned answers;
 static void setup(void)
 {
     settings_default(&settings);
+    settings.spool = false; /* nothing is behind the gate: what says nothing is not kept for its number either */
     shared.settings = &settings;
     shared.worker_count = 1;
     shared.workers[0] = &worker;
