@@ -16,6 +16,8 @@
 /* A compressed batch may become as long as its limit of items can fill: so many characters each. */
 #define CHARACTERS_PER_ITEM 16
 #define FIRST_VALUE 2 /* behind offset and node of a row */
+#define CLOCK_ERROR_MAX_S 300 /* of a sender whose clock is right, with all the time that its request took */
+#define ATTO_PER_S ((timestamp_atto)1000000000000000000)
 
 /* The list under construction. */
 struct list {
@@ -26,6 +28,9 @@ struct list {
     struct observation common; /* what the next values have in common: node, time */
     struct observation *items;
     size_t count, room;
+    struct observation_part *parts; /* the rows with values */
+    size_t part_count;
+    bool is_absolute; /* the rows say when they were, by a clock that is right */
 };
 
 static bool refuse_value(struct list *list, const char *detail, size_t offset)
@@ -152,6 +157,10 @@ static enum outcome finish(struct list *list, bool good, struct observation_list
     if (!good)
         return report(list, reterr);
     *ret = (struct observation_list){.items = list->items, .count = list->count};
+    if (list->is_absolute) {
+        ret->parts = list->parts;
+        ret->part_count = list->part_count;
+    }
     return OUTCOME_CHANGED;
 }
 
@@ -397,6 +406,7 @@ static bool read_offset(struct list *list, const struct node *element, timestamp
 static bool add_row(struct list *list, const struct node *row, timestamp_atto reference)
 {
     const struct node *offset = node_first(row), *node = node_next(offset);
+    size_t first = list->count;
     timestamp_atto time;
     if (!read_offset(list, offset, &time))
         return false;
@@ -404,12 +414,23 @@ static bool add_row(struct list *list, const struct node *row, timestamp_atto re
         return refuse_time(list);
     if (node->kind != NODE_NUMBER && node->kind != NODE_TEXT)
         return refuse_value(list, "The node of a row is neither a number nor text.", node_offset(node));
-    return set_node(list, node->data) && add_values(list, row);
+    if (!set_node(list, node->data) || !add_values(list, row))
+        return false;
+    list->is_absolute &= time >= TIMESTAMP_RELATIVE_BELOW_S * ATTO_PER_S;
+    if (list->count > first)
+        list->parts[list->part_count++] =
+            (struct observation_part){json_array_text(list->data, row), list->count - first};
+    return true;
 }
 
-static timestamp_atto atto_of(struct timestamp time)
+/*
+ * A sender whose clock is right, and who says so with each request, counts its rows from 1970: a row means the same
+ * moment whenever it comes. A clock that is not, set anew at each boot maybe, can show the same moment twice.
+ */
+static bool shows_now(timestamp_atto said, timestamp_atto now)
 {
-    return time.s * (timestamp_atto)1000000000000000000 + time.ns * (timestamp_atto)1000000000;
+    timestamp_atto error = said < now ? now - said : said - now;
+    return error <= CLOCK_ERROR_MAX_S * ATTO_PER_S;
 }
 
 /*
@@ -418,7 +439,7 @@ static timestamp_atto atto_of(struct timestamp time)
  */
 static bool find_reference(struct list *list, const struct node *last, timestamp_atto *ret)
 {
-    timestamp_atto said, now = atto_of(list->input->now);
+    timestamp_atto said, now = timestamp_to_atto(list->input->now);
     bool sent, found;
     struct bytes text = format_parameter(list->input, "sentat", &sent);
     if (!sent)
@@ -427,6 +448,7 @@ static bool find_reference(struct list *list, const struct node *last, timestamp
     if (sent) {
         if (!read_seconds(list, text, &said))
             return false;
+        list->is_absolute = shows_now(said, now);
         *ret = now - said;
         return true;
     }
@@ -434,7 +456,7 @@ static bool find_reference(struct list *list, const struct node *last, timestamp
     if (found) {
         if (!set_time(list, text))
             return false;
-        *ret = atto_of(list->common.time);
+        *ret = timestamp_to_atto(list->common.time);
         return true;
     }
     if (last->kind != NODE_ARRAY || last->count == 0)
@@ -445,21 +467,24 @@ static bool find_reference(struct list *list, const struct node *last, timestamp
     return true;
 }
 
-/* Counts the values that there can be; every row is an array. */
+/* Counts the rows and the values that there can be; every row is an array. */
 static bool survey(struct list *list, const struct node *rows, const struct node **ret_last)
 {
-    size_t room = 0;
+    size_t room = 0, parts = 0;
     if (rows->kind != NODE_ARRAY || rows->count == 0)
         return refuse_value(list, "The data has to be an array of rows.", SIZE_MAX);
     const struct node *row = node_first(rows);
     for (uint32_t i = 0; i < rows->count; i++, row = node_next(row)) {
         if (row->kind != NODE_ARRAY)
             return refuse_value(list, "A row is no array.", node_offset(row));
-        if (is_row(row))
+        if (is_row(row)) {
             room += values_in_row(row);
+            parts++;
+        }
         *ret_last = row;
     }
-    return reserve(list, room);
+    list->parts = arena_calloc(list->arena, parts, sizeof(*list->parts));
+    return list->parts ? reserve(list, room) : refuse_memory(list->reterr);
 }
 
 static bool read_rows(struct list *list)

@@ -269,3 +269,12 @@ struct bytes json_value_text(struct bytes payload, const struct node *key)
         begin++;
     return bytes_of(payload.ptr + begin, skip_value(payload, begin) - begin);
 }
+
+/* Between the bracket and its first element there is white space only, and the quote of a text. */
+struct bytes json_array_text(struct bytes payload, const struct node *array)
+{
+    size_t begin = node_first(array)->offset - 1;
+    while (payload.ptr[begin] != '[')
+        begin--;
+    return bytes_of(payload.ptr + begin, skip_value(payload, begin) - begin);
+}

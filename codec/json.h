@@ -23,3 +23,5 @@ bool json_read_with_nul(struct bytes payload, const struct format_limits *limits
 /* The value behind a key of a map as it was received, without white space around it. payload is what the tree was read
  * from. */
 struct bytes json_value_text(struct bytes payload, const struct node *key);
+/* An array as it was received, from bracket to bracket. Its first element is a number or text. */
+struct bytes json_array_text(struct bytes payload, const struct node *array);

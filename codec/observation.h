@@ -77,9 +77,17 @@ static inline struct bytes observation_said_node(const struct observation *obser
     return observation->node_raw.len ? observation->node_raw : observation->node;
 }
 
+/* A piece of a payload that a sender repeats by itself or beside other pieces: it may be a message of its own. */
+struct observation_part {
+    struct bytes text; /* as it was sent, with a time that means the same in each repetition; not empty */
+    size_t count;      /* its observations; not 0 */
+};
+
 struct observation_list {
     struct observation *items;
     size_t count;
+    const struct observation_part *parts; /* of all items, in their order */
+    size_t part_count;                    /* 0: the payload has no parts */
     struct sequence sequence; /* if the payload has one */
     char class;               /* t, a, e, c if the payload says it (docs/streams.md, c); 0: it does not */
     bool proven;              /* the payload itself proves its node by a key of the registry; sequence is that node's */

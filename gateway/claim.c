@@ -242,7 +242,7 @@ bool claim_identify(const struct claim *claim, const struct request *request, co
         message->sequence = claim->sequence;
         return true;
     }
-    if (!content->by_exchange && all_have_own_time(message)) {
+    if (!content->by_exchange && (content->has_own_time || all_have_own_time(message))) {
         message->identity_class = CLASS_WINDOWED;
         return windowed_key(&parts, request, content, message, message->key);
     }

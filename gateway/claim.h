@@ -39,6 +39,7 @@ struct claim_content {
     struct bytes payload; /* as it was sent; of a log one line; what was signed: signed_content */
     size_t line;          /* of a log: from 1; else 0 */
     bool by_exchange;     /* its times do not say which message it is */
+    bool has_own_time;    /* the payload says when it was, whatever its records' times are counted from */
 };
 
 /* identity_class, sequence, key, fingerprint and level of a message whose tenant, speaker and records are set, their

@@ -33,7 +33,7 @@ struct job {
     size_t pending; /* messages that the sink has */
 };
 
-/* One message of it: all of the payload, or one line. */
+/* One message of it: all of the payload, one line, or one part. */
 struct message {
     struct job *job;
     size_t line; /* from 1; 0: the whole */
@@ -139,11 +139,11 @@ void ingest_answer(struct request *request, void *ctx, const struct verdict *ver
 /* --- one message --- */
 
 /* A base unit of 50 kB costs a payload little and the stream 50 kB for each record. */
-static bool repeats_too_much(const struct request *request, const struct observation_list *list)
+static bool repeats_too_much(const struct request *request, const struct observation *items, size_t count)
 {
     size_t room = request->worker->shared->settings->body_max + REPEATED_TEXT_MAX;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct observation *observation = &list->items[i];
+    for (size_t i = 0; i < count; i++) {
+        const struct observation *observation = &items[i];
         bool has_data = observation->kind == VALUE_TEXT || observation->kind == VALUE_BYTES;
         size_t len = observation->name.len + observation->unit.len + observation->content_type.len +
                      (has_data ? observation->data.len : 0);
@@ -291,6 +291,18 @@ static struct sink_message address(const struct request *request, const struct o
     };
 }
 
+/* What clocks, counters and rules say of records that are addressed. */
+static enum outcome complete(const struct request *request, struct observation_list *list,
+                             struct sink_record *records, char class)
+{
+    enum outcome outcome = judge_times(request, list, records);
+    if (!outcome_is_success(outcome))
+        return outcome;
+    if (!mark_counters(request, list, records))
+        return OUTCOME_OUT_OF_MEMORY;
+    return assign_streams(request, class, records, list->count);
+}
+
 /* The message is recognised by what was sent, so that comes before anything is changed in it. */
 static enum outcome hand_over(struct message *message, struct observation_list *list,
                               const struct claim *claim, const struct claim_content *content,
@@ -311,16 +323,17 @@ static enum outcome hand_over(struct message *message, struct observation_list *
                                      request->worker->shared->settings->once_window_s, &reterr->detail);
     if (!outcome_is_success(outcome))
         return outcome;
-    outcome = judge_times(request, list, message->records);
-    if (!outcome_is_success(outcome))
-        return outcome;
-    if (!mark_counters(request, list, message->records))
-        return OUTCOME_OUT_OF_MEMORY;
-    outcome = assign_streams(request, sink_message.class, message->records, message->count);
+    outcome = complete(request, list, message->records, sink_message.class);
     if (!outcome_is_success(outcome))
         return outcome;
     CRASH_POINT("S2");
     return sink_append(request->worker->sink, &sink_message, confirmed, message);
+}
+
+static enum outcome refuse_repetition(struct format_error *reterr)
+{
+    reterr->detail = "A base name or base unit is too long for the number of records that repeat it.";
+    return OUTCOME_TOO_COMPLEX;
 }
 
 /* OUTCOME_CHANGED: the sink has it, and will confirm. */
@@ -329,10 +342,8 @@ static enum outcome take(struct job *job, size_t line, struct observation_list *
                          struct format_error *reterr)
 {
     struct request *request = job->request;
-    if (repeats_too_much(request, list)) {
-        reterr->detail = "A base name or base unit is too long for the number of records that repeat it.";
-        return OUTCOME_TOO_COMPLEX;
-    }
+    if (repeats_too_much(request, list->items, list->count))
+        return refuse_repetition(reterr);
     struct message *message = arena_calloc(request->arena, 1, sizeof *message);
     struct sink_record *records = arena_calloc(request->arena, list->count, sizeof *records);
     if (!message || !records)
@@ -341,6 +352,62 @@ static enum outcome take(struct job *job, size_t line, struct observation_list *
     enum outcome outcome = hand_over(message, list, claim, content, reterr);
     if (outcome_is_success(outcome))
         job->pending++;
+    return outcome;
+}
+
+/* --- a payload of parts --- */
+
+/* All messages of a request are in flight together, and others beside them: with more it would never be taken. */
+static bool is_in_parts(const struct job *job, const struct observation_list *list, const struct claim *claim)
+{
+    size_t in_flight_max = job->request->worker->shared->settings->in_flight_max;
+    size_t most = in_flight_max / 2 < INGEST_LINES_MAX ? in_flight_max / 2 : INGEST_LINES_MAX;
+    return list->part_count > 0 && list->part_count <= most && !claim->sequence.given && !job->proof;
+}
+
+/* Nothing but its text makes another one of it: what the query says besides may differ when it comes again. */
+static enum outcome hand_over_part(struct message *message, const struct observation_list *list,
+                                   const struct observation_part *part, const struct claim *claim,
+                                   const struct claim_content *whole)
+{
+    struct request *request = message->job->request;
+    struct sink_message sink_message = address(request, list, message);
+    struct claim_content content = {
+        .content_format = whole->content_format,
+        .device = whole->device,
+        .payload = part->text,
+        .has_own_time = true,
+    };
+    if (!claim_identify(claim, request, &content, &sink_message))
+        return OUTCOME_INTERNAL;
+    CRASH_POINT("S2");
+    return sink_append(request->worker->sink, &sink_message, confirmed, message);
+}
+
+/* All of them, up to one that the sink refuses; all that can be wrong with them is found before the first. */
+static enum outcome take_parts(struct job *job, struct observation_list *list, const struct claim *claim,
+                               const struct claim_content *content, struct format_error *reterr)
+{
+    struct request *request = job->request;
+    struct message *messages = arena_calloc(request->arena, list->part_count, sizeof *messages);
+    struct sink_record *records = arena_calloc(request->arena, list->count, sizeof *records);
+    size_t first = 0;
+    if (!messages || !records)
+        return OUTCOME_OUT_OF_MEMORY;
+    for (size_t i = 0; i < list->part_count; first += list->parts[i++].count) {
+        size_t count = list->parts[i].count;
+        if (repeats_too_much(request, &list->items[first], count))
+            return refuse_repetition(reterr);
+        messages[i] = (struct message){.job = job, .records = &records[first], .count = count};
+    }
+    enum outcome outcome = assign_devices(request, list, content->device, records);
+    if (outcome_is_success(outcome))
+        outcome = complete(request, list, records, list->class ? list->class : CLASS_OF_OBS);
+    for (size_t i = 0; i < list->part_count && outcome_is_success(outcome); i++) {
+        outcome = hand_over_part(&messages[i], list, &list->parts[i], claim, content);
+        if (outcome_is_success(outcome))
+            job->pending++;
+    }
     return outcome;
 }
 
@@ -415,9 +482,13 @@ static void submit_whole(struct job *job, struct observation_list *list, const s
         job->done(job->request, job->ctx, &job->verdict);
         return;
     }
-    enum outcome outcome = take(job, 0, list, &claim, content, &error);
-    if (!outcome_is_success(outcome))
-        give_up(job, outcome, &error);
+    enum outcome outcome = is_in_parts(job, list, &claim) ? take_parts(job, list, &claim, content, &error)
+                                                          : take(job, 0, list, &claim, content, &error);
+    if (outcome_is_success(outcome))
+        return;
+    note_refusal(job, 0, outcome, &error);
+    if (job->pending == 0)
+        end(job);
 }
 
 void ingest_submit(struct request *request, struct observation_list *list,

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import time
 import urllib.parse
 import zlib
 
@@ -94,6 +95,135 @@ def test_emonhub(gateway):
     frames = json.dumps([[NOW + i, "emontx"] + list(range(13)) for i in range(100)], separators=(",", ":"))
     says_ok(curl(h.url("/input/bulk.json?apikey=" + h.keys["hub"]), data="data=" + frames, content_type=form))
     equal(len(h.fresh("d")), 1300, "its largest batch")
+
+
+def post_rows(h, rows, sentat, *options, path="/input/bulk.json?", compressed=False, key="hub"):
+    """As emonHub posts them; it compresses what becomes shorter by that, be it the first time or the second."""
+    data = json.dumps(rows, separators=(",", ":"))
+    path += "sentat=%s" % sentat
+    if compressed:
+        return curl(h.url(path + "&cb=1"), *options, data=zlib.compress(data.encode()), token=h.keys[key],
+                    content_type="application/octet-stream")
+    return curl(h.url(path), *options, data=urllib.parse.urlencode({"data": data}), token=h.keys[key],
+                content_type="application/x-www-form-urlencoded")
+
+
+def test_emonhub_repeats_its_batch(gateway):
+    """a batch without an answer comes again, later, with more rows, compressed or not: each row is stored once"""
+    h = home(gateway)
+    now = int(time.time())
+    rows = [[now - 20, "emontx", 1, {"T": 20.5}], [now - 20, 17, 1], [now - 10, "emontx", 2, {"T": 20.5}]]
+    answer = post_rows(h, rows, now)
+    says_ok(answer)
+    equal(answer.headers.get("weir-duplicate"), None)
+    first = h.fresh("d", "n", "v", "q")
+    equal(first, [("hub", "emontx.1", "1", "b"), ("hub", "emontx.T", "20.5", "b"), ("hub", "17.1", "1", "b"),
+                  ("hub", "emontx.1", "2", "b"), ("hub", "emontx.T", "20.5", "b")])
+    stored = [float(entry["t"]) for entry in h.entries()[-5:]]
+    assert all(0 <= t - said < 10 for t, said in zip(stored, [now - 20] * 3 + [now - 10] * 2)), (stored, now)
+    for sentat, compressed in ((now, False), (now - 1, False), (now - 60, True)):
+        answer = post_rows(h, rows, sentat, compressed=compressed)
+        says_ok(answer)
+        equal(answer.headers.get("weir-duplicate"), "true")
+        equal(h.fresh("n"), [], "sentat %d" % sentat)
+    rows.append([now - 1, "emontx", 3, {"T": 20.5}])
+    answer = post_rows(h, rows, now + 1, "-H", "Accept: application/json")
+    says_ok(answer)
+    equal(answer.headers.get("weir-duplicate"), None)
+    equal(h.fresh("n", "v"), [("emontx.1", "3"), ("emontx.T", "20.5")])
+    says_ok(post_rows(h, rows[2:], now + 2))
+    equal(h.fresh("n"), [], "the ones before have been answered")
+    says_ok(post_rows(h, rows[:1], now, key="meter"))
+    equal(len(h.fresh("n")), 2, "another speaker's")
+    # The same over POST /obs, where the receipt counts all of them.
+    ask = dict(data=json.dumps(rows[:2]), content_type="application/json", token=h.tokens["hub"])
+    answer = curl(h.url("/obs?f=emoncms-bulk&level&sentat=%d" % now), **ask)
+    equal(answer.json(), {"level": "spooled", "n": 3})
+    answer = curl(h.url("/obs?f=emoncms-bulk&level=stored&sentat=%d" % (now + 3)), **ask)
+    equal(answer.json(), {"level": "stored", "n": 3, "duplicate": True})
+    equal(len(h.fresh("n")), 3)
+
+
+def test_rows_that_are_no_messages(gateway):
+    """offsets that no two requests mean alike, and batches with a sequence number, are one message each"""
+    h = home(gateway)
+    now = int(time.time())
+    row = [now - 20, "emontx", 1]
+    cases = ((post_rows, [[520, 16, 1]], 543), (post_rows, [[now - 90020, 16, 1]], now - 90000),
+             (post_rows, [[5, 16, 1], row], now))
+    for post, rows, sentat in cases:
+        for _ in range(2):
+            says_ok(post(h, rows, sentat))
+        equal(len(h.fresh("n")), 2 * len(rows), repr(rows))
+    for sentat, rows, status in ((now, [row, [now - 10, 17, 2]], 200), (now, [row, [now - 10, 17, 2]], 200),
+                                 (now, [row], 409)):
+        equal(post_rows(h, rows, sentat, "-H", "Weir-Seq: 8.1").status, status)
+    equal(len(h.fresh("n")), 2)
+
+
+def test_a_batch_with_a_bad_row(gateway):
+    """one row that is wrong refuses all of them, and nothing of them is stored"""
+    h = home(gateway)
+    now = int(time.time())
+    good = [[now - 30 + i, "emontx", i] for i in range(5)]
+    for bad, status in (([now, "", 1], 400), ([now, 5, [1]], 400), ([now, 5, {"a": {}}], 400), ([None, 5, 1], 400),
+                        ([now, "off", 1], 403), ([now, 5, 7, {"1": 2}], 400), ([1e15, 5, 1], 400)):
+        for at in (0, 3, 5):
+            answer = post_rows(h, good[:at] + [bad] + good[at:], now)
+            equal(answer.status, status, repr(bad))
+            equal(answer.json()["success"], False)
+    h.gateway.cli("profile", "add", "home/near", "--clock=refuse", "--clock-window=100")
+    h.gateway.cli("device", "set", "home/meter", "--profile=near")
+    equal(post_rows(h, good + [[now - 200, 5, 1]], now, key="meter").status, 422)
+    says_ok(post_rows(h, good[:1], now, key="meter"))
+    equal(h.fresh("d", "n"), [("meter", "emontx.1")])
+    h.gateway.cli("device", "set", "home/meter", "--profile=")
+
+
+def test_largest_batches(gateway):
+    """as many frames as emonHub sends at once are taken; what is too much for one request is 413, which it keeps"""
+    h = home(gateway)
+    now = int(time.time())
+
+    def frames(count, values, named=False):
+        texts = [0.1 * value for value in range(3, 3 + values)]
+        one = [{"value%d" % i: texts[i] for i in range(values)}] if named else texts
+        return [[now - count + i, "emontx"] + one for i in range(count)]
+
+    for rows, compressed in ((frames(250, 30), False), (frames(1000, 13), True), (frames(500, 30, True), True),
+                             ([[i - 250, 16] + [i] * 30 for i in range(250)], False)):
+        says_ok(post_rows(h, rows, now, compressed=compressed))
+        equal(len(h.fresh("n")), sum(len(row[2]) if isinstance(row[2], dict) else len(row) - 2 for row in rows))
+    for rows, compressed in ((frames(1000, 40), False), (frames(1000, 40), True), (frames(1000, 70, True), True),
+                             ([[now, 1] + [None] * 70000], True)):
+        answer = post_rows(h, rows, now, compressed=compressed)
+        equal(answer.status, 413, "%d rows" % len(rows))
+    equal(h.fresh("n"), [])
+
+
+def test_a_batch_while_redis_is_away(gateway):
+    """a batch that is to be stored and cannot be is refused as a whole and stored once when it comes again"""
+    with lib.RedisServer() as redis, lib.Gateway(demo=False, redis=redis.address, stored_wait_ms=1000) as other:
+        other.cli("tenant", "add", "home")
+        other.add_device("home/hub", None, "--concentrator")
+        token = other.add_token("--tenant", "home", "--device", "hub")
+        now = int(time.time())
+        data = json.dumps([[now - 20, "emontx", 1], [now - 10, "emontx", 2], [now - 10, 17, 3]])
+
+        def post(sentat, level="stored"):
+            return curl("http://127.0.0.1:%d/input/bulk?level=%s&sentat=%d" % (other.http_port, level, sentat),
+                        data=data, token=token).status
+
+        lib.wait_until(lambda: post(now) in (200, 503), "the token is known")
+        equal(post(now + 1), 200)
+        equal(len(other.observations(tenant="home")), 3)
+        data = json.dumps([[now - 5, "emontx", 4], [now - 4, "emontx", 5]])
+        redis.freeze()
+        equal(post(now + 2), 503)
+        redis.thaw()
+        lib.wait_until(lambda: post(now + 3) == 200, "it is stored")
+        equal(post(now + 4, "spooled"), 200)
+        equal([entry["v"] for entry in other.observations(tenant="home")], ["1", "2", "3", "4", "5"])
 
 
 def test_emoncms_get_and_post(gateway):

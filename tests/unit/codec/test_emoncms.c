@@ -216,6 +216,59 @@ Test(emoncms, bulk_compressed)
     arena_free(arena);
 }
 
+/* "2 [row]\n" of each part, with the number of its observations. */
+static const char *parts_with(const char *parameters, struct bytes payload, struct arena *arena)
+{
+    struct format_parameter items[PARAMETERS_MAX];
+    struct observation_list list;
+    struct builder builder;
+    struct bytes text;
+    struct format_input input = {
+        .payload = payload, .now = NOW, .limits = FORMAT_LIMITS_DEFAULT, .parameters = items};
+    size_t sum = 0;
+    input.parameter_count = parameters_of(bytes_of_text(parameters), items);
+    cr_assert_eq(emoncms_decode_bulk(&input, arena, &list, NULL), OUTCOME_CHANGED, "%s", parameters);
+    builder_init(&builder, arena, 64);
+    for (size_t i = 0; i < list.part_count; sum += list.parts[i++].count) {
+        builder_put_uint(&builder, list.parts[i].count);
+        builder_put_text(&builder, " ");
+        builder_put(&builder, list.parts[i].text);
+        builder_put_text(&builder, "\n");
+    }
+    cr_expect(list.part_count == 0 || sum == list.count);
+    cr_assert(builder_finish(&builder, &text));
+    return arena_text(arena, text);
+}
+
+/* By a clock that shows what ours shows a row is the same whenever it comes; by any other it is an offset. */
+Test(emoncms, rows_that_are_messages)
+{
+    static const struct request_expectation table[] = {
+        {"sentat=1763692800", "[[1763692790,5,1,2], [ 1763692795.25 , \"a]\" , {\"T\":1} ]]",
+         "2 [1763692790,5,1,2]\n1 [ 1763692795.25 , \"a]\" , {\"T\":1} ]\n"},
+        {"offset=1763692800", "[[\"1763692790\",5,1]]", "1 [\"1763692790\",5,1]\n"},
+        {"sentat=1763692800&data=[[1763692790,5,1]]", "", "1 [1763692790,5,1]\n"},
+        {"sentat=1763692800", "[[],[1],[1763692790,5,null],[1763692790,5,null,1],[1763692790,5]]",
+         "1 [1763692790,5,null,1]\n"},
+        {"sentat=1763692500.125", "[[1763692490,5,1]]", "1 [1763692490,5,1]\n"},
+        {"sentat=1763693100.125", "[[268435456,5,1]]", "1 [268435456,5,1]\n"},
+        {"sentat=1763692500.124", "[[1763692490,5,1]]", ""},
+        {"sentat=1763693100.126", "[[1763692490,5,1]]", ""},
+        {"sentat=1763692800", "[[1763692790,5,1],[268435455,5,1]]", ""},
+        {"sentat=1763692800", "[[268435455,5,1],[1763692790,5,1]]", ""},
+        {"sentat=543", "[[520,5,1]]", ""},
+        {"", "[[1763692800,5,1]]", ""},
+        {"time=1763692800", "[[1763692790,5,1]]", ""},
+        {"time=0", "[[1763692790,5,1]]", ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct arena *arena = arena_new(ARENA_BYTES);
+        const char *result = parts_with(table[i].parameters, bytes_of_text(table[i].payload), arena);
+        cr_expect_str_eq(result, table[i].result, "%s %s gives %s", table[i].parameters, table[i].payload, result);
+        arena_free(arena);
+    }
+}
+
 Test(emoncms, limits)
 {
     struct arena *arena = arena_new(ARENA_BYTES);

@@ -283,3 +283,30 @@ Test(json, text_of_a_value)
         }
     }
 }
+
+Test(json, text_of_an_array)
+{
+    static const char *const values[] = {
+        "[1]", "[ \"a\" , 2 ]", "[\t\"\",[\"]\"]]", "[-1e5,{\"a\":[{}]},null]", "[\"[\\\"\",\"]\"]",
+    };
+    static const char *const around[][2] = {{"", ""}, {" [ ", " , [2]]"}, {"[[],[3],\n", "]"}, {"[\"[\",", "]"}};
+    static const unsigned before[] = {0, 0, 2, 1};
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        for (size_t k = 0; k < COUNT_OF(around); k++) {
+            struct arena *arena = arena_new(ARENA_BYTES);
+            const struct node *node;
+            struct refusal refusal;
+            struct bytes exact;
+            char text[256];
+            int len = snprintf(text, sizeof(text), "%s%s%s", around[k][0], values[i], around[k][1]);
+            cr_assert(arena_copy(arena, bytes_of(text, (size_t)len), &exact));
+            cr_assert(json_read(exact, &FORMAT_LIMITS_DEFAULT, arena, &node, &refusal), "%s", text);
+            node = k ? node_first(node) : node;
+            for (unsigned skipped = 0; skipped < before[k]; skipped++)
+                node = node_next(node);
+            struct bytes array = json_array_text(exact, node);
+            cr_expect(bytes_equal_text(array, values[i]), "%s gives %s", text, arena_text(arena, array));
+            arena_free(arena);
+        }
+    }
+}

@@ -373,6 +373,23 @@ Test(claim, lines)
     cr_expect_arr_neq(first.key, wire_key, sizeof first.key);
 }
 
+/* A row of a batch: its records' times were set right by when it was sent, which another time is another. */
+Test(claim, a_payload_with_a_time_of_its_own)
+{
+    struct request request = timed_request("");
+    struct claim_content content = content_of(&request);
+    struct claim exact = {.sequence = three_17};
+    struct sink_message timed = identify_content(&request, &content, TIME_DEVICE), own;
+    content.has_own_time = true;
+    own = identify_content(&request, &content, TIME_BATCH);
+    cr_expect_eq(own.identity_class, CLASS_WINDOWED);
+    cr_expect_arr_eq(own.key, timed.key, sizeof own.key);
+    struct message message;
+    make_message(&message, TIME_BATCH, TIME_BATCH);
+    cr_assert(claim_identify(&exact, &request, &content, &message.sink));
+    cr_expect_eq(message.sink.identity_class, CLASS_EXACT);
+}
+
 /* What a legacy sender says beside its payload, and which codec reads it, make another message. */
 Test(claim, parameters_and_codecs_tell_messages_apart)
 {
