@@ -538,10 +538,14 @@ static bool read_bulk(struct list *list)
     return read_rows(list);
 }
 
+/* What is too large emonHub keeps, and tells its owner to send less at once; what is wrong it throws away. */
 enum outcome emoncms_decode_bulk(const struct format_input *input, struct arena *arena, struct observation_list *ret,
                                  struct format_error *reterr)
 {
     struct refusal refusal;
     struct list list = list_of(input, arena, &refusal);
-    return finish(&list, read_bulk(&list), ret, reterr);
+    bool good = read_bulk(&list);
+    if (!good && refusal.outcome == OUTCOME_TOO_COMPLEX)
+        refusal.outcome = OUTCOME_TOO_LARGE;
+    return finish(&list, good, ret, reterr);
 }

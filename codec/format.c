@@ -16,8 +16,9 @@
 #include "codec/text.h"
 #include "codec/ultralight.h"
 
-/* emonHub sends a hundred frames at once and repeats a batch for ever that is refused. */
-static const struct format_limits bulk_limits = {.depth = 16, .items = 16384, .records = 4096};
+/* emonHub sends up to a thousand frames at once, and what it was refused again for ever, or never. Named values are
+ * two items each, and each row is three more. */
+static const struct format_limits bulk_limits = {.depth = 16, .items = 65536, .records = 16384};
 
 static const struct format formats[] = {
     {"text", CONTENT_FORMAT_TEXT, "text/plain", CONTENT_FORMAT_TEXT, false, text_decode, NULL, NULL, false},

@@ -36,7 +36,7 @@
 #define ARENAS_KEPT 512
 /* A limit that is taken only as it is used: a log of short lines with many values becomes 50 times its size. */
 #define ARENA_BODY_FACTOR 64
-#define ARENA_EXTRA_BYTES ((size_t)2 << 20) /* a GET of a thousand values; taken only as it is used */
+#define ARENA_EXTRA_BYTES ((size_t)8 << 20) /* a GET of a thousand values, a batch of emoncms-bulk; taken as used */
 
 struct coap {
     struct coap_environment env;

@@ -38,6 +38,10 @@
 #define HABIT_RECEIPT(path, counted)                                                                         \
     {path, METHOD_POST, ROUTE_HABIT, ROUTE_BODY_ANY, RECEIPT, .terse = true, .handle = habits_handle,        \
      .metric = counted}
+#define HABIT_BATCH(path, counted)                                                                           \
+    HABIT(path, METHOD_GET, counted),                                                                        \
+    {path, METHOD_POST, ROUTE_HABIT, ROUTE_BODY_ANY, NOTHING, .handle = habits_handle, .metric = counted,    \
+     .batch = true}
 #define HABIT_GET_POST(path, counted) HABIT(path, METHOD_GET, counted), HABIT(path, METHOD_POST, counted)
 
 /* Records that people administer; all: of the tenant as a whole. */
@@ -125,13 +129,13 @@ static const struct route routes[] = {
     HABIT_GET_POST("/input/post", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/input/post.json", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/input/post/*", METRIC_HABIT_EMONCMS),
-    HABIT_GET_POST("/input/bulk", METRIC_HABIT_EMONCMS),
-    HABIT_GET_POST("/input/bulk.json", METRIC_HABIT_EMONCMS),
+    HABIT_BATCH("/input/bulk", METRIC_HABIT_EMONCMS),
+    HABIT_BATCH("/input/bulk.json", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/emoncms/input/post", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/emoncms/input/post.json", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/emoncms/input/post/*", METRIC_HABIT_EMONCMS),
-    HABIT_GET_POST("/emoncms/input/bulk", METRIC_HABIT_EMONCMS),
-    HABIT_GET_POST("/emoncms/input/bulk.json", METRIC_HABIT_EMONCMS),
+    HABIT_BATCH("/emoncms/input/bulk", METRIC_HABIT_EMONCMS),
+    HABIT_BATCH("/emoncms/input/bulk.json", METRIC_HABIT_EMONCMS),
     HABIT_GET_POST("/iot/d", METRIC_HABIT_ULTRALIGHT),
     HABIT("/write", METHOD_POST, METRIC_HABIT_INFLUX),
     HABIT("/api/v2/write", METHOD_POST, METRIC_HABIT_INFLUX),
@@ -287,6 +291,8 @@ static size_t body_limit(const struct route *route, const struct settings *setti
     if (route->body == ROUTE_BODY_NONE)
         return 0;
     bool is_record = route->body == ROUTE_BODY_RECORD && settings->body_max > ROUTE_RECORD_MAX;
+    if (route->batch)
+        return ROUTE_BATCH_FACTOR * (size_t)settings->body_max;
     return is_record ? ROUTE_RECORD_MAX : settings->body_max;
 }
 

@@ -34,6 +34,9 @@ enum route_body {
     ROUTE_BODY_ANY,
 };
 #define ROUTE_RECORD_MAX 32768 /* octets of such a record, if settings.body_max is not less */
+/* Bodies of the routes whose senders send all that they have kept at once, and cannot make less of it: so many times as
+ * long as settings.body_max. */
+#define ROUTE_BATCH_FACTOR 4
 #define ROUTE_QUERY_MAX 64      /* parameters of a query, as http_target takes them */
 
 /* Formats of answers, the default first; unused places are CONTENT_FORMAT_NONE. */
@@ -43,13 +46,14 @@ struct route {
     const char *path; /* a segment "*" stands for any one that is not empty: request->path_parameters */
     enum method method;
     enum route_security security;
-    enum route_body body; /* at most settings.body_max long */
+    enum route_body body; /* at most settings.body_max long; of a batch ROUTE_BATCH_FACTOR times */
     int produces[ROUTE_PRODUCES_MAX];
     bool observable;
     bool terse;       /* a success has a body only if Accept names one of its formats */
     const char *link; /* attributes in /.well-known/core; NULL: not listed */
     void (*handle)(struct request *request);
     enum metric metric;
+    bool batch; /* see ROUTE_BATCH_FACTOR */
     bool whole; /* of the tenant as a whole: not there for people who are limited to sites (gateway/scope) */
 };
 

@@ -14,8 +14,9 @@
 #include "proxy/http_text.h"
 
 /* What handlers take besides the bodies. Resolved observations are a few times the size of their bytes, those
- * of a log of short lines with many values up to 50 times. A limit, not a reservation. */
-#define ARENA_SPARE_BYTES ((size_t)1 << 20)
+ * of a log of short lines with many values up to 50 times; a compressed batch with as many values as
+ * emoncms-bulk takes needs 11 MiB. A limit, not a reservation. */
+#define ARENA_SPARE_BYTES ((size_t)8 << 20)
 #define ARENA_BODY_FACTOR 64
 #define BODY_FIRST_BYTES 1024
 #define REGISTRY_RETRY_S 5
@@ -230,13 +231,13 @@ static bool check_length(struct http_exchange *exchange, struct worker *worker, 
         exchange->body_promised = exchange->body_promised * 10 + (uint64_t)(length.ptr[i] - '0');
     if (exchange->body_promised <= exchange->body_max)
         return true;
-    return refuse(exchange, OUTCOME_TOO_LARGE, "The body is larger than body_max.");
+    return refuse(exchange, OUTCOME_TOO_LARGE, "The body is larger than body_max allows.");
 }
 
 bool http_request_append(struct http_exchange *exchange, struct bytes more, struct http_refusal *reterr)
 {
     if (more.len > exchange->body_max - exchange->body_len) {
-        *reterr = (struct http_refusal){OUTCOME_TOO_LARGE, "The body is larger than body_max."};
+        *reterr = (struct http_refusal){OUTCOME_TOO_LARGE, "The body is larger than body_max allows."};
         return false;
     }
     size_t len = exchange->body_len + more.len;

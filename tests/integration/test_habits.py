@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import re
 import subprocess
 import time
@@ -178,27 +179,6 @@ def test_a_batch_with_a_bad_row(gateway):
     says_ok(post_rows(h, good[:1], now, key="meter"))
     equal(h.fresh("d", "n"), [("meter", "emontx.1")])
     h.gateway.cli("device", "set", "home/meter", "--profile=")
-
-
-def test_largest_batches(gateway):
-    """as many frames as emonHub sends at once are taken; what is too much for one request is 413, which it keeps"""
-    h = home(gateway)
-    now = int(time.time())
-
-    def frames(count, values, named=False):
-        texts = [0.1 * value for value in range(3, 3 + values)]
-        one = [{"value%d" % i: texts[i] for i in range(values)}] if named else texts
-        return [[now - count + i, "emontx"] + one for i in range(count)]
-
-    for rows, compressed in ((frames(250, 30), False), (frames(1000, 13), True), (frames(500, 30, True), True),
-                             ([[i - 250, 16] + [i] * 30 for i in range(250)], False)):
-        says_ok(post_rows(h, rows, now, compressed=compressed))
-        equal(len(h.fresh("n")), sum(len(row[2]) if isinstance(row[2], dict) else len(row) - 2 for row in rows))
-    for rows, compressed in ((frames(1000, 40), False), (frames(1000, 40), True), (frames(1000, 70, True), True),
-                             ([[now, 1] + [None] * 70000], True)):
-        answer = post_rows(h, rows, now, compressed=compressed)
-        equal(answer.status, 413, "%d rows" % len(rows))
-    equal(h.fresh("n"), [])
 
 
 def test_a_batch_while_redis_is_away(gateway):
@@ -739,3 +719,30 @@ def test_many_wrong_keys(gateway):
     equal(answer.status, 429)
     assert int(answer.headers["retry-after"]) >= 1, answer
     says_ok(curl(h.url("/input/post?csv=1&apikey=" + h.keys["meter"])))
+
+
+def test_largest_batches(gateway):
+    """as many frames as emonHub sends at once are taken; what is too much for one request is 413, which it keeps"""
+    h = home(gateway)
+    now = int(time.time())
+
+    def frames(count, values, named=False, first=now - 1000):
+        """Each with digits of its own, as what is scaled by a float has them."""
+        rows = []
+        for row in range(count):
+            texts = [random.random() * 1000 for _ in range(values)]
+            rows.append([first + row, "emontx"] + ([{"value%d" % i: texts[i] for i in range(values)}] if named else texts))
+        return rows
+
+    for rows, compressed, sentat in (
+            (frames(250, 30), False, now), (frames(1000, 16), True, now), (frames(500, 30, True), True, now),
+            ([[now - 1000 + i, "emontx"] + [i] * 13 for i in range(1000)], False, now),
+            (frames(500, 32, first=0), True, 600), (frames(1100, 10), True, now)):
+        says_ok(post_rows(h, rows, sentat, compressed=compressed))
+        said = [str(value) for row in rows for value in (row[2].values() if isinstance(row[2], dict) else row[2:])]
+        equal([float(v) for v, in h.fresh("v")], [float(v) for v in said], "%d rows" % len(rows))
+    for rows, compressed in ((frames(1000, 40), False), (frames(1000, 17), True), (frames(1000, 40, True), True),
+                             ([[now, 1] + [None] * 70000], True)):
+        answer = post_rows(h, rows, now, compressed=compressed)
+        equal(answer.status, 413, "%d rows" % len(rows))
+    equal(h.fresh("n"), [])

@@ -281,7 +281,12 @@ Test(emoncms, limits)
     input.payload = BYTES_LITERAL("[[0,1,2,3],[0,1,4]]");
     cr_expect_eq(emoncms_decode_bulk(&input, arena, &list, NULL), OUTCOME_CHANGED);
     input.payload = BYTES_LITERAL("[[0,1,2,3],[0,1,4,5]]");
-    cr_expect_eq(emoncms_decode_bulk(&input, arena, &list, NULL), OUTCOME_TOO_COMPLEX);
+    cr_expect_eq(emoncms_decode_bulk(&input, arena, &list, NULL), OUTCOME_TOO_LARGE);
+    input.limits = (struct format_limits){.depth = 16, .items = 9, .records = 100};
+    input.payload = BYTES_LITERAL("[[0,1,2,3],[0,1]]");
+    cr_expect_eq(emoncms_decode_bulk(&input, arena, &list, NULL), OUTCOME_CHANGED);
+    input.payload = BYTES_LITERAL("[[0,1,2,3],[0,1,null]]");
+    cr_expect_eq(emoncms_decode_bulk(&input, arena, &list, NULL), OUTCOME_TOO_LARGE);
     arena_free(arena);
 }
 

@@ -197,6 +197,11 @@ Test(route, a_body_above_the_setting_is_told_the_limit)
     cr_expect_eq(answer.size1, 1024);
     cr_expect_eq(route_body_limit(&worker, METHOD_POST, BYTES_LITERAL("/obs")), 1024);
     cr_expect_eq(route_body_limit(&worker, METHOD_POST, BYTES_LITERAL("/time")), 0);
+    cr_expect_eq(route_body_limit(&worker, METHOD_POST, BYTES_LITERAL("/input/post")), 1024);
+    for (const char *const *path = (const char *const[]){"/input/bulk", "/input/bulk.json", NULL}; *path; path++) {
+        cr_expect_eq(route_body_limit(&worker, METHOD_POST, bytes_of_text(*path)), 4 * 1024);
+        cr_expect_eq(route_body_limit(&worker, METHOD_GET, bytes_of_text(*path)), 0);
+    }
 }
 
 Test(route, operators_read_and_do_not_post)
