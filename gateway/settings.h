@@ -108,7 +108,8 @@
       "Messages that a codec could not read, kept for each tenant (weir:{T}:quarantine); 0: none.")                   \
     X(uint, audit_max, 1000000, 1000, 100000000, "entries",                                                           \
       "Entries of each tenant's audit (weir:{T}:audit) that are kept; what is written over it goes.")                 \
-    X(uint, body_max, 65536, 1024, 16777216, "bytes", "Largest body of one request.")                                 \
+    X(uint, body_max, 65536, 1024, 16777216, "bytes",                                                                 \
+      "Largest body of one request; of a batch of emonCMS four times that.")                                          \
     X(uint, bodies_max_bytes, 33554432, 65536, 4294967295, "bytes",                                                   \
       "Block1 bodies under way of each worker, together.")                                                            \
     X(uint, body_timeout_s, 300, 10, 3600, "s", "A Block1 body not finished by then is dropped.")                     \

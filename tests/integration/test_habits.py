@@ -734,15 +734,24 @@ def test_largest_batches(gateway):
             rows.append([first + row, "emontx"] + ([{"value%d" % i: texts[i] for i in range(values)}] if named else texts))
         return rows
 
+    def newest(count):
+        """The values of the last entries, in their order, and how many there are in all."""
+        h.gateway.wait_pushed()
+        entries = h.gateway.redis("XREVRANGE", "weir:{home}:obs", "+", "-", "COUNT", count) or []
+        return ([float(dict(zip(fields[::2], fields[1::2]))[b"v"]) for _, fields in reversed(entries)],
+                h.gateway.redis("XLEN", "weir:{home}:obs"))
+
+    there = newest(0)[1]
     for rows, compressed, sentat in (
             (frames(250, 30), False, now), (frames(1000, 16), True, now), (frames(500, 30, True), True, now),
             ([[now - 1000 + i, "emontx"] + [i] * 13 for i in range(1000)], False, now),
             (frames(500, 32, first=0), True, 600), (frames(1100, 10), True, now)):
         says_ok(post_rows(h, rows, sentat, compressed=compressed))
-        said = [str(value) for row in rows for value in (row[2].values() if isinstance(row[2], dict) else row[2:])]
-        equal([float(v) for v, in h.fresh("v")], [float(v) for v in said], "%d rows" % len(rows))
+        said = [value for row in rows for value in (row[2].values() if isinstance(row[2], dict) else row[2:])]
+        there += len(said)
+        assert newest(len(said)) == (said, there), "%d rows" % len(rows)
     for rows, compressed in ((frames(1000, 40), False), (frames(1000, 17), True), (frames(1000, 40, True), True),
                              ([[now, 1] + [None] * 70000], True)):
         answer = post_rows(h, rows, now, compressed=compressed)
         equal(answer.status, 413, "%d rows" % len(rows))
-    equal(h.fresh("n"), [])
+    equal(newest(0)[1], there)
