@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Old senders that only change their host name: the routes they know, their keys, their logs, and whose their nodes are."""
 import base64
+import concurrent.futures
 import gzip
 import hashlib
 import hmac
@@ -204,6 +205,36 @@ def test_a_batch_while_redis_is_away(gateway):
         lib.wait_until(lambda: post(now + 3) == 200, "it is stored")
         equal(post(now + 4, "spooled"), 200)
         equal([entry["v"] for entry in other.observations(tenant="home")], ["1", "2", "3", "4", "5"])
+
+
+def test_a_batch_that_is_taken_in_part(gateway):
+    """where only some rows fit beside what is under way the request is refused, and each is stored once when it comes again"""
+    with lib.RedisServer() as redis, lib.Gateway(demo=False, redis=redis.address, in_flight_max=16,
+                                                 stored_wait_ms=1500) as other:
+        other.cli("tenant", "add", "home")
+        other.add_device("home/hub", None, "--concentrator")
+        token = other.add_token("--tenant", "home", "--device", "hub")
+        now = int(time.time())
+        batches = [[[now - 50 + 10 * number + row, "emontx", number, row] for row in range(rows)]
+                   for number, rows in enumerate((1, 8, 8, 9))]
+
+        def post(rows, level="stored"):
+            return curl("http://127.0.0.1:%d/input/bulk?level=%s&sentat=%d" % (other.http_port, level, time.time()),
+                        data=json.dumps(rows), token=token)
+
+        lib.wait_until(lambda: post([[now, 1, 1]]).status == 200, "the token is known")
+        redis.freeze()
+        with concurrent.futures.ThreadPoolExecutor(3) as pool:
+            answers = []
+            for rows, under_way in zip(batches, (1, 9, 16)):
+                answers.append(pool.submit(post, rows))
+                lib.wait_until(lambda: other.metric("weir_sink_in_flight") == under_way, "%d are under way" % under_way)
+            equal([answer.result().status for answer in answers], [503] * 3)
+        redis.thaw()
+        for rows in batches:  # the last has more rows than may be messages here, and is one
+            lib.wait_until(lambda: post(rows).status == 200, "it is stored")
+            equal(post(rows).status, 200)
+        equal(len(other.observations(tenant="home")), 1 + 2 * (1 + 8 + 8) + 2 * 2 * 9)
 
 
 def test_emoncms_get_and_post(gateway):
