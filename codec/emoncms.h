@@ -16,7 +16,8 @@
  *
  * post: `node`, `time`, and the first of `json` (relaxed), `fulljson` (strict), `csv`, `data` (relaxed). bulk:
  * `data` or the payload, and the first of `sentat`, `offset`, `time`; `c=1`: data is zlib in hexadecimal; `cb=1`:
- * the payload is zlib.
+ * the payload is zlib. Where `sentat` or `offset` shows that the sender's clock is right and its rows count from 1970, each
+ * row with values is a part. What is too much is too-large.
  */
 enum outcome emoncms_decode_post(const struct format_input *input, struct arena *arena, struct observation_list *ret,
                                  struct format_error *reterr);

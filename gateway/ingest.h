@@ -8,7 +8,10 @@
  *
  * In all of them done is called exactly once, at once or in a later turn of the worker, and has to finish the
  * request. Nothing is a success before the sink has confirmed. A log of lines (struct format, by_line) is one
- * message per line; done is called when all of them are settled.
+ * message per line; done is called when all of them are settled. So is a payload in parts (struct
+ * observation_list) that has no sequence, but what is wrong with one part refuses all of them before the first
+ * is handed over; where the sink refuses one, that is the verdict, though others may have been stored: they are
+ * duplicates when they come again.
  *
  * A signed message (gateway/prove) is proved first. What it is recognised by is what was signed and whose it
  * is, never the signature, its header or the way it came, so that it is stored once whoever repeats it in
