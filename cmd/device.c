@@ -709,7 +709,7 @@ static const struct thing_kind kind = {
     .set_disabled = accounts_set_device_disabled,
     .if_disabled = "its sessions end within seconds",
     .remove = accounts_remove_device,
-    .if_removed = "what it has sent stays",
+    .if_removed = "what it has sent stays; another under its id counts from where it likes",
 };
 
 static const struct cli_command commands[] = {
@@ -724,7 +724,7 @@ static const struct cli_command commands[] = {
     {"approve", "TENANT/DEVICE", "one that waits gets its credential when it asks again; its serial number does too, "
      "if no other enrols with it", NULL, enrolment_approve},
     {"reject", "TENANT/DEVICE", "one that waits gets none", reject_options, enrolment_reject},
-    {"remove", "TENANT/ID", "forget the device and its totals; what it sent stays", NULL, thing_remove},
+    {"remove", "TENANT/ID", "forget the device, its sequence numbers and its totals; what it sent stays", NULL, thing_remove},
     {"import", "TENANT FILE", "add devices from lines of JSON; - is standard input", import_options, device_import},
     {"export", "TENANT", "all devices as lines of JSON", export_options, device_export},
 };

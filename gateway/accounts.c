@@ -5,15 +5,16 @@
  * few times.
  *
  * Removing a tenant takes its name and record away first and tells that, so that nobody may speak from then
- * on; then its devices, tokens, groups, rules, retention, profiles, codecs, batches and enrolments go in runs of CHUNK
- * keys, so that Redis is never held up by a large one. Ended half-way, what is left speaks for nobody, and removing it
- * again is refused only when nothing is left.
+ * on; then what is remembered of its messages and its devices, tokens, groups, rules, retention, profiles, codecs,
+ * batches and enrolments go in runs of keys, so that Redis is never held up by a large one. Ended half-way, what is
+ * left speaks for nobody, and removing it again is refused only when nothing is left.
  *
  * In a cluster weir:tenants and weir:changes lie in other slots than the tenant: finish_apart.
  */
 #include "gateway/accounts.h"
 
 #include "gateway/crypto.h"
+#include "gateway/forget.h"
 #include "gateway/kids.h"
 
 #include <stdio.h>
@@ -30,6 +31,7 @@ struct thing {
     const char *object; /* SCHEMA_OBJECT_ */
     struct bytes tenant, id; /* a tenant has no id */
     char key[SCHEMA_KEY_MAX], set_key[SCHEMA_KEY_MAX], meta_key[SCHEMA_KEY_MAX];
+    bool goes; /* a device or a tenant: what is remembered of its messages goes with it */
 };
 
 enum kind {
@@ -419,6 +421,7 @@ struct change {
     const char *action;  /* for the audit; NULL: "change" */
     struct bytes key;    /* for the audit: the credential that this is about; else empty */
     const struct accounts_ids *batches; /* a device that goes: those that may have counted it; NULL: it stays so */
+    struct forget *forget;              /* a device that goes; else NULL */
 };
 
 typedef enum accounts_result write_fn(struct accounts *accounts, const struct change *change);
@@ -450,8 +453,9 @@ static enum accounts_result tell(struct accounts *accounts, const struct thing *
         WORD(SCHEMA_CHANGE_OBJECT), bytes_of_text(thing->object),
         WORD(SCHEMA_CHANGE_TENANT), thing->tenant,
         WORD(SCHEMA_CHANGE_ID), thing->id,
+        WORD(SCHEMA_CHANGE_GONE), WORD("1"),
     };
-    return run(accounts, arguments, COUNT_OF(arguments));
+    return run(accounts, arguments, COUNT_OF(arguments) - (thing->goes ? 0 : 2));
 }
 
 enum accounts_result accounts_execute(struct accounts *accounts)
@@ -770,13 +774,11 @@ static enum accounts_result write_enrolment_end(struct accounts *accounts, const
     return result;
 }
 
-/* A device's counters go with it: one of the same id begins anew. */
+/* A device's numbers and counters go with it: one of the same id begins anew. */
 static enum accounts_result write_device_removal(struct accounts *accounts, const struct change *change)
 {
-    char key[SCHEMA_KEY_MAX];
-    schema_key_of(key, change->thing->tenant, SCHEMA_KIND_TOTAL, change->thing->id);
-    struct bytes clear[] = {WORD("DEL"), bytes_of_text(key)};
-    enum accounts_result result = run(accounts, clear, COUNT_OF(clear));
+    enum accounts_result result =
+        forget_write(accounts, change->thing->tenant, change->thing->id, change->forget);
     if (result == ACCOUNTS_DONE)
         result = write_kids(accounts, change);
     if (result == ACCOUNTS_DONE && change->batches)
@@ -859,6 +861,8 @@ static enum accounts_result alter(struct accounts *accounts, write_fn *write, co
             result = check_version(accounts, change->thing);
         if (result == ACCOUNTS_DONE && change->plan)
             result = decide(accounts, change);
+        if (result == ACCOUNTS_DONE && change->forget)
+            result = forget_read(accounts, change->thing->tenant, change->thing->id, change->forget);
         result = result == ACCOUNTS_DONE ? transact(accounts, write, change)
                                          : unwatch(accounts, change->thing, result);
     }
@@ -978,8 +982,10 @@ enum accounts_result accounts_remove_device(struct accounts *accounts, struct by
     struct plan plan = {.fresh_count = 0};
     struct thing thing = thing_of(KIND_DEVICE, tenant, id);
     struct accounts_ids batches = {0};
-    struct change change = {.thing = &thing, .plan = &plan, .action = "remove"};
+    struct forget forget = {0};
+    struct change change = {.thing = &thing, .plan = &plan, .action = "remove", .forget = &forget};
     bool rejected = false;
+    thing.goes = true;
     enum accounts_result result = is_rejected(accounts, tenant, id, &rejected);
     /* A rejection is of who asked, not of this device, which somebody made by hand. */
     if (result == ACCOUNTS_DONE && !rejected) {
@@ -988,6 +994,7 @@ enum accounts_result accounts_remove_device(struct accounts *accounts, struct by
     }
     if (result == ACCOUNTS_DONE || result == ACCOUNTS_NO_TENANT)
         result = alter(accounts, write_device_removal, &change);
+    forget_deinit(&forget);
     free(batches.ids);
     return result;
 }
@@ -1274,7 +1281,7 @@ enum accounts_result accounts_remove_codec(struct accounts *accounts, struct byt
 
 /* Removing a tenant. */
 
-#define HANGING_MAX 3
+#define HANGING_MAX 4
 
 /* The kinds of keys of one thing: its own and what hangs on it. */
 struct hanging {
@@ -1311,11 +1318,13 @@ static enum accounts_result remove_members(struct accounts *accounts, struct byt
     char set_key[SCHEMA_KEY_MAX];
     struct accounts_ids ids = {0};
     if (kind == KIND_DEVICE)
-        hanging = (struct hanging){{SCHEMA_KIND_DEVICE, SCHEMA_KIND_TOTAL}};
+        hanging = (struct hanging){{SCHEMA_KIND_DEVICE, SCHEMA_KIND_TOTAL, SCHEMA_KIND_ONCE, SCHEMA_KIND_EPOCHS}};
     else if (kind == KIND_BATCH)
         hanging = (struct hanging){{SCHEMA_KIND_BATCH, SCHEMA_KIND_SERIALS, SCHEMA_KIND_USED}};
     schema_key(set_key, tenant, kinds[kind].set_suffix);
     enum accounts_result result = list(accounts, set_key, &ids);
+    if (result == ACCOUNTS_DONE && kind == KIND_DEVICE)
+        result = forget_tenant(accounts, tenant, &ids);
     if (result == ACCOUNTS_DONE)
         result = remove_listed(accounts, tenant, &ids, &hanging, set_key);
     free(ids.ids);
@@ -1343,6 +1352,7 @@ enum accounts_result accounts_remove_tenant(struct accounts *accounts, struct by
 {
     struct thing thing = thing_of_tenant(tenant);
     struct change change = {.thing = &thing, .action = "remove"};
+    thing.goes = true;
     enum accounts_result removed = alter(accounts, write_removal, &change);
     if (removed != ACCOUNTS_DONE && removed != ACCOUNTS_NOT_FOUND)
         return removed;

@@ -104,7 +104,8 @@ enum accounts_result accounts_put_credential(struct accounts *accounts, struct b
                                              const struct credential *credential, bool replace);
 enum accounts_result accounts_remove_credential(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                                 struct bytes id);
-/* With its enrolment, if it is enrolling; who was rejected stays rejected. Its batch counts it no more. */
+/* With its enrolment, if it is enrolling; who was rejected stays rejected. Its batch counts it no more, and nothing is
+ * remembered of its messages (gateway/forget). */
 enum accounts_result accounts_remove_device(struct accounts *accounts, struct bytes tenant, struct bytes id);
 
 enum accounts_result accounts_add_token(struct accounts *accounts, const struct token_record *record);

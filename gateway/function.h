@@ -9,7 +9,7 @@
 
 #include "gateway/store.h"
 
-#define FUNCTION_VERSION 3
+#define FUNCTION_VERSION 4
 #define FUNCTION_REASON_MAX 160
 
 /* The text of function.lua. */

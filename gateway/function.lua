@@ -37,11 +37,16 @@
 -- as "LO-HI" with score HI.
 -- Judgement: in the 64: by its two octets; below low: new; in a hole: new; anything else: seen before.
 --
+-- The epochs of a device that were replaced, which are in superseded among those of all devices, are in the hash
+-- epochs:DEVICE, too, epoch -> HIGHEST: so that all that is known of a device is found when it is removed from the
+-- registry (gateway/forget.c), whatever Redis has of others. The field ":listed" of epoch is the second since when that
+-- is so: what was replaced before it is in superseded alone.
+--
 -- Of one device and epoch at most HOLES_MAX holes are kept; then the two lowest become one, with what lies
 -- between them. A number from between that comes again is stored twice: rather that than to take for seen
 -- what never came.
 
-local VERSION = 3
+local VERSION = 4
 local WINDOW = 64
 local UNSEEN = "\0\0"
 local HOLES_MAX = 1024
@@ -210,20 +215,24 @@ end
 
 -- An epoch that was replaced is forgotten when no spool can hold anything of it any more. It is in the sorted
 -- set superseded as "DEVICE EPOCH HIGHEST"; if its highest seq has grown since, an older one had only come
--- late.
+-- late. What is wrong with the hash of another device hinders nobody.
 local function forget_epochs(batch, names)
   for _, name in ipairs(names) do
     local field, highest = string.match(name, "^(%S+ %d+) (%d+)$")
     local device, epoch = string.match(field or "", "^(%S+) (%d+)$")
     local now_highest = field and highest_of(batch, field)
+    local replaced = batch.prefix .. "epochs:" .. (device or "")
     call("ZREM", batch.prefix .. "superseded", name)
     if not field then
       redis.log(redis.LOG_WARNING, "weir: a member of superseded that is none was removed")
     elseif now_highest and now_highest ~= tonumber(highest) then
-      call("ZADD", batch.prefix .. "superseded", now_of(batch), string.format("%s %.0f", field, now_highest))
+      local text = string.format("%.0f", now_highest)
+      call("ZADD", batch.prefix .. "superseded", now_of(batch), field .. " " .. text)
+      try("HSET", replaced, epoch, text)
     elseif call("HGET", batch.prefix .. "epoch", device) ~= epoch then
       call("HDEL", batch.seen_key, field)
       call("DEL", batch.prefix .. "holes:" .. device .. ":" .. epoch)
+      try("HDEL", replaced, epoch)
       batch.states[field], batch.changed[field] = false, nil
     end
   end
@@ -231,14 +240,17 @@ end
 
 local function begin_epoch(batch, device, epoch)
   local epochs, superseded, now = batch.prefix .. "epoch", batch.prefix .. "superseded", now_of(batch)
-  local current = must(try("HGET", epochs, device))
+  local current, listed = unpack(must(try("HMGET", epochs, device, ":listed")))
   local old = must(try("ZRANGEBYSCORE", superseded, "-inf", now - SUPERSEDED_KEPT_S, "LIMIT", 0,
                        SUPERSEDED_REAPED))
-  call("HSET", epochs, device, epoch)
   if current and current ~= epoch then
     local field = device .. " " .. current
-    call("ZADD", superseded, now, string.format("%s %.0f", field, highest_of(batch, field) or 0))
+    local highest = string.format("%.0f", highest_of(batch, field) or 0)
+    must(try("HSET", batch.prefix .. "epochs:" .. device, current, highest))
+    call("ZADD", superseded, now, field .. " " .. highest)
   end
+  call("HSET", epochs, device, epoch, ":listed", listed or now)
+  call("DEL", batch.prefix .. "holes:" .. device .. ":" .. epoch) -- of a tenant that was removed
   forget_epochs(batch, old)
 end
 

@@ -43,7 +43,8 @@
  *   weir:{T}:holes:ID:EPOCH      zset   sequence numbers that are missing and no longer in seen
  *   weir:{T}:once:ID             zset   digests of messages without a sequence number
  *   weir:{T}:epoch               hash   newest epoch of each device
- *   weir:{T}:superseded          zset   older epochs, until they are forgotten
+ *   weir:{T}:epochs:ID           hash   older epochs of one device, until they are forgotten
+ *   weir:{T}:superseded          zset   the same of all devices, by the time when they were replaced
  *   weir:{T}:total:ID            hash   the counters of a device and their totals (gateway/function.lua)
  *   weir:{T}:stream:NAME         stream observations that a rule keeps apart
  */
@@ -63,10 +64,12 @@
 #define SCHEMA_KEY_CHANGES "weir:changes"
 #define SCHEMA_CHANGES_KEPT "100000" /* MAXLEN ~ of weir:changes */
 
-/* Fields of a weir:changes entry: o what (SCHEMA_OBJECT_), t tenant, d id of the thing; empty for a tenant. */
+/* Fields of a weir:changes entry: o what (SCHEMA_OBJECT_), t tenant, d id of the thing; empty for a tenant. Of a device
+ * or tenant that was removed also r; without it nothing is said about that. */
 #define SCHEMA_CHANGE_OBJECT "o"
 #define SCHEMA_CHANGE_TENANT "t"
 #define SCHEMA_CHANGE_ID "d"
+#define SCHEMA_CHANGE_GONE "r"
 
 /* The suffixes of a tenant's keys. */
 #define SCHEMA_SUFFIX_META "meta"
@@ -106,6 +109,7 @@
 #define SCHEMA_KIND_STREAM "stream"
 #define SCHEMA_KIND_HOLES "holes"
 #define SCHEMA_KIND_ONCE "once"
+#define SCHEMA_KIND_EPOCHS "epochs"
 #define SCHEMA_KIND_TOTAL "total"
 
 /* weir:{T}:enrol:D: whether it was said no to. */
@@ -143,7 +147,7 @@
 #define SCHEMA_STREAM_FIELDS(X) X(max_age_s) X(max_entries) X(groups) X(created)
 #define SCHEMA_PROFILE_FIELDS(X) X(format) X(clock) X(clock_window_s) X(cumulative) X(created)
 #define SCHEMA_CODEC_FIELDS(X) X(definition) X(quarantined) X(reason) X(witnesses) X(created)
-#define SCHEMA_CHANGE_FIELDS(X) X(o) X(t) X(d)
+#define SCHEMA_CHANGE_FIELDS(X) X(o) X(t) X(d) X(r)
 /* Of an entry of weir:{T}:quarantine. */
 #define SCHEMA_QUARANTINE_FIELDS(X) X(d) X(f) X(o) X(e) X(i) X(t) X(ct) X(r) X(l) X(p)
 

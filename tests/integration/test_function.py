@@ -498,6 +498,7 @@ def test_wrong_types():
         ("seen", Message("e", "new")),
         ("epoch", Message("e", "new")),
         ("superseded", Message("e", "new")),
+        ("epochs:old", Message("e", "old", epoch=2)),
         ("holes:old:1", Message("e", "old", seq=500)),
         ("once:dev", Message("w", key="k")),
         ("total:m", Message("e", "old", seq=500, records=[reading("m", "x", "1", "5")], counters=[1, 0, "5", ""])),
@@ -618,7 +619,50 @@ def test_old_epochs():
         equal(stand.redis("ZRANGE", PREFIX + "superseded", 0, -1), [b"gone 2 1", b"used 1 501"])
         equal(stand.redis("EXISTS", PREFIX + "holes:gone:1"), 0)
         equal(stand.redis("EXISTS", PREFIX + "holes:used:1"), 1)
+        equal(stand.redis("HGETALL", PREFIX + "epochs:used"), [b"1", b"501"])
+        equal(stand.redis("HGETALL", PREFIX + "epochs:gone"), [b"2", b"1"])
         equal(stand.ask("l", 10, [(11, Message("e", "gone", 2, 1)), (12, Message("e", "used", 1, 501))])[1], "dd")
+
+
+def test_epochs_of_a_device():
+    """Which epochs of a device were replaced stands at the device, too, and since when that is so"""
+    with Stand() as stand:
+        now = int(stand.redis("TIME")[0])
+        supersede(stand, "one", 1, 2, 0)
+        supersede(stand, "two", 7, 0, 3)
+        stand.ask("l", 6, [(7, Message("e", "one", 3, 9)), (8, Message("e", "one", 1, 501))])
+        equal(sorted(stand.redis("HGETALL", PREFIX + "epochs:one")), [b"1", b"1", b"2", b"500"])
+        equal(stand.redis("HGETALL", PREFIX + "epochs:two"), [b"7", b"500"])
+        assert now <= int(stand.redis("HGET", PREFIX + "epoch", ":listed")) <= int(stand.redis("TIME")[0])
+        stand.redis("HSET", PREFIX + "epoch", ":listed", "5")
+        stand.ask("l", 8, [(9, Message("e", "three"))])
+        equal(stand.redis("HGET", PREFIX + "epoch", ":listed"), b"5", "since the first time")
+
+
+def test_epochs_by_hand():
+    """A key of another type at a device hinders nobody else's epoch from being forgotten"""
+    with Stand() as stand:
+        supersede(stand, "gone", 1, 2, 0)
+        supersede(stand, "used", 1, 2, 3)
+        stand.ask("l", 6, [(7, Message("e", "used", 1, 501))])
+        now = int(stand.redis("TIME")[0])
+        for device in ("gone", "used"):
+            stand.redis("SET", PREFIX + "epochs:" + device, "x")
+            stand.redis("ZADD", PREFIX + "superseded", now - 40 * 86400, device + " 1 500")
+        equal(stand.ask("l", 7, [(8, Message("e", "another"))])[:2], ["done", "n"])
+        equal(stand.redis("ZRANGE", PREFIX + "superseded", 0, -1), [b"used 1 501"])
+        equal(stand.redis("HEXISTS", PREFIX + "seen", "gone 1"), 0)
+
+
+def test_holes_of_an_earlier_life():
+    """Holes that are left of an epoch that begins anew are no holes of it"""
+    with Stand() as stand:
+        stand.ask("l", 0, [(1, Message("e", seq=1)), (2, Message("e", seq=500))])
+        equal(stand.redis("ZCARD", PREFIX + "holes:dev:1"), 1)
+        stand.redis("DEL", PREFIX + "seen")
+        seqs = list(range(1, 300))
+        equal(stand.ask("l", 2, [(2 + seq, Message("e", seq=seq)) for seq in seqs])[1], "n" * len(seqs))
+        equal(stand.ask("l", 301, [(302, Message("e", seq=100))])[1], "d")
 
 
 def test_superseded_by_hand():
