@@ -35,6 +35,9 @@
 /* Devices asked for at once while loading: a turn of the loop stays below some milliseconds. */
 #define PAGE "500"
 #define CHANGES_PER_READ "500"
+/* How far back a removal from before the start is looked for. */
+#define CHANGES_LOOKED_AT 2000
+#define CHANGES_LOOKED_AT_TEXT "2000"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
 #define WORD(literal) BYTES_LITERAL(literal)
@@ -103,6 +106,8 @@ struct follow {
     uint64_t added;  /* entries-added at position */
     size_t records;  /* HGETALLs under way */
     bool is_full;    /* the registry could not take a record */
+    bool was_loaded; /* once at least */
+    bool is_gone;    /* something, by the changes under way */
     struct log_rate bad_records;
     uint64_t not_opened; /* secrets, as far as was told */
 
@@ -178,6 +183,12 @@ static void tell_changed(void *ctx, struct bytes tenant, struct bytes device)
         follow->config.changed(follow->config.ctx, tenant, device);
 }
 
+static void tell_gone(struct follow *follow, int64_t at_s)
+{
+    if (follow->config.gone)
+        follow->config.gone(follow->config.ctx, at_s);
+}
+
 static void check_again_in(struct follow *follow, uint64_t after_ms)
 {
     timers_set(loop_timers(follow->loop), &follow->timer, loop_now_ms(follow->loop) + after_ms);
@@ -188,6 +199,14 @@ static void begin_epoch(struct follow *follow)
     follow->epoch++;
     follow->records = 0;
     follow->checking = false;
+}
+
+static struct bytes change_field(const struct store_reply *fields, const char *name)
+{
+    for (size_t i = 0; i + 1 < fields->count; i += 2)
+        if (bytes_equal_text(fields->items[i].text, name))
+            return fields->items[i + 1].text;
+    return bytes_of(NULL, 0);
 }
 
 /* Everything from the start, soon. */
@@ -482,6 +501,8 @@ static void take_record(struct follow *follow, const struct query *query, const 
     if (put == PUT_NOT_VALID && !is_absent)
         log_bad_record(follow, query);
     follow->is_full |= put == PUT_FULL;
+    /* An older weir does not say it in the change. */
+    follow->is_gone |= is_absent && query->is_change && (query->what == WHAT_TENANT || query->what == WHAT_DEVICE);
     if (query->is_change && put != PUT_QUIET && (query->what == WHAT_TENANT || query->what == WHAT_DEVICE))
         tell_changed(follow, bytes_of_text(query->tenant), bytes_of_text(query->id));
     if (query->is_change && query->what == WHAT_BATCH)
@@ -497,6 +518,9 @@ static void take_record(struct follow *follow, const struct query *query, const 
 static void changes_done(struct follow *follow)
 {
     tell_not_opened(follow);
+    if (follow->is_gone)
+        tell_gone(follow, INT64_MAX);
+    follow->is_gone = false;
     follow->position = follow->read_upto;
     follow->added += follow->read_count;
     read_changes(follow);
@@ -605,6 +629,9 @@ static void load_done(struct follow *follow)
               counts.tenants, counts.devices, counts.credentials, counts.groups, counts.tokens, counts.rules,
               counts.streams, counts.profiles, counts.codecs);
     tell_not_opened(follow);
+    if (follow->was_loaded)
+        tell_gone(follow, INT64_MAX);
+    follow->was_loaded = true;
     follow->phase = PHASE_LOADED;
     follow->verified = true;
     read_changes(follow);
@@ -660,10 +687,41 @@ static void got_tenants(struct follow *follow, const struct query *query, const 
     load_next(follow);
 }
 
-static void start_loading(struct follow *follow, const struct stream_info *info)
+static void load_tenants(struct follow *follow)
 {
     struct query query = {.got = got_tenants};
     struct bytes arguments[] = {WORD("SMEMBERS"), WORD(SCHEMA_KEY_TENANTS)};
+    if (!ask(follow, &query, arguments[1], arguments, COUNT_OF(arguments)))
+        give_up(follow, "cannot ask for tenants");
+}
+
+/* Newest first. What is further back than was looked at may be one. */
+static void got_removals(struct follow *follow, const struct query *query, const struct store_reply *reply)
+{
+    struct position at = {0};
+    (void)query;
+    for (size_t i = 0; reply->type == STORE_LIST && i < reply->count; i++) {
+        const struct store_reply *entry = &reply->items[i];
+        bool is_entry = entry->type == STORE_LIST && entry->count == 2 && parse_position(entry->items[0].text, &at);
+        if (is_entry && (change_field(&entry->items[1], SCHEMA_CHANGE_GONE).len || i + 1 == CHANGES_LOOKED_AT)) {
+            tell_gone(follow, (int64_t)(at.ms / 1000));
+            break;
+        }
+    }
+    load_tenants(follow);
+}
+
+static void ask_removals(struct follow *follow)
+{
+    struct query query = {.got = got_removals};
+    struct bytes arguments[] = {WORD("XREVRANGE"), WORD(SCHEMA_KEY_CHANGES), WORD("+"), WORD("-"),
+                                WORD("COUNT"), WORD(CHANGES_LOOKED_AT_TEXT)};
+    if (!ask(follow, &query, arguments[1], arguments, COUNT_OF(arguments)))
+        give_up(follow, "cannot ask for changes");
+}
+
+static void start_loading(struct follow *follow, const struct stream_info *info)
+{
     begin_epoch(follow);
     follow->phase = PHASE_LOADING;
     follow->verified = false;
@@ -671,8 +729,12 @@ static void start_loading(struct follow *follow, const struct stream_info *info)
     follow->position = info->last;
     follow->added = info->added;
     registry_resync_begin(follow->config.registry);
-    if (!ask(follow, &query, arguments[1], arguments, COUNT_OF(arguments)))
-        give_up(follow, "cannot ask for tenants");
+    if (!follow->was_loaded) {
+        ask_removals(follow);
+        return;
+    }
+    tell_gone(follow, INT64_MAX);
+    load_tenants(follow);
 }
 
 /* Gaps. */
@@ -759,14 +821,6 @@ static void verify(struct follow *follow)
 
 /* Following. */
 
-static struct bytes change_field(const struct store_reply *fields, const char *name)
-{
-    for (size_t i = 0; i + 1 < fields->count; i += 2)
-        if (bytes_equal_text(fields->items[i].text, name))
-            return fields->items[i + 1].text;
-    return bytes_of(NULL, 0);
-}
-
 /* Asks for what the change is about. False: could not ask. What is no change of ours is passed over. */
 static bool take_change(struct follow *follow, const struct store_reply *fields)
 {
@@ -789,6 +843,7 @@ static bool take_entry(struct follow *follow, const struct store_reply *entry)
 {
     if (entry->type != STORE_LIST || entry->count != 2 || !parse_position(entry->items[0].text, &follow->read_upto))
         return false;
+    follow->is_gone |= change_field(&entry->items[1], SCHEMA_CHANGE_GONE).len > 0;
     return take_change(follow, &entry->items[1]);
 }
 
@@ -822,6 +877,8 @@ static void got_changes(struct follow *follow, const struct query *query, const 
             return;
         }
     }
+    if (follow->is_gone)
+        tell_gone(follow, INT64_MAX);
     if (follow->records == 0)
         changes_done(follow);
     redis_flush(follow->queries);

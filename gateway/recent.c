@@ -3,12 +3,15 @@
 #include "gateway/recent.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #define WAYS 8
 #define STRIPES 64
-#define NEVER_S UINT32_MAX
-#define DISPUTED_S (UINT32_MAX - 1) /* instead of a time */
+/* Instead of a time: for ever, and the round of forgetting in which it was put. */
+#define FOR_EVER_S (UINT32_C(1) << 31)
+#define ROUNDS (UINT32_MAX - FOR_EVER_S)
+#define DISPUTED_S UINT32_MAX
 
 struct entry {
     uint8_t key[RECENT_KEY_BYTES];
@@ -24,6 +27,7 @@ struct recent {
     size_t mask; /* sets - 1 */
     struct set *sets;
     uint8_t *oldest; /* of each set: where the next key goes */
+    _Atomic uint32_t round;
     pthread_mutex_t locks[STRIPES];
 };
 
@@ -73,6 +77,11 @@ static struct entry *find(struct set *set, const uint8_t *key)
     return NULL;
 }
 
+static uint32_t for_ever(struct recent *recent)
+{
+    return FOR_EVER_S + atomic_load(&recent->round) % ROUNDS;
+}
+
 enum recent_result recent_find(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES], uint32_t fingerprint,
                                uint64_t now_ms)
 {
@@ -80,7 +89,8 @@ enum recent_result recent_find(struct recent *recent, const uint8_t key[static R
     enum recent_result result = RECENT_UNKNOWN;
     pthread_mutex_lock(&recent->locks[at % STRIPES]);
     const struct entry *entry = find(&recent->sets[at], key);
-    if (entry && entry->expires_s != DISPUTED_S && (entry->expires_s == NEVER_S || entry->expires_s > now_ms / 1000))
+    if (entry && (entry->expires_s == for_ever(recent) ||
+                  (entry->expires_s < FOR_EVER_S && entry->expires_s > now_ms / 1000)))
         result = entry->fingerprint == fingerprint ? RECENT_SAME : RECENT_OTHER_CONTENT;
     pthread_mutex_unlock(&recent->locks[at % STRIPES]);
     return result;
@@ -115,7 +125,15 @@ void recent_put(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES
     struct entry *entry = find(&recent->sets[at], key);
     if (!entry)
         entry = take(recent, at, key, fingerprint); /* of the first that was durable: the one that will be stored */
+    uint32_t expires_s = expires_ms == RECENT_FOR_EVER ? for_ever(recent) : (uint32_t)(expires_ms / 1000);
+    if (entry->expires_s >= FOR_EVER_S && entry->expires_s != DISPUTED_S && entry->expires_s != expires_s)
+        entry->fingerprint = fingerprint; /* the other content was forgotten */
     if (entry->expires_s != DISPUTED_S)
-        entry->expires_s = expires_ms == RECENT_FOR_EVER ? NEVER_S : (uint32_t)(expires_ms / 1000);
+        entry->expires_s = expires_s;
     pthread_mutex_unlock(&recent->locks[at % STRIPES]);
+}
+
+void recent_forget(struct recent *recent)
+{
+    atomic_fetch_add(&recent->round, 1);
 }

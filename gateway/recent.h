@@ -6,7 +6,7 @@
  * Function still knows.
  *
  * Bounded: sets of eight entries of 24 octets; a new key takes the place of the oldest of its set. Locked in
- * stripes.
+ * stripes. A key does not say whose it is, so when a device is removed all that are for ever are forgotten.
  */
 #pragma once
 
@@ -31,3 +31,5 @@ void recent_dispute(struct recent *recent, const uint8_t key[static RECENT_KEY_B
 /* expires_ms: on the same clock, or RECENT_FOR_EVER. */
 void recent_put(struct recent *recent, const uint8_t key[static RECENT_KEY_BYTES], uint32_t fingerprint,
                 uint64_t expires_ms);
+/* What was put for ever is unknown from now on, and may be put anew. Any thread; takes no time, whatever is there. */
+void recent_forget(struct recent *recent);

@@ -51,6 +51,7 @@ struct server {
     struct redis_child *redis;
     struct redis_check *check;
     struct follow *follow;
+    int64_t gone_s; /* when devices were removed last; 0: none, as far as is known */
     struct warm *warm;
     struct retention *retention;
     bool stopping;
@@ -188,6 +189,15 @@ static void registry_fresh(void *ctx, bool fresh)
         server->shared.registry_loaded = true;
 }
 
+static void registry_gone(void *ctx, int64_t at_s)
+{
+    struct server *server = ctx;
+    if (at_s > server->gone_s)
+        server->gone_s = at_s;
+    if (server->shared.pipeline)
+        pipeline_forget(server->shared.pipeline, at_s);
+}
+
 /* Waits a moment for the registry, so that the first hello of a known device is not refused; goes on without it. */
 static bool open_registry(struct server *server)
 {
@@ -198,6 +208,7 @@ static bool open_registry(struct server *server)
         .metrics = &server->shared.metrics,
         .changed = registry_changed,
         .fresh = registry_fresh,
+        .gone = registry_gone,
         .ctx = server,
     };
     random_bytes(config.random_seed, sizeof config.random_seed);
@@ -289,6 +300,8 @@ static bool open_pipeline(struct server *server)
         return true;
     server->shared.pipeline = pipeline_open(&server->settings, &server->shared.redis, &server->shared.redis_facts,
                                             server->error);
+    if (server->shared.pipeline && server->gone_s)
+        pipeline_forget(server->shared.pipeline, server->gone_s);
     return server->shared.pipeline != NULL;
 }
 

@@ -321,6 +321,98 @@ def test_repetitions_after_a_kill(workers):
         gateway.stop()
 
 
+# A device that is removed -----------------------------------------------------------------------------------------------
+
+def counted(gateway, token, epoch, seq, value):
+    """Status of an observation with a sequence, and whether it was taken for a repetition."""
+    answer = curl(url(gateway, "n=%d.%d" % (epoch, seq)), token=token, data=pack("t", value), content_type=SENML)
+    return answer.status, answer.headers.get("weir-duplicate")
+
+
+def knows_all(gateway, *others):
+    """Waits until the gateways have followed what was changed up to now."""
+    marker = next(names)
+    gateway.cli("device", "add", "demo/" + marker, "--psk-generate")
+    for each in (gateway, *others):
+        path = "http://127.0.0.1:%d/devices/%s" % (each.http_port, marker)
+        lib.wait_until(lambda: curl(path, token=gateway.operator_token).status == 200, "all changes are known")
+
+
+def add_counter(gateway, *others):
+    """A device that has sent 1 to 100 without 50, of epochs 1 and 2, and a token of it."""
+    device = next(names)
+    gateway.cli("device", "add", "demo/" + device, "--psk-generate")
+    token = gateway.add_token("--tenant", "demo", "--device", device)
+    knows_all(gateway, *others)
+    for epoch in (1, 2):
+        for seq in (*range(1, 50), *range(51, 121)):
+            equal(counted(gateway, token, epoch, seq, seq), (204, None))
+    gateway.wait_pushed()
+    return device, token
+
+
+def exchange(gateway, device, *others):
+    """Another device under the id; its token, as that of the one before proves it no more."""
+    gateway.cli("device", "remove", "demo/" + device)
+    gateway.cli("device", "add", "demo/" + device, "--psk-generate")
+    token = gateway.add_token("--tenant", "demo", "--device", device)
+    knows_all(gateway, *others)
+    return token
+
+
+def memory_of(gateway, device):
+    """What Redis remembers of the sequences of a device."""
+    found = [field for key in ("seen", "epoch") for field in gateway.redis("HKEYS", "weir:{demo}:" + key)]
+    found += gateway.redis("ZRANGE", "weir:{demo}:superseded", 0, -1)
+    return [field for field in found if field.split()[0].decode() == device] + [
+        key for kind in ("holes", "once", "epochs")
+        for end in ("", ":*") for key in gateway.redis("KEYS", "weir:{demo}:%s:%s%s" % (kind, device, end))]
+
+
+def test_removed_and_registered_anew(gateway):
+    """a device under the id of a removed one begins anew: in Redis, in this gateway and in another one"""
+    need_spool()
+    with lib.Gateway(demo=False, redis=gateway.redis_address) as other:
+        device, token = add_counter(gateway, other)
+        equal(counted(gateway, token, 2, 1, 1000)[0], 409, "what is remembered of it")
+        equal(counted(gateway, token, 1, 1, 1), (204, "true"))
+        equal(len(memory_of(gateway, device)), 7, repr(memory_of(gateway, device)))
+        token = exchange(gateway, device, other)
+        equal(memory_of(gateway, device), [])
+        # Numbers, holes and contents of the one before, as another device has them.
+        for each, epoch, seqs in ((gateway, 2, range(1, 121)), (other, 1, range(1, 121))):
+            for seq in seqs:
+                equal(counted(each, token, epoch, seq, seq if seq % 2 else 1000), (204, None), "%d.%d" % (epoch, seq))
+            each.wait_pushed()
+        equal(len(gateway.observations(device=device)), 2 * 119 + 2 * 120)
+        equal([fields for _, fields in gateway.redis.stream("weir:{demo}:conflicts") if dict(fields)["d"] == device], [])
+        for each, epoch, seq in ((gateway, 2, 50), (other, 1, 50), (other, 2, 120), (gateway, 1, 120)):
+            equal(counted(each, token, epoch, seq, 1000)[0], 204)
+            each.wait_pushed()
+        equal(len(gateway.observations(device=device)), 2 * 119 + 2 * 120, "and what comes again is a repetition")
+
+
+def test_removed_while_a_gateway_was_down(workers):
+    """a gateway that finds messages of a removed device in its spool does not remember them as of the one that has its id"""
+    need_spool()
+    gateway = lib.Gateway(workers=workers)
+    try:
+        device, token = add_counter(gateway)
+        gateway.kill()
+        gateway.start()
+        knows_all(gateway)
+        equal(counted(gateway, token, 2, 1, 1000)[0], 409, "the spool is read at start")
+        token = exchange(gateway, device)
+        gateway.kill()
+        gateway.start()
+        knows_all(gateway)
+        equal(counted(gateway, token, 2, 1, 1000), (204, None))
+        equal(counted(gateway, token, 2, 2, 2), (204, None))
+        equal(len(gateway.observations(device=device)), 2 * 119 + 2)
+    finally:
+        gateway.stop()
+
+
 # The simulator --------------------------------------------------------------------------------------------------------
 
 def test_simulator(gateway):

@@ -13,6 +13,8 @@ static struct follow *follow;
 static bool is_fresh;
 static unsigned times_fresh;
 static char changed[4096];
+static unsigned times_gone;
+static int64_t gone_s;
 
 static void on_fresh(void *ctx, bool fresh)
 {
@@ -28,6 +30,13 @@ static void on_changed(void *ctx, struct bytes tenant, struct bytes device)
              (const char *)tenant.ptr, (int)device.len, device.ptr ? (const char *)device.ptr : "");
 }
 
+static void on_gone(void *ctx, int64_t at_s)
+{
+    (void)ctx;
+    times_gone++;
+    gone_s = at_s;
+}
+
 static void start_with(const struct vault *vault, struct metrics *metrics)
 {
     struct follow_config config = {
@@ -37,6 +46,7 @@ static void start_with(const struct vault *vault, struct metrics *metrics)
         .metrics = metrics,
         .changed = on_changed,
         .fresh = on_fresh,
+        .gone = on_gone,
         .random_seed = {1, 2, 3, 4},
     };
     follow = follow_new(loop, &config);
@@ -191,6 +201,52 @@ Test(follow, changes_arrive)
     accounts_revoke_token(&accounts, bytes_of_text(token.id));
     RUN_UNTIL(loop, registry_token(registry, bytes_of_text(token.id))->revoked, "revoked");
     cr_assert_eq(times_fresh, 1);
+}
+
+Test(follow, a_removal_is_told)
+{
+    add_tenant("acme");
+    add_device("d1");
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    cr_expect_eq(times_gone, 0);
+    accounts_remove_device(&accounts, T, BYTES_LITERAL("d1"));
+    add_device("d1");
+    add_device("d2");
+    RUN_UNTIL(loop, knows("d2"), "it is there again when gateways look");
+    cr_expect(knows("d1") && times_gone > 0 && gone_s == INT64_MAX);
+    times_gone = 0;
+    accounts_set_device_disabled(&accounts, T, BYTES_LITERAL("d1"), true);
+    RUN_UNTIL(loop, !may_speak("d1"), "disabled");
+    cr_expect_eq(times_gone, 0, "a change is none");
+    redis_call(client, "DEL weir:{acme}:dev:d1");
+    redis_call(client, "XADD weir:changes * o device t acme d d1");
+    RUN_UNTIL(loop, !knows("d1"), "removed as by an older version");
+    cr_expect(times_gone > 0);
+    times_gone = 0;
+    accounts_remove_tenant(&accounts, T);
+    RUN_UNTIL(loop, times_gone > 0, "a tenant with all its devices");
+}
+
+Test(follow, a_removal_before_the_start_is_told)
+{
+    char text[64];
+    add_tenant("acme");
+    redis_call(client, "DEL weir:changes"); /* its ids only rise */
+    redis_call(client, "XADD weir:changes 1000000000000-0 o device t acme d d1 r 1");
+    for (unsigned i = 1; i < 2000; i++) {
+        snprintf(text, sizeof text, "XADD weir:changes 1100000000000-%u o device t acme d d2", i);
+        redis_call(client, text);
+    }
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    cr_expect(times_gone == 1 && gone_s == 1000000000, "%u %lld", times_gone, (long long)gone_s);
+    follow_free(follow);
+    is_fresh = false;
+    redis_call(client, "XADD weir:changes 1100000000000-2000 o device t acme d d2");
+    start();
+    RUN_UNTIL(loop, is_fresh, "fresh");
+    cr_expect(times_gone == 2 && gone_s == 1100000000, "further back than is looked: %lld", (long long)gone_s);
 }
 
 static void add_rule(const char *id)
@@ -357,6 +413,7 @@ Test(follow, history_made_anew_is_a_gap)
     start();
     while_away(flush_and_refill);
     RUN_UNTIL(loop, !knows("d1") && knows("new9"), "resync");
+    cr_expect(times_gone > 0 && gone_s == INT64_MAX, "nobody knows what was removed meanwhile");
 }
 
 Test(follow, redis_restarts)

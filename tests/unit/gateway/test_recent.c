@@ -56,6 +56,28 @@ Test(recent, keys_expire)
     recent_free(recent);
 }
 
+Test(recent, what_is_for_ever_can_be_forgotten)
+{
+    struct recent *recent = recent_new(1024);
+    uint8_t key[RECENT_KEY_BYTES];
+    for (uint32_t round = 0; round < 3; round++) {
+        recent_put(recent, key_in_one_set(1, key), 5 + round, RECENT_FOR_EVER);
+        recent_put(recent, key_in_one_set(2, key), 5, 60000);
+        recent_dispute(recent, key_in_one_set(3, key));
+        cr_expect_eq(recent_find(recent, key_in_one_set(1, key), 5 + round, 0), RECENT_SAME);
+        cr_expect_eq(recent_find(recent, key_in_one_set(1, key), 4 + round, 0), RECENT_OTHER_CONTENT);
+        recent_forget(recent);
+        cr_expect_eq(recent_find(recent, key_in_one_set(1, key), 5 + round, 0), RECENT_UNKNOWN);
+        cr_expect_eq(recent_find(recent, key_in_one_set(1, key), 4 + round, 0), RECENT_UNKNOWN);
+        cr_expect_eq(recent_find(recent, key_in_one_set(2, key), 5, 59999), RECENT_SAME, "others are not concerned");
+        cr_expect_eq(recent_find(recent, key_in_one_set(2, key), 5, 60000), RECENT_UNKNOWN);
+        cr_expect_eq(recent_find(recent, key_in_one_set(3, key), 1, 0), RECENT_UNKNOWN);
+        recent_put(recent, key_in_one_set(3, key), 1, RECENT_FOR_EVER);
+        cr_expect_eq(recent_find(recent, key_in_one_set(3, key), 1, 0), RECENT_UNKNOWN, "and is in dispute as before");
+    }
+    recent_free(recent);
+}
+
 Test(recent, disputed_content_is_unknown_for_good)
 {
     struct recent *recent = recent_new(1024);
