@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
- * 256 stripes, chosen by the device's hash, each with a mutex, a hash table of series and a list by age of the last
- * write. A series is one allocation: its names, unit and value one after the other; a new value that fits is written
- * over the old one. Reading a device looks at one stripe, reading a tenant at all of them, so that is what people do,
- * not devices.
+ * 256 stripes, chosen by the device's hash, each with a mutex, two hash tables of series and a list by age of the
+ * last write. In one table all series of a device share a bucket, for reading; in the other each has its own, for
+ * writing, so that a device with thousands of names costs no more per value than another. A series is one allocation:
+ * its names, unit and value one after the other; a new value that fits is written over the old one. Reading a device
+ * looks at one stripe, reading a tenant at all of them, so that is what people do, not devices.
  */
 #include "gateway/latest.h"
 
@@ -13,10 +14,17 @@
 #define STRIPES 256
 #define BUCKETS_FIRST 16
 
+enum table { BY_DEVICE, BY_NAME, TABLES };
+
+/* The hashes of a series: of (tenant, device), and of that and its name. */
+struct hashes {
+    uint64_t of[TABLES];
+};
+
 struct series {
-    struct series *next;            /* in the bucket */
-    struct series *older, *newer;   /* by last write */
-    uint64_t hash;                  /* of (tenant, device) */
+    struct series *next[TABLES], **link[TABLES]; /* in the buckets; link: what points here */
+    struct series *older, *newer;                /* by last write */
+    struct hashes hashes;
     uint16_t tenant_len, device_len, name_len, unit_len, type_len;
     uint32_t value_len, sum_len, room;
     uint8_t kind, time_source;
@@ -31,8 +39,8 @@ struct series {
 
 struct stripe {
     pthread_mutex_t mutex;
-    struct series **buckets; /* by hash of (tenant, device): a device's series share a bucket */
-    size_t bucket_count, count;
+    struct series **buckets[TABLES];
+    size_t bucket_count, count; /* of each table; of series */
     struct series *oldest, *newest;
 };
 
@@ -65,7 +73,8 @@ void latest_free(struct latest *latest)
             free(stripe->oldest);
             stripe->oldest = newer;
         }
-        free(stripe->buckets);
+        for (size_t table = 0; table < TABLES; table++)
+            free(stripe->buckets[table]);
         pthread_mutex_destroy(&stripe->mutex);
     }
     free(latest);
@@ -76,9 +85,22 @@ static struct stripe *stripe_of(struct latest *latest, uint64_t hash)
     return &latest->stripes[hash >> 56];
 }
 
-static struct series **bucket_of(const struct stripe *stripe, uint64_t hash)
+static struct hashes hashes_of(const struct latest *latest, struct bytes tenant, struct bytes device, struct bytes name)
 {
-    return &stripe->buckets[hash & (stripe->bucket_count - 1)];
+    struct hashes ret = {.of = {[BY_DEVICE] = hash_pair(&latest->key, tenant, device)}};
+    ret.of[BY_NAME] = hash_pair(&latest->key, bytes_of(&ret.of[BY_DEVICE], sizeof ret.of[BY_DEVICE]), name);
+    return ret;
+}
+
+static struct series **bucket_of(const struct stripe *stripe, enum table table, uint64_t hash)
+{
+    return &stripe->buckets[table][hash & (stripe->bucket_count - 1)];
+}
+
+/* The first of those among which a device's are. */
+static struct series *first_of_device(const struct stripe *stripe, uint64_t hash)
+{
+    return stripe->bucket_count ? *bucket_of(stripe, BY_DEVICE, hash) : NULL;
 }
 
 static struct bytes part(const struct series *series, size_t offset, size_t len)
@@ -115,17 +137,30 @@ static void link_newest(struct stripe *stripe, struct series *series)
     stripe->newest = series;
 }
 
-static void unlink_bucket(struct stripe *stripe, struct series *series)
+static void link_buckets(struct stripe *stripe, struct series *series)
 {
-    struct series **link = bucket_of(stripe, series->hash);
-    while (*link != series)
-        link = &(*link)->next;
-    *link = series->next;
+    for (enum table table = 0; table < TABLES; table++) {
+        struct series **bucket = bucket_of(stripe, table, series->hashes.of[table]);
+        series->next[table] = *bucket;
+        series->link[table] = bucket;
+        if (*bucket)
+            (*bucket)->link[table] = &series->next[table];
+        *bucket = series;
+    }
+}
+
+static void unlink_buckets(struct series *series)
+{
+    for (enum table table = 0; table < TABLES; table++) {
+        *series->link[table] = series->next[table];
+        if (series->next[table])
+            series->next[table]->link[table] = series->link[table];
+    }
 }
 
 static void drop(struct stripe *stripe, struct series *series)
 {
-    unlink_bucket(stripe, series);
+    unlink_buckets(series);
     unlink_age(stripe, series);
     stripe->count--;
     free(series);
@@ -134,28 +169,31 @@ static void drop(struct stripe *stripe, struct series *series)
 static bool grow(struct stripe *stripe)
 {
     size_t count = stripe->bucket_count ? stripe->bucket_count * 2 : BUCKETS_FIRST;
-    struct series **buckets = calloc(count, sizeof *buckets);
-    if (!buckets)
+    struct series **by_device = calloc(count, sizeof *by_device), **by_name = calloc(count, sizeof *by_name);
+    if (!by_device || !by_name) {
+        free(by_device);
+        free(by_name);
         return stripe->bucket_count != 0; /* longer chains are slower, not wrong */
-    free(stripe->buckets);
-    stripe->buckets = buckets;
-    stripe->bucket_count = count;
-    for (struct series *series = stripe->oldest; series; series = series->newer) {
-        struct series **bucket = bucket_of(stripe, series->hash);
-        series->next = *bucket;
-        *bucket = series;
     }
+    for (enum table table = 0; table < TABLES; table++)
+        free(stripe->buckets[table]);
+    stripe->buckets[BY_DEVICE] = by_device;
+    stripe->buckets[BY_NAME] = by_name;
+    stripe->bucket_count = count;
+    for (struct series *series = stripe->oldest; series; series = series->newer)
+        link_buckets(stripe, series);
     return true;
 }
 
-static struct series *find(const struct stripe *stripe, uint64_t hash, struct bytes tenant, struct bytes device,
-                           struct bytes name)
+static struct series *find(const struct stripe *stripe, const struct hashes *hashes, struct bytes tenant,
+                           struct bytes device, struct bytes name)
 {
+    uint64_t hash = hashes->of[BY_NAME];
     if (stripe->bucket_count == 0)
         return NULL;
-    for (struct series *s = *bucket_of(stripe, hash); s; s = s->next)
-        if (s->hash == hash && bytes_equal(series_name(s), name) && bytes_equal(series_device(s), device) &&
-            bytes_equal(series_tenant(s), tenant))
+    for (struct series *s = *bucket_of(stripe, BY_NAME, hash); s; s = s->next[BY_NAME])
+        if (s->hashes.of[BY_NAME] == hash && bytes_equal(series_name(s), name) &&
+            bytes_equal(series_device(s), device) && bytes_equal(series_tenant(s), tenant))
             return s;
     return NULL;
 }
@@ -206,7 +244,7 @@ static bool has_room_for_lengths(const struct observation *observation)
            observation->content_type.len <= UINT16_MAX;
 }
 
-static struct series *series_new(uint64_t hash, struct bytes tenant, struct bytes device,
+static struct series *series_new(const struct hashes *hashes, struct bytes tenant, struct bytes device,
                                  const struct observation *observation)
 {
     if (!has_room_for_lengths(observation))
@@ -216,7 +254,7 @@ static struct series *series_new(uint64_t hash, struct bytes tenant, struct byte
     if (!series)
         return NULL;
     *series = (struct series){
-        .hash = hash,
+        .hashes = *hashes,
         .tenant_len = (uint16_t)tenant.len,
         .device_len = (uint16_t)device.len,
         .name_len = (uint16_t)observation->name.len,
@@ -226,21 +264,19 @@ static struct series *series_new(uint64_t hash, struct bytes tenant, struct byte
     return series;
 }
 
-static bool insert(struct latest *latest, struct stripe *stripe, uint64_t hash, struct bytes tenant,
+static bool insert(struct latest *latest, struct stripe *stripe, const struct hashes *hashes, struct bytes tenant,
                    struct bytes device, const struct observation *observation, struct timestamp removed)
 {
     if (stripe->count >= stripe->bucket_count && !grow(stripe))
         return false;
-    struct series *series = series_new(hash, tenant, device, observation);
+    struct series *series = series_new(hashes, tenant, device, observation);
     if (!series)
         return false;
     write_value(series, observation);
     series->removed = removed;
     while (stripe->count >= latest->per_stripe_max)
         drop(stripe, stripe->oldest);
-    struct series **bucket = bucket_of(stripe, hash);
-    series->next = *bucket;
-    *bucket = series;
+    link_buckets(stripe, series);
     link_newest(stripe, series);
     stripe->count++;
     return true;
@@ -273,10 +309,11 @@ static bool takes_place(const struct series *series, enum arrival arrival, const
     return is_older(series->removed, observation->time) && is_older(series->time, observation->time);
 }
 
-static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t hash, enum arrival arrival,
-                       struct bytes tenant, struct bytes device, const struct observation *observation)
+static bool put_locked(struct latest *latest, struct stripe *stripe, const struct hashes *hashes,
+                       enum arrival arrival, struct bytes tenant, struct bytes device,
+                       const struct observation *observation)
 {
-    struct series *series = find(stripe, hash, tenant, device, observation->name);
+    struct series *series = find(stripe, hashes, tenant, device, observation->name);
     struct timestamp removed = series ? series->removed : TIME_NEVER;
     if (removes(observation) && is_older(removed, observation->time))
         removed = observation->time;
@@ -292,16 +329,16 @@ static bool put_locked(struct latest *latest, struct stripe *stripe, uint64_t ha
     }
     if (series)
         drop(stripe, series);
-    return insert(latest, stripe, hash, tenant, device, observation, removed);
+    return insert(latest, stripe, hashes, tenant, device, observation, removed);
 }
 
 static bool put(struct latest *latest, enum arrival arrival, struct bytes tenant, struct bytes device,
                 const struct observation *observation)
 {
-    uint64_t hash = hash_pair(&latest->key, tenant, device);
-    struct stripe *stripe = stripe_of(latest, hash);
+    struct hashes hashes = hashes_of(latest, tenant, device, observation->name);
+    struct stripe *stripe = stripe_of(latest, hashes.of[BY_DEVICE]);
     pthread_mutex_lock(&stripe->mutex);
-    bool ok = put_locked(latest, stripe, hash, arrival, tenant, device, observation);
+    bool ok = put_locked(latest, stripe, &hashes, arrival, tenant, device, observation);
     pthread_mutex_unlock(&stripe->mutex);
     return ok;
 }
@@ -401,7 +438,7 @@ static void collect_device(struct latest *latest, const struct selection *what, 
     struct stripe *stripe = stripe_of(latest, hash);
     bool more = true;
     pthread_mutex_lock(&stripe->mutex);
-    for (struct series *s = stripe->bucket_count ? *bucket_of(stripe, hash) : NULL; s && more; s = s->next)
+    for (struct series *s = first_of_device(stripe, hash); s && more; s = s->next[BY_DEVICE])
         if (matches(s, what))
             more = collect(c, s);
     pthread_mutex_unlock(&stripe->mutex);
@@ -456,7 +493,7 @@ bool latest_newest(struct latest *latest, struct bytes tenant, struct bytes devi
     struct stripe *stripe = stripe_of(latest, hash);
     const struct series *newest = NULL;
     pthread_mutex_lock(&stripe->mutex);
-    for (struct series *s = stripe->bucket_count ? *bucket_of(stripe, hash) : NULL; s; s = s->next)
+    for (struct series *s = first_of_device(stripe, hash); s; s = s->next[BY_DEVICE])
         if (belongs(s, tenant, device) && (!newest || is_older(newest->time, s->time)))
             newest = s;
     if (newest)

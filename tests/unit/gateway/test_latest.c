@@ -74,6 +74,29 @@ Test(latest, stays_within_its_bound_and_keeps_what_was_written_last)
     latest_free(latest);
 }
 
+/* Ten thousand series of one device, so that both tables grow while it has them, then each read, changed and replaced. */
+Test(latest, one_device_with_many_series)
+{
+    struct latest *latest = latest_new(&key, 256 * 20000);
+    struct arena *arena = arena_new(1 << 20);
+    struct latest_value *values;
+    char name[16];
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned i = 0; i < 10000; i++) {
+            snprintf(name, sizeof name, "n%u", i);
+            put(latest, "d", name, round, round == 2 ? "a value that is longer than the one before it was" : "v");
+            put(latest, "e", "n1", round, "w");
+        }
+    for (unsigned i = 0; i < 10000; i += 999) {
+        snprintf(name, sizeof name, "n%u", i);
+        cr_assert_eq(get(latest, "acme", "d", name, 10, arena, &values), 1);
+        cr_expect(bytes_equal_text(values[0].observation.data, "a value that is longer than the one before it was"));
+    }
+    cr_expect_eq(get(latest, "acme", "e", "", 10, arena, &values), 1);
+    arena_free(arena);
+    latest_free(latest);
+}
+
 Test(latest, limit_and_memory_are_outcomes)
 {
     struct latest *latest = latest_new(&key, 10000);
