@@ -115,11 +115,8 @@ static enum accounts_result read_replaced(struct accounts *accounts, struct byte
     char key[SCHEMA_KEY_MAX];
     const struct store_reply *reply = NULL;
     schema_key_of(key, tenant, SCHEMA_KIND_EPOCHS, device);
-    struct bytes watch[] = {WORD("WATCH"), bytes_of_text(key)};
     struct bytes read[] = {WORD("HGETALL"), bytes_of_text(key)};
-    enum accounts_result result = run(accounts, watch, COUNT_OF(watch));
-    if (result == ACCOUNTS_DONE)
-        result = accounts_call(accounts, read, COUNT_OF(read), &reply);
+    enum accounts_result result = accounts_call(accounts, read, COUNT_OF(read), &reply);
     if (result != ACCOUNTS_DONE)
         return result;
     if (!make_room(forget, reply->count))
@@ -152,14 +149,17 @@ enum accounts_result forget_read(struct accounts *accounts, struct bytes tenant,
     return result;
 }
 
-/* Their states, their holes, and that they will be forgotten by themselves one day; the current one is not of those. */
+/* Their states, their holes, and where they stand; the current one is not in superseded nor in epochs:ID. What came
+ * to be there meanwhile stays. */
 static enum accounts_result write_some(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                        const struct forget_epoch *epochs, size_t count)
 {
-    char seen[SCHEMA_KEY_MAX], superseded[SCHEMA_KEY_MAX];
+    char seen[SCHEMA_KEY_MAX], superseded[SCHEMA_KEY_MAX], replaced[SCHEMA_KEY_MAX];
     char fields[AT_ONCE][SCHEMA_KEY_MAX], members[AT_ONCE][SCHEMA_KEY_MAX], holes[AT_ONCE][SCHEMA_KEY_MAX];
     struct bytes hdel[2 + AT_ONCE] = {WORD("HDEL")}, zrem[2 + AT_ONCE] = {WORD("ZREM")};
-    struct bytes unlink[1 + AT_ONCE] = {WORD("UNLINK")};
+    struct bytes unlink[1 + AT_ONCE] = {WORD("UNLINK")}, strike[2 + AT_ONCE] = {WORD("HDEL")};
+    schema_key_of(replaced, tenant, SCHEMA_KIND_EPOCHS, device);
+    strike[1] = bytes_of_text(replaced);
     hdel[1] = bytes_of(seen, schema_key(seen, tenant, SCHEMA_SUFFIX_SEEN));
     zrem[1] = bytes_of(superseded, schema_key(superseded, tenant, SCHEMA_SUFFIX_SUPERSEDED));
     for (size_t i = 0; i < count; i++) {
@@ -171,23 +171,25 @@ static enum accounts_result write_some(struct accounts *accounts, struct bytes t
         hdel[2 + i] = bytes_of_text(fields[i]);
         zrem[2 + i] = bytes_of_text(members[i]);
         unlink[1 + i] = bytes_of_text(holes[i]);
+        strike[2 + i] = bytes_of_text(epochs[i].epoch);
     }
     enum accounts_result result = run(accounts, hdel, 2 + count);
     if (result == ACCOUNTS_DONE)
         result = run(accounts, zrem, 2 + count);
+    if (result == ACCOUNTS_DONE)
+        result = run(accounts, strike, 2 + count);
     return result == ACCOUNTS_DONE ? run(accounts, unlink, 1 + count) : result;
 }
 
 enum accounts_result forget_write(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                   const struct forget *forget)
 {
-    char epoch[SCHEMA_KEY_MAX], total[SCHEMA_KEY_MAX], once[SCHEMA_KEY_MAX], epochs[SCHEMA_KEY_MAX];
+    char epoch[SCHEMA_KEY_MAX], total[SCHEMA_KEY_MAX], once[SCHEMA_KEY_MAX];
     schema_key(epoch, tenant, SCHEMA_SUFFIX_EPOCH);
     schema_key_of(total, tenant, SCHEMA_KIND_TOTAL, device);
     schema_key_of(once, tenant, SCHEMA_KIND_ONCE, device);
-    schema_key_of(epochs, tenant, SCHEMA_KIND_EPOCHS, device);
     struct bytes drop[] = {WORD("HDEL"), bytes_of_text(epoch), device};
-    struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(total), bytes_of_text(once), bytes_of_text(epochs)};
+    struct bytes unlink[] = {WORD("UNLINK"), bytes_of_text(total), bytes_of_text(once)};
     enum accounts_result result = run(accounts, unlink, COUNT_OF(unlink));
     if (result == ACCOUNTS_DONE && forget->has_current)
         result = run(accounts, drop, COUNT_OF(drop));

@@ -21,8 +21,9 @@ struct forget {
     bool has_current; /* the last of them */
 };
 
-/* Between WATCH and MULTI. What it reads is watched, or is left as it is if it changes before EXEC: a message that
- * comes at the same moment is as one that came after it. May be called again. */
+/* Before MULTI. What it reads is not watched, or a device that begins epochs all the time could not be removed; what
+ * changes before EXEC is left as it is: a message that comes at the same moment is as one that came after it. May be
+ * called again. */
 enum accounts_result forget_read(struct accounts *accounts, struct bytes tenant, struct bytes device,
                                  struct forget *forget);
 /* Between MULTI and EXEC. */

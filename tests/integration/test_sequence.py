@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import threading
 import time
 
 import cbor
@@ -390,6 +391,31 @@ def test_removed_and_registered_anew(gateway):
             equal(counted(each, token, epoch, seq, 1000)[0], 204)
             each.wait_pushed()
         equal(len(gateway.observations(device=device)), 2 * 119 + 2 * 120, "and what comes again is a repetition")
+
+
+def test_removed_though_it_begins_epochs_all_the_time(gateway):
+    """a device that begins a new epoch with each message can be removed: whoever has its key must not hinder that"""
+    need_spool()
+    device = next(names)
+    gateway.add_device("demo/" + device)
+    goes_on, sent = threading.Event(), []
+
+    def send(each):
+        while not goes_on.is_set():
+            epoch = next(epochs)
+            post(gateway, ["n=%d.1" % epoch], payload=pack(device), device=device, source="127.0.8.%d" % each)
+            sent.append(epoch)
+
+    senders = [threading.Thread(target=send, args=(each,)) for each in range(1, 5)]
+    for sender in senders:
+        sender.start()
+    try:
+        lib.wait_until(lambda: len(sent) > 200, "epochs have been begun")
+        gateway.cli("device", "remove", "demo/" + device)
+    finally:
+        goes_on.set()
+        for sender in senders:
+            sender.join()
 
 
 def test_removed_while_a_gateway_was_down(workers):

@@ -238,7 +238,8 @@ Test(accounts, many_replaced_epochs_are_found)
     }
     redis_call(client, "HSET weir:{acme}:epochs:d1 x 7 -1 7 12345678901 7 5000 x 5001 12345678901234567");
     cr_assert_eq(accounts_remove_device(&accounts, T, D), ACCOUNTS_DONE);
-    expect_memory(0, 0, 0, 0);
+    expect_memory(0, 0, 0, 1);
+    cr_expect_eq(count_in("weir:{acme}:epochs:d1", "HLEN"), 5, "what nobody of ours has written");
 }
 
 Test(accounts, nothing_is_remembered_of_a_tenant_that_was_removed)
