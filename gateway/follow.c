@@ -183,10 +183,10 @@ static void tell_changed(void *ctx, struct bytes tenant, struct bytes device)
         follow->config.changed(follow->config.ctx, tenant, device);
 }
 
-static void tell_gone(struct follow *follow, int64_t at_s)
+static void tell_gone(struct follow *follow)
 {
     if (follow->config.gone)
-        follow->config.gone(follow->config.ctx, at_s);
+        follow->config.gone(follow->config.ctx);
 }
 
 static void check_again_in(struct follow *follow, uint64_t after_ms)
@@ -519,7 +519,7 @@ static void changes_done(struct follow *follow)
 {
     tell_not_opened(follow);
     if (follow->is_gone)
-        tell_gone(follow, INT64_MAX);
+        tell_gone(follow);
     follow->is_gone = false;
     follow->position = follow->read_upto;
     follow->added += follow->read_count;
@@ -630,7 +630,7 @@ static void load_done(struct follow *follow)
               counts.streams, counts.profiles, counts.codecs);
     tell_not_opened(follow);
     if (follow->was_loaded)
-        tell_gone(follow, INT64_MAX);
+        tell_gone(follow);
     follow->was_loaded = true;
     follow->phase = PHASE_LOADED;
     follow->verified = true;
@@ -695,19 +695,19 @@ static void load_tenants(struct follow *follow)
         give_up(follow, "cannot ask for tenants");
 }
 
-/* Newest first. What is further back than was looked at may be one. */
+/* What is further back than was looked at may be one, and where nothing is, all may be gone. */
 static void got_removals(struct follow *follow, const struct query *query, const struct store_reply *reply)
 {
-    struct position at = {0};
+    size_t count = reply->type == STORE_LIST ? reply->count : 0;
+    bool is_gone = count == 0 || count == CHANGES_LOOKED_AT;
     (void)query;
-    for (size_t i = 0; reply->type == STORE_LIST && i < reply->count; i++) {
+    for (size_t i = 0; i < count && !is_gone; i++) {
         const struct store_reply *entry = &reply->items[i];
-        bool is_entry = entry->type == STORE_LIST && entry->count == 2 && parse_position(entry->items[0].text, &at);
-        if (is_entry && (change_field(&entry->items[1], SCHEMA_CHANGE_GONE).len || i + 1 == CHANGES_LOOKED_AT)) {
-            tell_gone(follow, (int64_t)(at.ms / 1000));
-            break;
-        }
+        is_gone = entry->type == STORE_LIST && entry->count == 2 &&
+                  change_field(&entry->items[1], SCHEMA_CHANGE_GONE).len > 0;
     }
+    if (is_gone)
+        tell_gone(follow);
     load_tenants(follow);
 }
 
@@ -733,7 +733,7 @@ static void start_loading(struct follow *follow, const struct stream_info *info)
         ask_removals(follow);
         return;
     }
-    tell_gone(follow, INT64_MAX);
+    tell_gone(follow);
     load_tenants(follow);
 }
 
@@ -878,7 +878,7 @@ static void got_changes(struct follow *follow, const struct query *query, const 
         }
     }
     if (follow->is_gone)
-        tell_gone(follow, INT64_MAX);
+        tell_gone(follow);
     if (follow->records == 0)
         changes_done(follow);
     redis_flush(follow->queries);

@@ -25,10 +25,10 @@ struct follow_config {
     struct metrics *metrics;   /* of the main thread; NULL: nobody counts */
     registry_gone_fn *changed;
     void (*fresh)(void *ctx, bool fresh); /* true: loaded and following */
-    /* Devices (or all of a tenant) were removed, if only to be registered anew; at_s: at which Unix second of Redis's
-     * clock the last of them, INT64_MAX: since what was loaded last. Told before those that have their ids are in the
-     * registry, again when all is in it, and of what was before the start as far as weir:changes says. May be NULL. */
-    void (*gone)(void *ctx, int64_t at_s);
+    /* Devices (or all of a tenant) were removed, if only to be registered anew. Told before those that have their ids
+     * are in the registry, again when all is in it, and of what was before the start unless weir:changes shows that
+     * there was none: whatever the clocks say, which may be off. May be NULL. */
+    void (*gone)(void *ctx);
     void *ctx;
     uint64_t random_seed[4];
 };

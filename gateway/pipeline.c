@@ -17,7 +17,6 @@
 
 #define KEY_OCTETS 32
 #define SEGMENTS_MIN 8
-#define CLOCKS_APART_S 3600 /* that of Redis and ours */
 
 struct pipeline {
     struct disk *disk;
@@ -228,11 +227,9 @@ struct recent *pipeline_recent(struct pipeline *pipeline)
     return pipeline->recent;
 }
 
-void pipeline_forget(struct pipeline *pipeline, int64_t at_s)
+void pipeline_forget(struct pipeline *pipeline)
 {
-    int64_t since_s = push_remembers_since(pipeline->push);
-    if (since_s < CLOCKS_APART_S || at_s >= since_s - CLOCKS_APART_S)
-        recent_forget(pipeline->recent);
+    recent_forget(pipeline->recent);
 }
 
 const struct push *pipeline_push(const struct pipeline *pipeline)

@@ -128,7 +128,6 @@ struct push *push_new(const struct push_config *config, uint64_t cursor_lsn)
     push->log = spool_log_of(config->spool);
     push->why_not = push_is_away;
     push->cursor_saved = cursor_lsn;
-    push->remembers_since_s = INT64_MAX;
     push->confirmed_lsn = cursor_lsn;
     push->inherited = spool_log_durable_lsn(push->log);
     metrics_set(&push->metrics, METRIC_SPOOL_UNPUSHED, 0 - cursor_lsn);
@@ -146,11 +145,6 @@ struct push *push_new(const struct push_config *config, uint64_t cursor_lsn)
     }
     timers_set(loop_timers(push->loop), &push->tick, loop_now_ms(push->loop) + TICK_MS);
     return push;
-}
-
-int64_t push_remembers_since(const struct push *push)
-{
-    return push->remembers_since_s;
 }
 
 bool push_start(struct push *push)

@@ -46,8 +46,6 @@ void push_free(struct push *push);
 
 /* Any thread: the LSN up to which Redis had confirmed everything at the last tick. */
 uint64_t push_confirmed_lsn(const struct push *push);
-/* When the first of the sequence numbers came that were found in the spool at start; INT64_MAX: there were none. */
-int64_t push_remembers_since(const struct push *push);
 /* Any thread. */
 const struct metrics *push_metrics(const struct push *push);
 /* NULL: Redis takes what is pushed; else a static sentence. */

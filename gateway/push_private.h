@@ -87,7 +87,6 @@ struct push {
     bool inherited_is_pushed; /* all of them */
     uint64_t inherited; /* LSN of the last record of earlier runs */
     uint64_t cursor_saved;
-    int64_t remembers_since_s; /* receipt of the first message with a sequence that was in the spool at start */
     _Atomic uint64_t confirmed_lsn; /* the cursor at the last tick, for others */
     struct push_sample samples[PUSH_SAMPLES];
     size_t sample_count; /* ever taken */

@@ -27,8 +27,6 @@ static void remember(struct push *push, const struct parcel *parcel)
         age_s = 0; /* the clock was set back, as it is by a boot without one: as if it had just come */
     uint64_t lifetime_ms = parcel->identity_class == CLASS_TRANSPORT ? EXCHANGE_LIFETIME_MS
                                                                      : push->settings->once_window_s * 1000;
-    if (parcel->identity_class == CLASS_EXACT && parcel->received_s < push->remembers_since_s)
-        push->remembers_since_s = parcel->received_s;
     if (parcel->identity_class == CLASS_EXACT &&
         recent_find(push->config.recent, parcel->key, parcel->fingerprint, now_ms) == RECENT_OTHER_CONTENT)
         recent_dispute(push->config.recent, parcel->key); /* only Redis knows which of them is stored */

@@ -51,7 +51,7 @@ struct server {
     struct redis_child *redis;
     struct redis_check *check;
     struct follow *follow;
-    int64_t gone_s; /* when devices were removed last; 0: none, as far as is known */
+    bool is_gone; /* devices were removed that the spool may still remember */
     struct warm *warm;
     struct retention *retention;
     bool stopping;
@@ -189,13 +189,12 @@ static void registry_fresh(void *ctx, bool fresh)
         server->shared.registry_loaded = true;
 }
 
-static void registry_gone(void *ctx, int64_t at_s)
+static void registry_gone(void *ctx)
 {
     struct server *server = ctx;
-    if (at_s > server->gone_s)
-        server->gone_s = at_s;
+    server->is_gone = true;
     if (server->shared.pipeline)
-        pipeline_forget(server->shared.pipeline, at_s);
+        pipeline_forget(server->shared.pipeline);
 }
 
 /* Waits a moment for the registry, so that the first hello of a known device is not refused; goes on without it. */
@@ -300,8 +299,8 @@ static bool open_pipeline(struct server *server)
         return true;
     server->shared.pipeline = pipeline_open(&server->settings, &server->shared.redis, &server->shared.redis_facts,
                                             server->error);
-    if (server->shared.pipeline && server->gone_s)
-        pipeline_forget(server->shared.pipeline, server->gone_s);
+    if (server->shared.pipeline && server->is_gone)
+        pipeline_forget(server->shared.pipeline);
     return server->shared.pipeline != NULL;
 }
 
