@@ -41,9 +41,12 @@ static bool prepare(void *ctx, const struct store_target *redis, const struct re
     char error[DEMO_ERROR_MAX];
     snprintf(serve->state_dir, sizeof serve->state_dir, "%s", state_dir);
     if (!place_write(state_dir, redis, serve->settings.kek)) {
-        log_write(LOG_ERROR, "serve", "cannot write redis.address", "state_dir=%s error=\"%s\"", state_dir,
-                  strerror(errno));
-        return false;
+        /* On a full disk what waits in the spool is pushed all the same, and there is space after that. */
+        bool is_full = errno == ENOSPC || errno == EDQUOT;
+        log_write(is_full ? LOG_WARN : LOG_ERROR, "serve", "cannot write redis.address", "state_dir=%s error=\"%s\"",
+                  state_dir, strerror(errno));
+        if (!is_full)
+            return false;
     }
     if (serve->demo && !demo_prepare(&serve->records, redis, vault, state_dir, error)) {
         log_write(LOG_ERROR, "serve", "cannot make the demo records", "reason=\"%s\"", error);
