@@ -332,8 +332,8 @@ static enum outcome hand_over(struct message *message, struct observation_list *
 
 static enum outcome refuse_repetition(struct format_error *reterr)
 {
-    reterr->detail = "A base name or base unit is too long for the number of records that repeat it.";
-    return OUTCOME_TOO_COMPLEX;
+    reterr->detail = "The names and units of all records together are too long.";
+    return OUTCOME_TOO_LARGE;
 }
 
 /* OUTCOME_CHANGED: the sink has it, and will confirm. */
