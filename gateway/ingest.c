@@ -53,7 +53,7 @@ static void remember_latest(const struct message *message)
         struct observation series = *message->records[i].observation;
         series.name = rights_local_name(device, series.name);
         if (latest_is_plausible(series.time, request->received))
-            latest_put(worker->shared->latest, tenant, device, &series);
+            latest_put(worker->shared->latest, tenant, device, &series, request->received);
         if (i + 1 == message->count || !bytes_equal(device, message->records[i + 1].device))
             worker_changed(worker, tenant, device);
     }

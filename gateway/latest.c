@@ -297,20 +297,19 @@ static bool removes(const struct observation *observation)
     return observation->kind == VALUE_NONE && !observation->has_sum;
 }
 
-/* When the observation arrived, measured by what is there. */
-enum arrival { ARRIVED_AFTER, ARRIVED_BEFORE };
-
-static bool takes_place(const struct series *series, enum arrival arrival, const struct observation *observation)
+/* now: NULL for what arrived before. */
+static bool takes_place(const struct series *series, const struct timestamp *now, const struct observation *observation)
 {
-    if (arrival == ARRIVED_AFTER)
-        return (is_removed(series) && !removes(observation)) || !is_older(observation->time, series->time);
+    if (now)
+        return (is_removed(series) && !removes(observation)) || !is_older(observation->time, series->time) ||
+               !latest_is_plausible(series->time, *now);
     if (removes(observation))
         return is_removed(series) && is_older(series->time, observation->time);
     return is_older(series->removed, observation->time) && is_older(series->time, observation->time);
 }
 
 static bool put_locked(struct latest *latest, struct stripe *stripe, const struct hashes *hashes,
-                       enum arrival arrival, struct bytes tenant, struct bytes device,
+                       const struct timestamp *now, struct bytes tenant, struct bytes device,
                        const struct observation *observation)
 {
     struct series *series = find(stripe, hashes, tenant, device, observation->name);
@@ -319,7 +318,7 @@ static bool put_locked(struct latest *latest, struct stripe *stripe, const struc
         removed = observation->time;
     if (series)
         series->removed = removed;
-    if (series && !takes_place(series, arrival, observation))
+    if (series && !takes_place(series, now, observation))
         return true;
     if (series && room_needed(tenant, device, observation) <= series->room && has_room_for_lengths(observation)) {
         write_value(series, observation);
@@ -332,26 +331,27 @@ static bool put_locked(struct latest *latest, struct stripe *stripe, const struc
     return insert(latest, stripe, hashes, tenant, device, observation, removed);
 }
 
-static bool put(struct latest *latest, enum arrival arrival, struct bytes tenant, struct bytes device,
+static bool put(struct latest *latest, const struct timestamp *now, struct bytes tenant, struct bytes device,
                 const struct observation *observation)
 {
     struct hashes hashes = hashes_of(latest, tenant, device, observation->name);
     struct stripe *stripe = stripe_of(latest, hashes.of[BY_DEVICE]);
     pthread_mutex_lock(&stripe->mutex);
-    bool ok = put_locked(latest, stripe, &hashes, arrival, tenant, device, observation);
+    bool ok = put_locked(latest, stripe, &hashes, now, tenant, device, observation);
     pthread_mutex_unlock(&stripe->mutex);
     return ok;
 }
 
-bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation)
+bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation,
+                struct timestamp now)
 {
-    return put(latest, ARRIVED_AFTER, tenant, device, observation);
+    return put(latest, &now, tenant, device, observation);
 }
 
 bool latest_restore(struct latest *latest, struct bytes tenant, struct bytes device,
                     const struct observation *observation)
 {
-    return put(latest, ARRIVED_BEFORE, tenant, device, observation);
+    return put(latest, NULL, tenant, device, observation);
 }
 
 static bool belongs(const struct series *series, struct bytes tenant, struct bytes device)

@@ -29,8 +29,10 @@ static inline bool latest_is_plausible(struct timestamp time, struct timestamp n
     return time.s <= now.s + LATEST_AHEAD_MAX_S;
 }
 
-/* Copies. False: out of memory (the value is in the stream all the same). */
-bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation);
+/* Copies. now: of the receipt; what is there and is not plausible any more, because the clock that it came by was set
+ * back since, gives way whatever its time. False: out of memory (the value is in the stream all the same). */
+bool latest_put(struct latest *latest, struct bytes tenant, struct bytes device, const struct observation *observation,
+                struct timestamp now);
 /* The same for a stream that is read backwards: the observation arrived before all that is there. */
 bool latest_restore(struct latest *latest, struct bytes tenant, struct bytes device,
                     const struct observation *observation);

@@ -10,7 +10,7 @@ static void put(struct latest *latest, const char *device, const char *name, int
 {
     struct observation o = {.name = bytes_of_text(name), .time = {t, 0}, .time_source = TIME_DEVICE,
                             .kind = VALUE_TEXT, .data = bytes_of_text(value), .unit = BYTES_LITERAL("u")};
-    cr_assert(latest_put(latest, BYTES_LITERAL("acme"), bytes_of_text(device), &o));
+    cr_assert(latest_put(latest, BYTES_LITERAL("acme"), bytes_of_text(device), &o, o.time));
 }
 
 static size_t get(struct latest *latest, const char *tenant, const char *device, const char *name, size_t limit,
@@ -35,6 +35,22 @@ Test(latest, newest_by_time_wins_and_the_later_of_equals)
     cr_expect(bytes_equal_text(values[0].observation.data, "a much longer value than there was room for before"));
     cr_expect(bytes_equal_text(values[0].observation.unit, "u"));
     cr_expect(bytes_equal_text(values[0].device, "d"));
+    arena_free(arena);
+    latest_free(latest);
+}
+
+Test(latest, a_time_that_was_never_gives_way)
+{
+    struct latest *latest = latest_new(&key, 1000);
+    struct arena *arena = arena_new(65536);
+    struct latest_value *values;
+    put(latest, "d", "t", 200000, "of a clock that was set back");
+    put(latest, "d", "t", 200000 - LATEST_AHEAD_MAX_S, "not newer, for all that is known");
+    cr_assert_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
+    cr_expect(bytes_equal_text(values[0].observation.data, "of a clock that was set back"));
+    put(latest, "d", "t", 200000 - LATEST_AHEAD_MAX_S - 1, "now");
+    cr_assert_eq(get(latest, "acme", "d", "t", 10, arena, &values), 1);
+    cr_expect(bytes_equal_text(values[0].observation.data, "now"));
     arena_free(arena);
     latest_free(latest);
 }
@@ -138,7 +154,7 @@ static void remove_series(struct latest *latest, const char *name, int64_t t, bo
 {
     struct observation o = {.name = bytes_of_text(name), .time = {t, 0}, .kind = VALUE_NONE};
     struct bytes tenant = BYTES_LITERAL("acme"), device = BYTES_LITERAL("d");
-    cr_assert(backwards ? latest_restore(latest, tenant, device, &o) : latest_put(latest, tenant, device, &o));
+    cr_assert(backwards ? latest_restore(latest, tenant, device, &o) : latest_put(latest, tenant, device, &o, o.time));
 }
 
 Test(latest, what_is_removed_is_hidden_until_something_arrives)
@@ -237,7 +253,7 @@ Test(latest, gives_what_is_wanted_with_all_its_parts)
     struct observation o = {.name = BYTES_LITERAL("h1"), .time = {1, 0}, .kind = VALUE_BYTES, .unit = BYTES_LITERAL("u"),
                             .data = BYTES_LITERAL("x"), .content_type = BYTES_LITERAL("text/csv"), .has_sum = true,
                             .sum = {BYTES_LITERAL("12"), 12}};
-    cr_assert(latest_put(latest, tenant, device, &o));
+    cr_assert(latest_put(latest, tenant, device, &o, o.time));
     put(latest, "d", "t", 1, "x");
     put(latest, "e", "h2", 1, "x");
     cr_assert_eq(latest_select(latest, tenant, nobody, begins_with_h, &device, 10, arena, &values, &count), LATEST_FOUND);
@@ -248,7 +264,7 @@ Test(latest, gives_what_is_wanted_with_all_its_parts)
     cr_expect_eq(latest_select(latest, tenant, device, begins_with_h, &nobody, 10, arena, &values, &count),
                  LATEST_NOTHING);
     o.content_type = nobody;
-    cr_assert(latest_put(latest, tenant, device, &o));
+    cr_assert(latest_put(latest, tenant, device, &o, o.time));
     cr_assert_eq(latest_select(latest, tenant, device, begins_with_h, &device, 10, arena, &values, &count), LATEST_FOUND);
     cr_expect_eq(values[0].observation.content_type.len, 0);
     arena_free(arena);

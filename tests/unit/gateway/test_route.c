@@ -363,7 +363,7 @@ static void store(const char *device, const char *name, const char *value)
 {
     struct observation o = {.name = bytes_of_text(name), .time = {5, 0}, .kind = VALUE_NUMBER,
                             .number = {bytes_of_text(value), 1}};
-    cr_assert(latest_put(shared.latest, BYTES_LITERAL("acme"), bytes_of_text(device), &o));
+    cr_assert(latest_put(shared.latest, BYTES_LITERAL("acme"), bytes_of_text(device), &o, o.time));
 }
 
 Test(route, latest_values_of_oneself_only)

@@ -45,7 +45,7 @@ static void add_value(const char *device)
 {
     struct observation observation = {.name = BYTES_LITERAL("level"), .time = {100, 0}, .kind = VALUE_TEXT,
                                       .data = BYTES_LITERAL("1")};
-    cr_assert(latest_put(latest, T, bytes_of_text(device), &observation));
+    cr_assert(latest_put(latest, T, bytes_of_text(device), &observation, observation.time));
 }
 
 static void setup(void)
