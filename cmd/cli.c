@@ -112,6 +112,8 @@ int cli_judge(const struct cli *cli, enum accounts_result result, const char *ki
     case ACCOUNTS_FULL:
         return cli_fail(cli, CLI_REFUSED, "%s %s: the tenant has %d of them, which is the most; remove one", kind, name,
                         RECORD_RULES_MAX);
+    case ACCOUNTS_LEFTOVER:
+        return cli_fail(cli, CLI_REFUSED, "a %s of the name %s was not removed whole; remove it again", kind, name);
     case ACCOUNTS_BUSY:
     case ACCOUNTS_STALE:
         return cli_fail(cli, CLI_REFUSED, "%s %s is being changed by others all the time; try again", kind, name);

@@ -888,13 +888,25 @@ static enum accounts_result set_disabled(struct accounts *accounts, const struct
     return set_flag(accounts, thing, "disabled", disabled, disabled ? "disable" : "enable");
 }
 
+static enum accounts_result refuse_what_is_left(struct accounts *accounts, const struct thing *thing)
+{
+    char devices[SCHEMA_KEY_MAX];
+    bool there = false, left = false;
+    schema_key(devices, thing->tenant, kinds[KIND_DEVICE].set_suffix);
+    enum accounts_result result = exists(accounts, thing->key, &there);
+    if (result == ACCOUNTS_DONE && !there)
+        result = exists(accounts, devices, &left);
+    return result == ACCOUNTS_DONE && left ? ACCOUNTS_LEFTOVER : result;
+}
+
 enum accounts_result accounts_add_tenant(struct accounts *accounts, const struct tenant_record *record, bool replace)
 {
     struct record_field fields[RECORD_FIELDS_MAX];
     char scratch[RECORD_TEXT_MAX];
     struct thing thing = thing_of_tenant(bytes_of_text(record->id));
     struct change change = {.thing = &thing, .fields = fields, .count = record_of_tenant(record, fields, scratch)};
-    return add(accounts, &change, replace);
+    enum accounts_result result = refuse_what_is_left(accounts, &thing);
+    return result == ACCOUNTS_DONE ? add(accounts, &change, replace) : result;
 }
 
 enum accounts_result accounts_set_tenant_disabled(struct accounts *accounts, struct bytes tenant, bool disabled)

@@ -25,6 +25,7 @@ enum accounts_result {
     ACCOUNTS_NO_DEVICE, /* the device a token is for */
     ACCOUNTS_DAMAGED,   /* what stands in Redis is no valid record */
     ACCOUNTS_FULL,      /* the tenant has as many of these as it may */
+    ACCOUNTS_LEFTOVER,  /* a tenant of this name was not removed whole, and its devices would speak for the new one */
     ACCOUNTS_BUSY,      /* others changed the same thing again and again */
     ACCOUNTS_REFUSED,   /* Redis answered with an error: accounts_error */
     ACCOUNTS_AWAY,      /* no answer; whether a change happened is not known */

@@ -270,6 +270,7 @@ enum outcome clerk_outcome(enum accounts_result result)
     case ACCOUNTS_NO_DEVICE:
         return OUTCOME_NOT_FOUND;
     case ACCOUNTS_FULL:
+    case ACCOUNTS_LEFTOVER:
         return OUTCOME_CONFLICT;
     case ACCOUNTS_DAMAGED:
     case ACCOUNTS_NOT_SEALED:

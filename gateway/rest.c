@@ -134,6 +134,8 @@ static const char *why(enum accounts_result result)
         return "There is no such tenant any more.";
     case ACCOUNTS_FULL:
         return "There are as many of these as there may be.";
+    case ACCOUNTS_LEFTOVER:
+        return "A tenant of this name was not removed whole: remove it again.";
     case ACCOUNTS_BUSY:
     case ACCOUNTS_STALE:
         return "Others change the same thing all the time.";

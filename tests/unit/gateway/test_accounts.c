@@ -260,6 +260,22 @@ Test(accounts, nothing_is_remembered_of_a_tenant_that_was_removed)
     cr_assert_eq(redis_call(client, "EXISTS weir:{acme}:hwm")->integer, 1, "what was pushed is not pushed again");
 }
 
+/* As if the removal had died behind its first step. */
+Test(accounts, what_is_left_of_a_tenant_speaks_for_no_other_one)
+{
+    struct tenant_record tenant = {.id = "acme"};
+    add_tenant();
+    add_device("d1");
+    redis_call(client, "DEL weir:{acme}:meta");
+    redis_call(client, "SREM weir:tenants acme");
+    cr_expect_eq(accounts_add_tenant(&accounts, &tenant, false), ACCOUNTS_LEFTOVER);
+    cr_expect_eq(accounts_add_tenant(&accounts, &tenant, true), ACCOUNTS_LEFTOVER);
+    cr_expect_eq(accounts_remove_tenant(&accounts, T), ACCOUNTS_NOT_FOUND);
+    cr_expect_eq(accounts_add_tenant(&accounts, &tenant, false), ACCOUNTS_DONE);
+    add_device("d1");
+    cr_expect_eq(accounts_add_tenant(&accounts, &tenant, true), ACCOUNTS_DONE);
+}
+
 /* Gateways see it also when the device is there again before they look. */
 Test(accounts, a_removal_says_so)
 {
