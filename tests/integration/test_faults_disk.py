@@ -293,8 +293,7 @@ def test_small_disk(workers):
 
 def test_disk_full_to_the_last_octet(workers):
     """F21: not one octet is left on the disk, and the gateway dies: it starts, the cursor is saved, space comes back"""
-    # Fails if a cursor needs room for a file of its own: it hides behind the spare, which a disk may be too full for. Or if
-    # the start does, as for the address of Redis that is written for the command line.
+    # Fails if a cursor needs room for a file of its own: it hides behind the spare, which a disk may be too full for.
     with SmallDisk() as folder, lib.RedisServer() as redis:
         with Campaign(23, workers=workers, redis=redis, state_dir=folder, spool_tail_s=0, spool_tail_bytes=0,
                       **SMALL) as campaign:
@@ -310,6 +309,26 @@ def test_disk_full_to_the_last_octet(workers):
             lib.wait_until(lambda: ask(campaign.gateway, 2).code_text == "2.04", "there is space again")
             campaign.wait_acknowledged(100)
             campaign.finish()
+
+
+def test_start_on_a_full_disk(workers):
+    """F21: no room for the address of Redis that is written for the command line: the gateway starts, says so, and serves"""
+    # Fails if that ends the start: what waits in the spool would not be pushed, and no space come back.
+    with Shim() as shim, lib.RedisServer() as redis:
+        with lib.Gateway(workers=workers, redis=redis.address, environment=shim.environment) as gateway:
+            equal(ask(gateway, 1).code_text, "2.04")
+            gateway.kill()
+            shim.set("renameat:*:ENOSPC:path=redis.address")
+            gateway.start()
+            assert "cannot write redis.address" in gateway.log(), gateway.log()
+            equal(ask(gateway, 2).code_text, "2.04")
+            lib.wait_until(lambda: stored(redis) == [1, 2], "both are stored")
+            shim.set("renameat:*:EACCES:path=redis.address")
+            gateway.terminate()
+            gateway.launch()
+            lib.wait_until(lambda: not gateway.is_alive(), "another reason ends it")
+            shim.clear()
+            gateway.start()
 
 
 def large(gateway, value):

@@ -226,36 +226,41 @@ Test(follow, a_removal_is_told)
     RUN_UNTIL(loop, times_gone > 0, "a tenant with all its devices");
 }
 
-Test(follow, a_removal_before_the_start_is_told)
+static void change_d2(unsigned from, unsigned before)
 {
     char text[64];
-    add_tenant("acme");
-    redis_call(client, "DEL weir:changes"); /* its ids only rise */
-    redis_call(client, "XADD weir:changes 1000000000000-0 o device t acme d d1 r 1");
-    for (unsigned i = 1; i < 2000; i++) {
+    for (unsigned i = from; i < before; i++) {
         snprintf(text, sizeof text, "XADD weir:changes 1100000000000-%u o device t acme d d2", i);
         redis_call(client, text);
     }
-    start();
-    RUN_UNTIL(loop, is_fresh, "fresh");
-    cr_expect_eq(times_gone, 1, "%u", times_gone);
+}
+
+static void start_anew(void)
+{
     follow_free(follow);
+    follow = NULL;
     is_fresh = false;
-    redis_call(client, "XADD weir:changes 1100000000000-2000 o device t acme d d2");
     start();
     RUN_UNTIL(loop, is_fresh, "fresh");
+}
+
+/* 2,000 changes are looked at. */
+Test(follow, a_removal_before_the_start_is_told)
+{
+    add_tenant("acme");
+    redis_call(client, "DEL weir:changes"); /* its ids only rise */
+    redis_call(client, "XADD weir:changes 1000000000000-0 o device t acme d d1 r 1");
+    change_d2(1, 1999);
+    start_anew();
+    cr_expect_eq(times_gone, 1, "the oldest of 1,999: %u", times_gone);
+    redis_call(client, "XTRIM weir:changes MAXLEN 1998");
+    start_anew();
+    cr_expect_eq(times_gone, 1, "none: %u", times_gone);
+    change_d2(1999, 2001);
+    start_anew();
     cr_expect_eq(times_gone, 2, "further back than is looked: %u", times_gone);
-    follow_free(follow);
-    is_fresh = false;
-    redis_call(client, "XTRIM weir:changes MAXLEN 1999");
-    start();
-    RUN_UNTIL(loop, is_fresh, "fresh");
-    cr_expect_eq(times_gone, 2, "none: %u", times_gone);
-    follow_free(follow);
-    is_fresh = false;
     redis_call(client, "DEL weir:changes");
-    start();
-    RUN_UNTIL(loop, is_fresh, "fresh");
+    start_anew();
     cr_expect_eq(times_gone, 3, "nobody knows: %u", times_gone);
 }
 
