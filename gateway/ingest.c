@@ -303,6 +303,18 @@ static enum outcome complete(const struct request *request, struct observation_l
     return assign_streams(request, class, records, list->count);
 }
 
+static bool identify(const struct request *request, const struct claim *claim,
+                     const struct claim_content *content, struct sink_message *message)
+{
+    if (!claim_identify(claim, request, content, message))
+        return false;
+    if (message->identity_class != CLASS_WINDOWED || !has_worthless_times(request, message))
+        return true;
+    struct claim_content by_exchange = *content;
+    by_exchange.by_exchange = true;
+    return claim_identify(claim, request, &by_exchange, message);
+}
+
 /* The message is recognised by what was sent, so that comes before anything is changed in it. */
 static enum outcome hand_over(struct message *message, struct observation_list *list,
                               const struct claim *claim, const struct claim_content *content,
@@ -313,10 +325,7 @@ static enum outcome hand_over(struct message *message, struct observation_list *
     if (!outcome_is_success(outcome))
         return outcome;
     struct sink_message sink_message = address(request, list, message);
-    struct claim_content said = *content;
-    if (!claim->sequence.given && has_worthless_times(request, &sink_message))
-        said.by_exchange = true;
-    if (!claim_identify(claim, request, &said, &sink_message))
+    if (!identify(request, claim, content, &sink_message))
         return OUTCOME_INTERNAL;
     if (sink_message.proof)
         outcome = claim_judge_replay(&sink_message, request->received,
