@@ -227,11 +227,6 @@ struct recent *pipeline_recent(struct pipeline *pipeline)
     return pipeline->recent;
 }
 
-void pipeline_forget(struct pipeline *pipeline)
-{
-    recent_forget(pipeline->recent);
-}
-
 const struct push *pipeline_push(const struct pipeline *pipeline)
 {
     return pipeline->push;

@@ -26,9 +26,6 @@ void pipeline_close(struct pipeline *pipeline);
 struct spool *pipeline_spool(struct pipeline *pipeline);
 struct recent *pipeline_recent(struct pipeline *pipeline);
 const struct push *pipeline_push(const struct pipeline *pipeline);
-/* Devices were removed: the recent keys of sequence numbers are forgotten, so that whoever has one's id now is judged
- * by Redis. */
-void pipeline_forget(struct pipeline *pipeline);
 /* Counters of the spool's writer and of the push. */
 #define PIPELINE_METRICS 2
 void pipeline_metrics(const struct pipeline *pipeline, const struct metrics *ret[static PIPELINE_METRICS]);

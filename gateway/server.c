@@ -12,6 +12,7 @@
 #include "gateway/endpoint.h"
 #include "gateway/follow.h"
 #include "gateway/quarantine.h"
+#include "gateway/recent.h"
 #include "gateway/redis_check.h"
 #include "gateway/redis_child.h"
 #include "gateway/retention.h"
@@ -189,12 +190,13 @@ static void registry_fresh(void *ctx, bool fresh)
         server->shared.registry_loaded = true;
 }
 
+/* Whoever has the id of a removed device now is judged by Redis. */
 static void registry_gone(void *ctx)
 {
     struct server *server = ctx;
     server->is_gone = true;
     if (server->shared.pipeline)
-        pipeline_forget(server->shared.pipeline);
+        recent_forget(pipeline_recent(server->shared.pipeline));
 }
 
 /* Waits a moment for the registry, so that the first hello of a known device is not refused; goes on without it. */
@@ -300,7 +302,7 @@ static bool open_pipeline(struct server *server)
     server->shared.pipeline = pipeline_open(&server->settings, &server->shared.redis, &server->shared.redis_facts,
                                             server->error);
     if (server->shared.pipeline && server->is_gone)
-        pipeline_forget(server->shared.pipeline);
+        recent_forget(pipeline_recent(server->shared.pipeline));
     return server->shared.pipeline != NULL;
 }
 
